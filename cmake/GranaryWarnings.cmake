@@ -1,0 +1,17 @@
+# The house list of warnings, and the sanitizer and coverage switches of the presets.
+set(GR_WARNINGS -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wcast-qual
+    -Wswitch-enum -Werror)
+add_compile_options(-fno-omit-frame-pointer -fstack-protector-strong)
+add_compile_definitions(_GNU_SOURCE)
+if(GRANARY_SANITIZE)
+  add_compile_options(-fsanitize=${GRANARY_SANITIZE} -fno-sanitize-recover=all -g)
+  add_link_options(-fsanitize=${GRANARY_SANITIZE})
+endif()
+if(GRANARY_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT GRANARY_SANITIZE)
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+  add_link_options(-Wl,-z,relro -Wl,-z,now)
+endif()

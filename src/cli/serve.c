@@ -1,0 +1,146 @@
+/* granary serve: open, listen, tell where (server.json, stdout), then wait for signals and changes of the model.
+ * Invariant: server.json exists only while this process serves, is readable by its owner alone, and is never half there.
+ *
+ * Signals are blocked before any thread exists and are taken one at a time by this thread, which therefore may do
+ * anything in answer to one. */
+#include "cli/door.h"
+
+#include "base/log.h"
+#include "http/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WATCH_INTERVAL_MS = 1000, TOKEN_BYTES = 32 };
+
+static void block_signals(sigset_t *ret) {
+    sigemptyset(ret);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, ret, NULL);
+}
+
+static gr_status random_token(char *out, gr_error *err) {
+    unsigned char bytes[TOKEN_BYTES];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return gr_error_set(err, GR_ERR_SERVER_LISTEN, "cannot get random bytes: %m");
+    for (size_t i = 0; i < sizeof bytes; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    return GR_OK;
+}
+
+static gr_status write_server_file(gr_str file, gr_str url, unsigned port, const char *token, gr_error *err) {
+    gr_buf out;
+    gr_jw w;
+    gr_buf_init(&out, 16384);
+    gr_jw_init(&w, &out);
+    gr_jw_object(&w);
+    gr_jw_key_str(&w, "url", url);
+    gr_jw_key_i64(&w, "port", port);
+    gr_jw_key_i64(&w, "pid", getpid());
+    gr_jw_key_str(&w, "token", gr_str_from(token));
+    gr_jw_object_end(&w);
+    gr_buf_char(&out, '\n');
+    gr_status status = gr_cli_write_file(file, gr_buf_str(&out), 0600, err);
+    gr_buf_done(&out);
+    return status;
+}
+
+static void log_diags(const gr_diags *diags) {
+    for (size_t i = 0; i < diags->list.n; i++) {
+        const gr_diag *d = &diags->list.v[i];
+        char place[512] = "";
+        if (d->loc.file.n)
+            snprintf(place, sizeof place, GR_FMT ":%u:%u", GR_ARG(d->loc.file), (unsigned)d->loc.line, (unsigned)d->loc.col);
+        gr_log_event(d->is_warning ? GR_LOG_WARN : GR_LOG_ERROR, "model.diagnostic", "at", gr_str_from(place), "id",
+                     gr_str_from(gr_error_info_of(d->status)->id), "message", d->message, "hint", d->hint, NULL);
+    }
+}
+
+/* The model in service stays when the new one has errors. */
+static void reload(gr_serve *serve) {
+    gr_arena *arena = gr_arena_new();
+    gr_diags diags;
+    gr_error err = {0};
+    bool has_changed = false;
+    gr_diags_init(&diags, arena);
+    int64_t started = gr_clock_mono_us();
+    gr_status status = gr_serve_reload(serve, &diags, &has_changed, &err);
+    if (status || has_changed) log_diags(&diags);
+    if (status)
+        gr_log_event(GR_LOG_ERROR, "model.kept", "reason", gr_str_from(err.message), "errors",
+                     gr_log_i64((int64_t)diags.n_errors), NULL);
+    else
+        gr_log_event(GR_LOG_INFO, has_changed ? "model.reloaded" : "model.unchanged", "warnings",
+                     gr_log_i64((int64_t)diags.n_warnings), "ms", gr_log_i64((gr_clock_mono_us() - started) / 1000), NULL);
+    gr_arena_free(arena);
+}
+
+/* Until SIGTERM or SIGINT; returns which. */
+static int wait_for_end(gr_serve *serve, const sigset_t *signals, bool must_watch) {
+    const struct timespec interval = {.tv_sec = WATCH_INTERVAL_MS / 1000};
+    for (;;) {
+        int got = must_watch ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
+        if (got == SIGTERM || got == SIGINT) return got;
+        if (got == SIGHUP || (got < 0 && errno == EAGAIN && gr_serve_model_changed(serve))) reload(serve);
+    }
+}
+
+/* A second Ctrl-C while requests drain ends the process at once. */
+static void let_signals_kill(const sigset_t *signals) {
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_serve *serve, const sigset_t *signals,
+                                    const char *token, gr_error *err) {
+    gr_http *http = NULL;
+    gr_str file = gr_cli_server_file(config, cli->arena);
+    GR_TRY(gr_http_start(serve, NULL, &http, err));
+    gr_str url = gr_http_url(http);
+    gr_status status = write_server_file(file, url, gr_http_port(http), token, err);
+    if (!status) {
+        printf("Granary serves on " GR_FMT "\n", GR_ARG(url));
+        fflush(stdout);
+        gr_log_event(GR_LOG_INFO, "serve.ready", "url", url, "pid", gr_log_i64(getpid()), NULL);
+        int got = wait_for_end(serve, signals, config->watch_model);
+        gr_log_event(GR_LOG_INFO, "serve.stopping", "signal", got == SIGINT ? GR_STR("SIGINT") : GR_STR("SIGTERM"), NULL);
+        unlink(file.p);
+        let_signals_kill(signals);
+    }
+    gr_http_stop(http);
+    return status;
+}
+
+gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
+    (void)ret_exit;
+    gr_config *config;
+    sigset_t signals;
+    char token[2 * TOKEN_BYTES + 1];
+    GR_TRY(gr_cli_config(cli, &config, err));
+    gr_server_info other;
+    bool is_running;
+    GR_TRY(gr_cli_server_find(config, cli->arena, &other, &is_running, err));
+    if (is_running) {
+        gr_status status = gr_error_set(err, GR_ERR_STORE_LOCKED, "a server (process %lld) already serves this store at " GR_FMT,
+                                        (long long)other.pid, GR_ARG(other.url));
+        gr_error_hint(err, "stop it, or give this one another folder with --storage");
+        return status;
+    }
+    GR_TRY(random_token(token, err));
+    block_signals(&signals);
+    gr_diags diags;
+    gr_serve *serve;
+    gr_diags_init(&diags, cli->arena);
+    gr_status status = gr_serve_open(config, (gr_serve_options){0}, &diags, &serve, err);
+    gr_cli_print_diags(&diags, true);
+    GR_TRY(status);
+    status = serve_until_signal(cli, config, serve, &signals, token, err);
+    gr_serve_close(serve);
+    if (!status) gr_log_event(GR_LOG_INFO, "serve.stopped", NULL);
+    return status;
+}

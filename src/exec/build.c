@@ -1,0 +1,137 @@
+/* One build: declare, record, fill a new table, measure it, publish.
+ *
+ *   declare -> build_begin (materializing) -> build_table (its name, before it exists) -> CREATE TABLE AS
+ *      |                                                                                     |
+ *      '------------------------------- build_failed <-------- any error -------------------+
+ *                                                                                            v
+ *   new snapshot <- build_done (one transaction: this build serves, older ones are dropped) <- stat
+ *
+ * Killed anywhere, the catalog still names the old build, and the next start sweeps the table away. */
+#include "exec/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIRST_DELAY_US = 5 * 1000000, MOST_DELAY_US = 600 * 1000000 };
+
+static void remember_failure(gr_exec *exec, gr_str key, const gr_error *err) {
+    pthread_mutex_lock(&exec->mutex);
+    gr_exec_failure *f = exec->failures;
+    while (f && !gr_str_eq_z(key, f->key)) f = f->next;
+    if (!f) {
+        f = gr_mem_calloc(1, sizeof *f);
+        snprintf(f->key, sizeof f->key, GR_FMT, GR_ARG(key));
+        f->next = exec->failures;
+        exec->failures = f;
+    }
+    f->delay_us = f->delay_us ? f->delay_us * 2 : FIRST_DELAY_US;
+    if (f->delay_us > MOST_DELAY_US) f->delay_us = MOST_DELAY_US;
+    f->retry_at_us = gr_clock_now_us() + f->delay_us;
+    snprintf(f->message, sizeof f->message, "%s", err->message);
+    pthread_mutex_unlock(&exec->mutex);
+}
+
+static void forget_failure(gr_exec *exec, gr_str key) {
+    pthread_mutex_lock(&exec->mutex);
+    for (gr_exec_failure **at = &exec->failures; *at;) {
+        gr_exec_failure *f = *at;
+        if (gr_str_eq_z(key, f->key)) {
+            *at = f->next;
+            free(f);
+        } else {
+            at = &f->next;
+        }
+    }
+    pthread_mutex_unlock(&exec->mutex);
+}
+
+typedef struct job {
+    gr_exec *exec;
+    const gr_ctx *ctx;
+    const gr_rollup *rollup;
+    gr_exec_identity identity;
+    int64_t build_id, number;
+    gr_store_table table;
+    gr_store_stat stat;
+} job;
+
+static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+    GR_TRY(gr_catalog_build_table(j->exec->catalog, j->build_id, j->table.text, err));
+    GR_TRY(gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err));
+    return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
+}
+
+/* The table must not outlive its record as failed; when even the drop fails, the sweep at the next start takes it. */
+static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
+    gr_error ignored;
+    gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
+    if (conn && j->table.text.n && gr_store_drop(conn, &ctx, j->table.text, &ignored)) ignored = (gr_error){0};
+    if (gr_catalog_build_failed(j->exec->catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored)) return;
+}
+
+static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+    gr_engine_conn *conn = NULL;
+    gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
+    if (!status) status = fill(j, conn, on_progress, arg, err);
+    if (status) give_up(j, conn, err);
+    if (conn) gr_pool_give(j->exec->pool, conn);
+    return status;
+}
+
+gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                        void (*on_progress)(void *, double), void *arg, int64_t *ret_rows, gr_error *err) {
+    const gr_rollup *r = rollup->entity;
+    if (!r->can_build)
+        return gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id), GR_ARG(r->problem_text));
+    job j = {.exec = exec, .ctx = ctx, .rollup = r};
+    GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
+    gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j.identity, ctx->arena);
+    gr_preagg_row row;
+    GR_TRY(gr_catalog_declare(exec->catalog, &decl, gr_clock_now_us(), ctx->arena, &row, err));
+    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, j.identity.structure_hash, gr_clock_now_us(), &j.build_id, &j.number, err));
+    /* Entities of several zones share the cube's and the rollup's name; the structure hash tells them apart. */
+    j.table = gr_store_table_name(exec->config, r, j.identity.structure_hash, j.number, exec->dialect, ctx->arena);
+    gr_status status = run(&j, on_progress, arg, err);
+    gr_build_row *old = NULL;
+    size_t n_old = 0;
+    if (!status) {
+        gr_str coverage = gr_exec_coverage_write(r, &j.stat, ctx->arena);
+        status = gr_catalog_build_done(exec->catalog, j.build_id, j.stat.rows, j.stat.bytes, coverage, gr_clock_now_us(), ctx->arena, &old, &n_old, err);
+    }
+    if (status) remember_failure(exec, j.identity.structure_hash, err);
+    else forget_failure(exec, j.identity.structure_hash);
+    if (!status) *ret_rows = j.stat.rows;
+    gr_exec_snapshot *current = (gr_exec_snapshot *)(void *)(uintptr_t)gr_exec_snapshot_ref(exec);
+    gr_error publish_err = {0};
+    gr_status published = gr_exec_publish(exec, current->base, old, n_old, &publish_err);
+    gr_exec_snapshot_unref(&current->pub);
+    if (!status && published) {
+        status = published;
+        if (err) *err = publish_err;
+    }
+    return status;
+}
+
+gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, gr_arena *arena,
+                         gr_preagg_row *ret, bool *ret_found, gr_error *err) {
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
+    *ret_found = false;
+    return state ? gr_catalog_get(exec->catalog, state->entity_id, arena, ret, ret_found, err) : GR_OK;
+}
+
+gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables, gr_error *err) {
+    gr_exec_snapshot *current = (gr_exec_snapshot *)(void *)(uintptr_t)gr_exec_snapshot_ref(exec);
+    GR_VEC(gr_build_row) all = {0};
+    uint32_t at = rollup->entity->preagg->index;
+    gr_status status = GR_OK;
+    for (size_t i = 0; !status && i < current->pub.n_states[at]; i++) {
+        gr_build_row *rows;
+        size_t n = 0;
+        status = gr_catalog_drop_builds(exec->catalog, current->pub.states[at][i].entity_id, gr_clock_now_us(), ctx->arena, &rows, &n, err);
+        for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
+    }
+    if (!status) status = gr_exec_publish(exec, current->base, all.v, all.n, err);
+    gr_exec_snapshot_unref(&current->pub);
+    if (!status) *ret_tables = all.n;
+    return status;
+}

@@ -1,0 +1,155 @@
+/* Opening and closing, taking models into service, running statements. */
+#include "exec/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static gr_status make_state_dir(gr_str dir, gr_error *err) {
+    char path[4096];
+    if (dir.n >= sizeof path) return gr_error_set(err, GR_ERR_STORE_IO, "the storage path is too long");
+    memcpy(path, dir.p, dir.n);
+    path[dir.n] = 0;
+    if (mkdir(path, 0700) == 0 || errno == EEXIST) return GR_OK;
+    gr_status status = gr_error_set(err, GR_ERR_STORE_IO, "The storage folder '%s' cannot be made (%s)", path,
+                                    errno == EROFS ? "read-only file system" : errno == EACCES ? "no permission" : errno == ENOENT ? "its parent does not exist" : "system error");
+    gr_error_hint(err, "set storage.path (GRANARY_STORAGE_PATH) to a folder that can be written");
+    return status;
+}
+
+static gr_status sweep(gr_exec *exec, gr_error *err);
+
+gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
+    gr_arena *arena = gr_arena_new();
+    gr_exec *exec = gr_mem_calloc(1, sizeof *exec);
+    *exec = (gr_exec){.config = config, .arena = arena, .dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect))};
+    pthread_mutex_init(&exec->mutex, NULL);
+    pthread_mutex_init(&exec->publish, NULL);
+    gr_str dir = config->state_dir;
+    if (dir.n && dir.p[0] != '/') dir = gr_arena_printf(arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
+    gr_engine_options options = {config, gr_arena_printf(arena, GR_FMT "/store.duckdb", GR_ARG(dir))};
+    gr_status status = make_state_dir(dir, err);
+    if (!status) status = gr_engine_duckdb_driver.open(&options, &exec->engine, err);
+    if (!status) exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
+    if (!status) status = gr_catalog_open(gr_arena_printf(arena, GR_FMT "/catalog.sqlite", GR_ARG(dir)), &exec->catalog, err);
+    if (status) gr_exec_close(exec);
+    else *ret = exec;
+    return status;
+}
+
+void gr_exec_close(gr_exec *exec) {
+    if (!exec) return;
+    if (exec->current) gr_exec_snapshot_unref(&exec->current->pub);
+    for (gr_exec_failure *f = exec->failures; f;) {
+        gr_exec_failure *next = f->next;
+        free(f);
+        f = next;
+    }
+    gr_pool_free(exec->pool);
+    if (exec->engine) exec->engine->driver->close(exec->engine);
+    gr_catalog_close(exec->catalog);
+    pthread_mutex_destroy(&exec->mutex);
+    pthread_mutex_destroy(&exec->publish);
+    gr_arena_free(exec->arena);
+    free(exec);
+}
+
+const gr_dialect *gr_exec_dialect(const gr_exec *exec) { return exec->dialect; }
+gr_catalog *gr_exec_catalog(const gr_exec *exec) { return exec->catalog; }
+
+static bool lives_in_source(const gr_exec *exec, const gr_model *model, gr_str source) {
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        const gr_preagg *p = model->preaggs[i];
+        bool is_external = p->is_external < 0 ? exec->config->external_default : p->is_external != 0;
+        if (p->type == GR_PREAGG_ROLLUP && !is_external && gr_str_eq(p->cube->data_source, source)) return true;
+    }
+    return false;
+}
+
+static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *diags) {
+    const gr_source_config *source = gr_config_source(exec->config, cube->data_source);
+    if (!source) {
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, cube->loc, "cube '" GR_FMT "': there is no data source '" GR_FMT "'", GR_ARG(cube->name), GR_ARG(cube->data_source));
+        d->hint = GR_STR("name one of data_sources in granary.yml");
+        return;
+    }
+    bool cannot_write = source->is_folder || source->read_only == GR_TRUE;
+    for (size_t i = 0; cannot_write && i < cube->n_preaggs; i++) {
+        const gr_preagg *p = cube->preaggs[i];
+        if (p->is_external < 0 ? exec->config->external_default : p->is_external != 0) continue;
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, p->loc, "'" GR_FMT "' is to live in the source (external: false), and '" GR_FMT "' cannot be written", GR_ARG(p->id), GR_ARG(source->name));
+        d->hint = source->is_folder ? GR_STR("a folder of files has no place for tables: leave out `external: false`")
+                                    : GR_STR("set read_only: false on the data source, or leave out `external: false`");
+    }
+}
+
+gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err) {
+    size_t n_errors = diags->n_errors;
+    for (size_t i = 0; i < model->n_cubes; i++)
+        if (!model->cubes[i]->is_view) check_source(exec, model->cubes[i], diags);
+    if (diags->n_errors > n_errors)
+        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT, GR_ARG(diags->list.v[diags->list.n - 1].message));
+    for (size_t i = 0; i < exec->config->n_sources; i++) {
+        const gr_source_config *source = &exec->config->sources[i];
+        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec, model, source->name), err));
+    }
+    if (!exec->current) GR_TRY(sweep(exec, err));
+    gr_exec_base *base = gr_exec_base_new(exec, model, diags);
+    gr_status status = gr_exec_publish(exec, base, NULL, 0, err);
+    gr_exec_base_unref(base);
+    return status;
+}
+
+/* Tables that builds of an earlier process left: failed, killed or replaced ones. */
+static gr_status sweep(gr_exec *exec, gr_error *err) {
+    gr_arena *scratch = gr_arena_new();
+    gr_ctx ctx = {.arena = scratch, .now_us = gr_clock_now_us()};
+    gr_build_row *rows;
+    size_t n = 0;
+    gr_engine_conn *conn = NULL;
+    gr_status status = gr_catalog_builds(exec->catalog, 0, scratch, &rows, &n, err);
+    if (!status && n) status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
+    for (size_t i = 0; !status && i < n; i++) {
+        gr_error ignored; /* its source may be gone from the configuration */
+        bool is_dead = rows[i].status == GR_BUILD_FAILED || rows[i].status == GR_BUILD_DROPPED;
+        if (is_dead && rows[i].table_name.n && gr_store_drop(conn, &ctx, rows[i].table_name, &ignored)) continue;
+    }
+    if (conn) gr_pool_give(exec->pool, conn);
+    gr_arena_free(scratch);
+    return status;
+}
+
+/* A stream that gives its connection back. */
+typedef struct pooled_stream {
+    gr_stream pub;
+    gr_stream *inner;
+    gr_pool *pool;
+    gr_engine_conn *conn;
+} pooled_stream;
+
+static gr_status pooled_next(gr_stream *s, const gr_batch **ret, gr_error *err) {
+    pooled_stream *p = (pooled_stream *)s;
+    return p->inner->next(p->inner, ret, err);
+}
+
+static void pooled_close(gr_stream *s) {
+    pooled_stream *p = (pooled_stream *)s;
+    p->inner->close(p->inner);
+    gr_pool_give(p->pool, p->conn);
+    free(p);
+}
+
+gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_stream **ret, gr_error *err) {
+    gr_engine_conn *conn;
+    GR_TRY(gr_pool_take(exec->pool, ctx, data_source, &conn, err));
+    gr_stream *inner;
+    gr_status status = conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, true, &inner, err);
+    if (status) {
+        gr_pool_give(exec->pool, conn);
+        return status;
+    }
+    pooled_stream *p = gr_mem_alloc(sizeof *p);
+    *p = (pooled_stream){{inner->schema, inner->n_columns, pooled_next, pooled_close}, inner, exec->pool, conn};
+    *ret = &p->pub;
+    return GR_OK;
+}

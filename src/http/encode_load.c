@@ -1,0 +1,367 @@
+/* The answer of /v1/load: the stream of batches becomes JSON text, cell by cell, straight into the response's buffer.
+ *
+ *   query columns     orders.status | orders.created_at.day | orders.count
+ *   output columns    orders.status | orders.created_at.day | orders.created_at | orders.count
+ *
+ * Invariant: the keys, escaped and with their punctuation, are made once per answer; nothing is allocated per row.
+ * Source: cube.md 3.4, 3.5; decisions 8, 11. */
+#include "data/batch.h"
+#include "http/encode.h"
+
+typedef struct out_column {
+    size_t source;  /* column of the stream */
+    gr_str key;
+    gr_str prefix;  /* `{"key":` or `,"key":` */
+} out_column;
+
+typedef struct out_columns {
+    out_column *v;
+    size_t n;
+    size_t *starts, *ends; /* by source column: where its text of this row stands in the buffer */
+} out_columns;
+
+/* ---- which columns --------------------------------------------------------------------------------------------------- */
+/* Rough length, only to find the smallest of several granularities of one time dimension. */
+static int64_t length_of(const gr_granularity *granularity) {
+    static const int64_t days[GR_GRAIN__COUNT] = {
+        [GR_GRAIN_DAY] = 1, [GR_GRAIN_WEEK] = 7, [GR_GRAIN_MONTH] = 30, [GR_GRAIN_QUARTER] = 91, [GR_GRAIN_YEAR] = 365};
+    if (granularity->grain != GR_GRAIN_CUSTOM) {
+        int64_t seconds = gr_grain_seconds(granularity->grain);
+        return seconds ? seconds : days[granularity->grain] * 86400;
+    }
+    const gr_interval *i = &granularity->interval;
+    int64_t day_count = 0, seconds = 0;
+    if (__builtin_mul_overflow(i->months, 30, &day_count) || __builtin_add_overflow(day_count, i->days, &day_count) ||
+        __builtin_mul_overflow(day_count, 86400, &seconds) ||
+        __builtin_add_overflow(seconds, i->us / 1000000, &seconds))
+        return INT64_MAX;
+    return seconds;
+}
+
+static const gr_time_field *time_of(const gr_query *query, size_t column) {
+    return &query->time_dimensions[query->columns[column].index];
+}
+
+/* The column whose value stands under the bare `cube.dim`; false when another column before `at` has brought it already,
+ * or when the plain dimension was asked for and keeps the key. */
+static bool bare_column(const gr_query *query, size_t at, size_t *ret) {
+    gr_str id = time_of(query, at)->field.id;
+    for (size_t i = 0; i < query->n_dimensions; i++)
+        if (gr_str_eq(query->dimensions[i].id, id)) return false;
+    size_t best = at;
+    for (size_t c = 0; c < query->n_columns; c++) {
+        if (query->columns[c].kind != GR_COLUMN_TIME || !gr_str_eq(time_of(query, c)->field.id, id)) continue;
+        if (c < at) return false;
+        if (length_of(time_of(query, c)->granularity) < length_of(time_of(query, best)->granularity)) best = c;
+    }
+    *ret = best;
+    return true;
+}
+
+static void add_column(out_columns *columns, gr_str key, size_t source, gr_arena *arena) {
+    gr_buf text;
+    gr_buf_init(&text, SIZE_MAX / 4);
+    gr_buf_z(&text, columns->n ? ",\"" : "{\"");
+    gr_json_escape(&text, key);
+    gr_buf_z(&text, "\":");
+    columns->v[columns->n++] = (out_column){source, key, gr_arena_dup(arena, gr_buf_str(&text))};
+    gr_buf_done(&text);
+}
+
+static out_columns columns_of(const gr_query *query, gr_arena *arena) {
+    out_columns columns = {.v = GR_NEW_N(arena, out_column, query->n_columns * 2 + 1),
+                           .starts = GR_NEW_N(arena, size_t, query->n_columns + 1),
+                           .ends = GR_NEW_N(arena, size_t, query->n_columns + 1)};
+    for (size_t c = 0; c < query->n_columns; c++) {
+        add_column(&columns, query->columns[c].key, c, arena);
+        size_t source;
+        if (query->columns[c].kind == GR_COLUMN_TIME && bare_column(query, c, &source))
+            add_column(&columns, time_of(query, c)->field.id, source, arena);
+    }
+    return columns;
+}
+
+/* ---- cells ----------------------------------------------------------------------------------------------------------- */
+static void put_formatted(gr_buf *out, const gr_column *column, size_t row) {
+    size_t start = out->n;
+    bool is_bool = false;
+    gr_buf_char(out, '"');
+    if (!gr_batch_format(column, row, out, &is_bool)) {
+        out->n = start;
+        gr_buf_add(out, GR_STR("null"));
+    } else if (is_bool) {
+        out->n = start;
+        (void)gr_batch_format(column, row, out, &is_bool);
+    } else {
+        gr_buf_char(out, '"');
+    }
+}
+
+/* The bytes' own text may hold anything. */
+static void put_binary(gr_buf *out, const gr_column *column, size_t row) {
+    gr_buf text;
+    bool is_bool = false;
+    gr_buf_init(&text, out->max);
+    if (gr_batch_format(column, row, &text, &is_bool)) {
+        gr_buf_char(out, '"');
+        gr_json_escape(out, gr_buf_str(&text));
+        gr_buf_char(out, '"');
+    } else {
+        gr_buf_add(out, GR_STR("null"));
+    }
+    gr_buf_done(&text);
+}
+
+static void put_cell(gr_buf *out, const gr_column *column, size_t row) {
+    if (gr_column_is_null(column, row)) {
+        gr_buf_add(out, GR_STR("null"));
+    } else if (column->type == GR_TYPE_UTF8) {
+        gr_buf_char(out, '"');
+        gr_json_escape(out, gr_column_text(column, row));
+        gr_buf_char(out, '"');
+    } else if (column->type == GR_TYPE_INT64) {
+        gr_buf_char(out, '"');
+        gr_buf_i64(out, ((const int64_t *)column->data)[row]);
+        gr_buf_char(out, '"');
+    } else if (column->type == GR_TYPE_BOOL) {
+        gr_buf_add(out, ((const uint8_t *)column->data)[row] ? GR_STR("true") : GR_STR("false"));
+    } else if (column->type == GR_TYPE_BINARY) {
+        put_binary(out, column, row);
+    } else {
+        put_formatted(out, column, row);
+    }
+}
+
+/* A second column of the same source (cube.dim beside cube.dim.day) copies the text of the first. */
+static void put_row_cell(gr_buf *out, const out_columns *columns, size_t c, const gr_batch *batch, size_t row) {
+    size_t source = columns->v[c].source;
+    if (columns->ends[source]) {
+        size_t start = columns->starts[source], n = columns->ends[source] - start;
+        char *p = gr_buf_reserve(out, n);
+        if (!p) return;
+        memcpy(p, out->p + start, n);
+        out->n += n;
+        return;
+    }
+    columns->starts[source] = out->n;
+    put_cell(out, &batch->columns[source], row);
+    columns->ends[source] = out->n;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+typedef void row_writer(gr_buf *out, const out_columns *columns, const gr_batch *batch, size_t row);
+
+static void put_object_row(gr_buf *out, const out_columns *columns, const gr_batch *batch, size_t row) {
+    for (size_t c = 0; c < columns->n; c++) {
+        gr_buf_add(out, columns->v[c].prefix);
+        put_row_cell(out, columns, c, batch, row);
+    }
+    if (!columns->n) gr_buf_char(out, '{');
+    gr_buf_char(out, '}');
+}
+
+static void put_array_row(gr_buf *out, const out_columns *columns, const gr_batch *batch, size_t row) {
+    gr_buf_char(out, '[');
+    for (size_t c = 0; c < columns->n; c++) {
+        if (c) gr_buf_char(out, ',');
+        put_row_cell(out, columns, c, batch, row);
+    }
+    gr_buf_char(out, ']');
+}
+
+static gr_status next_batch(gr_stream *stream, const gr_query *query, const gr_batch **ret, gr_error *err) {
+    GR_TRY(stream->next(stream, ret, err));
+    if (*ret && (*ret)->n_columns < query->n_columns)
+        return gr_error_set(err, GR_ERR_INTERNAL, "The engine answered %zu columns, the query has %zu",
+                            (*ret)->n_columns, query->n_columns);
+    return GR_OK;
+}
+
+static gr_status put_rows(gr_buf *out, const gr_answer *answer, const out_columns *columns, row_writer *put_row,
+                          gr_error *err) {
+    bool is_first = true;
+    for (const gr_batch *batch;;) {
+        GR_TRY(next_batch(answer->stream, answer->query, &batch, err));
+        if (!batch) return GR_OK;
+        for (size_t row = 0; row < batch->n_rows; row++) {
+            if (!is_first) gr_buf_char(out, ',');
+            is_first = false;
+            memset(columns->ends, 0, answer->query->n_columns * sizeof *columns->ends);
+            put_row(out, columns, batch, row);
+        }
+        GR_TRY(gr_http_encode_check(out, err));
+    }
+}
+
+/* ---- the three forms ------------------------------------------------------------------------------------------------- */
+static void put_members(gr_jw *w, const out_columns *columns) {
+    gr_jw_key(w, GR_STR("members"));
+    gr_jw_array(w);
+    for (size_t c = 0; c < columns->n; c++) gr_jw_str(w, columns->v[c].key);
+    gr_jw_array_end(w);
+}
+
+static gr_status put_default(gr_jw *w, const gr_answer *answer, const out_columns *columns, gr_arena *arena,
+                             gr_error *err) {
+    (void)arena;
+    gr_jw_array(w);
+    GR_TRY(put_rows(w->out, answer, columns, put_object_row, err));
+    gr_jw_array_end(w);
+    return GR_OK;
+}
+
+static gr_status put_compact(gr_jw *w, const gr_answer *answer, const out_columns *columns, gr_arena *arena,
+                             gr_error *err) {
+    (void)arena;
+    gr_jw_object(w);
+    put_members(w, columns);
+    gr_jw_key(w, GR_STR("dataset"));
+    gr_jw_array(w);
+    GR_TRY(put_rows(w->out, answer, columns, put_array_row, err));
+    gr_jw_array_end(w);
+    gr_jw_object_end(w);
+    return GR_OK;
+}
+
+/* Columns are gathered in buffers of their own, which together hold no more than the answer may. */
+static gr_status gather_columns(gr_buf *texts, const gr_answer *answer, size_t max_bytes, gr_error *err) {
+    size_t n_columns = answer->query->n_columns;
+    for (const gr_batch *batch;;) {
+        GR_TRY(next_batch(answer->stream, answer->query, &batch, err));
+        if (!batch) return GR_OK;
+        size_t total = 0;
+        for (size_t c = 0; c < n_columns; c++) {
+            for (size_t row = 0; row < batch->n_rows; row++) {
+                if (texts[c].n) gr_buf_char(&texts[c], ',');
+                put_cell(&texts[c], &batch->columns[c], row);
+            }
+            GR_TRY(gr_http_encode_check(&texts[c], err));
+            total += texts[c].n;
+        }
+        if (total > max_bytes)
+            return gr_error_set(err, GR_ERR_LIMIT, "The result is larger than %zu bytes", max_bytes);
+    }
+}
+
+static gr_status put_columnar(gr_jw *w, const gr_answer *answer, const out_columns *columns, gr_arena *arena,
+                              gr_error *err) {
+    size_t n = answer->query->n_columns;
+    gr_buf *texts = GR_NEW_N(arena, gr_buf, n + 1);
+    for (size_t c = 0; c < n; c++) gr_buf_init(&texts[c], w->out->max);
+    gr_status status = gather_columns(texts, answer, w->out->max, err);
+    if (status == GR_OK) {
+        gr_jw_object(w);
+        put_members(w, columns);
+        gr_jw_key(w, GR_STR("columns"));
+        gr_jw_array(w);
+        for (size_t c = 0; c < columns->n; c++) {
+            gr_jw_array(w);
+            gr_buf_add(w->out, gr_buf_str(&texts[columns->v[c].source]));
+            gr_jw_array_end(w);
+        }
+        gr_jw_array_end(w);
+        gr_jw_object_end(w);
+    }
+    for (size_t c = 0; c < n; c++) gr_buf_done(&texts[c]);
+    return status;
+}
+
+static gr_status (*const forms[])(gr_jw *, const gr_answer *, const out_columns *, gr_arena *, gr_error *) = {
+    [GR_FORMAT_DEFAULT] = put_default, [GR_FORMAT_COMPACT] = put_compact, [GR_FORMAT_COLUMNAR] = put_columnar};
+
+/* ---- the result ------------------------------------------------------------------------------------------------------ */
+gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena) {
+    gr_str schema = rollup->is_external || !config->preagg_schema.n ? GR_STR("granary") : config->preagg_schema;
+    return gr_arena_printf(arena, GR_FMT "." GR_FMT "_" GR_FMT, GR_ARG(schema), GR_ARG(rollup->preagg->cube->alias),
+                           GR_ARG(rollup->preagg->alias));
+}
+
+gr_str gr_http_served_by(const gr_answer *answer) {
+    return answer->plan && answer->plan->rollup ? answer->plan->rollup->preagg->id : GR_STR("source");
+}
+
+static void put_used(gr_jw *w, const gr_plan *plan, const gr_config *config, gr_arena *arena) {
+    if (!plan->rollup) return;
+    gr_jw_key(w, GR_STR("usedPreAggregations"));
+    gr_jw_object(w);
+    gr_jw_key(w, gr_http_preagg_key(plan->rollup, config, arena));
+    gr_jw_object(w);
+    gr_jw_key_str(w, "preAggregationId", plan->rollup->preagg->id);
+    if (plan->state) gr_jw_key_i64(w, "lastUpdatedAt", plan->state->built_at_us / 1000);
+    gr_jw_key_str(w, "type", GR_STR("rollup"));
+    if (plan->state) {
+        gr_jw_key_i64(w, "version", plan->state->build_number);
+        gr_jw_key_i64(w, "id", plan->state->entity_id);
+    }
+    gr_jw_key_str(w, "exactness", plan->is_non_strict_range ? GR_STR("non_strict_range") : GR_STR("exact"));
+    gr_jw_object_end(w);
+    gr_jw_object_end(w);
+}
+
+void gr_http_put_normalized(gr_jw *w, const gr_query *query) {
+    if (query->normalized) {
+        gr_jw_json(w, query->normalized);
+    } else {
+        gr_jw_object(w);
+        gr_jw_object_end(w);
+    }
+}
+
+static void put_facts(gr_jw *w, const gr_answer *answer) {
+    const gr_plan *plan = answer->plan;
+    gr_jw_key_str(w, "dataSource", answer->data_source);
+    gr_jw_key_str(w, "dbType", GR_STR("duckdb"));
+    gr_jw_key_str(w, "extDbType", GR_STR("duckdb"));
+    if (plan->rollup)
+        gr_jw_key_bool(w, "external", plan->rollup->is_external);
+    else
+        gr_http_put_null_key(w, "external");
+    gr_jw_key_bool(w, "slowQuery", false);
+    if (answer->has_total)
+        gr_jw_key_i64(w, "total", answer->total);
+    else
+        gr_http_put_null_key(w, "total");
+}
+
+static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
+                            gr_error *err) {
+    gr_jw_object(w);
+    gr_jw_key(w, GR_STR("query"));
+    gr_http_put_normalized(w, answer->query);
+    gr_jw_key(w, GR_STR("lastRefreshTime"));
+    gr_http_put_instant(w, answer->refreshed_us);
+    put_used(w, answer->plan, options->config, arena);
+    gr_http_put_text_key(w, "requestId", options->request_id);
+    gr_http_put_annotation(w, answer->query);
+    put_facts(w, answer);
+    if (options->want_explain) {
+        gr_jw_key(w, GR_STR("explain"));
+        gr_http_put_explain(w, answer, arena);
+    }
+    gr_jw_key(w, GR_STR("data"));
+    out_columns columns = columns_of(answer->query, arena);
+    GR_TRY(forms[answer->query->format](w, answer, &columns, arena, err));
+    gr_jw_object_end(w);
+    return GR_OK;
+}
+
+gr_status gr_http_encode_load(gr_answer *answer, const gr_http_load_options *options, gr_arena *arena, gr_buf *out,
+                              gr_error *err) {
+    gr_jw w;
+    gr_jw_init(&w, out);
+    if (options->is_multi) {
+        gr_jw_object(&w);
+        gr_jw_key_str(&w, "queryType", GR_STR("regularQuery"));
+        gr_jw_key(&w, GR_STR("results"));
+        gr_jw_array(&w);
+    }
+    GR_TRY(put_result(&w, answer, options, arena, err));
+    if (options->is_multi) {
+        gr_jw_array_end(&w);
+        gr_jw_key(&w, GR_STR("pivotQuery"));
+        gr_http_put_normalized(&w, answer->query);
+        gr_jw_key_bool(&w, "slowQuery", false);
+        gr_jw_object_end(&w);
+    }
+    return gr_http_encode_check(out, err);
+}

@@ -1,0 +1,226 @@
+/* The insides of the front door; private to http/.
+ *
+ * A request's way:            begin ── body ──> dispatch ──┬── answered inline ──────────────────────────> respond
+ *  (MHD's thread)                                          └─ suspend ─> QUEUED ─> RUNNING ─> DONE ─ resume ─┘
+ *  (a worker of the lane)                                                  ^         │
+ *  (timer, or the build's thread)                                          └─ PARKED <┘ a build is awaited: no thread held
+ *
+ * Invariant: every request that is suspended is in `active`, and leaves it before it is resumed; so the sockets of
+ * `active` are open, and nobody but MHD touches a request that is not in it.
+ * Locks: `gr_http.lock` guards the lanes, `active`, states and counts. While it is held, no function of serve/ and none
+ * of MHD but MHD_suspend_connection is called. `gr_http_builds.lock` stands alone. */
+#ifndef GR_HTTP_INTERNAL_H
+#define GR_HTTP_INTERNAL_H
+#include "base/log.h"
+#include "data/json.h"
+#include "http/cube.h"
+#include "http/server.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <sys/queue.h>
+
+typedef struct gr_http_request gr_http_request;
+typedef struct gr_http_lane gr_http_lane;
+
+/* ---- URLs (url.c) ---------------------------------------------------------------------------------------------------- */
+typedef struct gr_http_param {
+    gr_str key, value;
+} gr_http_param;
+typedef struct gr_http_params {
+    gr_http_param *v;
+    size_t n;
+} gr_http_params;
+enum { GR_HTTP_MAX_PARAMS = 64, GR_HTTP_MAX_SEGMENTS = 8 };
+
+/* %XX (and '+' as space in a query). Errors: query.invalid for a malformed escape or text that is not UTF-8. */
+GR_MUST_CHECK gr_status gr_http_url_decode(gr_str raw, bool is_query, gr_arena *arena, gr_str *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_url_params(gr_str raw_query, gr_arena *arena, gr_http_params *ret, gr_error *err);
+/* Path and query of a request target; "http://host/x?y" too. Both are parts of `target`. */
+void gr_http_url_split(gr_str target, gr_str *ret_path, gr_str *ret_query);
+
+/* ---- routes (routes.c) ----------------------------------------------------------------------------------------------- */
+enum { GR_HTTP_GET = 1, GR_HTTP_POST = 2, GR_HTTP_DELETE = 4, GR_HTTP_HEAD = 8, GR_HTTP_OPTIONS = 16 };
+unsigned gr_http_method(const char *name); /* 0 when no route takes it */
+
+typedef enum gr_http_lane_kind {
+    GR_HTTP_INLINE, /* on MHD's thread: never waits */
+    GR_HTTP_QUERY,  /* runs queries */
+    GR_HTTP_LIGHT,  /* plans, reads the model or the catalog; not held up by queries */
+    GR_HTTP_LANE__COUNT
+} gr_http_lane_kind;
+
+/* Fills request->out (and http_status); or sets request->flight to wait for it and be called again. */
+typedef gr_status gr_http_handler(gr_http_request *request, gr_error *err);
+typedef struct gr_http_route {
+    unsigned methods;
+    const char *path;  /* "/ops/x/{}/y": {} is one segment, given to the handler decoded */
+    const char *scope; /* NULL: open to everyone, also while the server stops */
+    gr_http_lane_kind lane;
+    bool wants_query; /* a GET must have the parameter `query` */
+    gr_http_handler *handle;
+} gr_http_route;
+
+typedef struct gr_http_match {
+    const gr_http_route *route;
+    unsigned allowed; /* methods of all routes of this path; 0: there is no such path */
+    gr_str segment;   /* what stood for {}, decoded */
+} gr_http_match;
+/* match->route is NULL when no route has path and method. Errors: query.invalid (malformed escape). */
+GR_MUST_CHECK gr_status gr_http_route_find(gr_str path, unsigned method, gr_arena *arena, gr_http_match *ret, gr_error *err);
+const gr_http_route *gr_http_routes(size_t *ret_n);
+
+/* ---- requests -------------------------------------------------------------------------------------------------------- */
+typedef enum gr_http_state {
+    GR_HTTP_FRESH,     /* the request line is read */
+    GR_HTTP_RECEIVING, /* headers are read, the body comes */
+    GR_HTTP_QUEUED,
+    GR_HTTP_RUNNING,
+    GR_HTTP_SUBSCRIBING, /* about to be parked: the build may end meanwhile */
+    GR_HTTP_PARKED,
+    GR_HTTP_EXPIRING, /* the timer takes it out of its flight's list; the build may end meanwhile */
+    GR_HTTP_DONE,     /* `out` is the answer */
+    GR_HTTP_STREAM_WAIT, /* event stream: suspended until the next look */
+} gr_http_state;
+
+struct gr_http_request {
+    gr_http *http;
+    struct MHD_Connection *conn;
+    int fd;
+    gr_arena *arena; /* lives as long as the request */
+    gr_arena *work;  /* of one run of the handler */
+    gr_str target, path;
+    unsigned method;
+    const gr_http_route *route;
+    unsigned allowed;
+    gr_str segment;
+    gr_http_params params;
+    gr_str request_id;
+    gr_buf body;
+    bool is_body_over;
+    size_t body_seen;
+    gr_error *refusal; /* found before the body was read; answered after it */
+    int64_t started_mono_us;
+
+    atomic_bool is_cancelled;
+    /* guarded by http->lock while the request is suspended */
+    gr_http_state state;
+    bool is_fired;          /* the flight ended while subscribing or expiring */
+    int64_t park_deadline_us; /* of the first parking; 0 = none yet */
+    gr_flight *flight;      /* owned */
+    uint64_t ticket;
+    TAILQ_ENTRY(gr_http_request) in_active, in_queue;
+
+    /* the answer */
+    gr_buf out;
+    int http_status;
+    gr_str served_by; /* in arena */
+    int64_t planned_us, engine_us;
+    bool has_timing;
+
+    /* event stream of a build (stream.c) */
+    gr_flight *stream; /* owned */
+    bool is_stream, is_stream_done;
+    gr_str stream_zone;
+    size_t stream_sent; /* bytes of `out` that were given to MHD */
+    int64_t stream_beat_us, stream_look_us;
+    double stream_fraction;
+    int64_t stream_rows;
+};
+typedef TAILQ_HEAD(gr_http_list, gr_http_request) gr_http_list;
+
+struct gr_http_lane {
+    gr_http *http;
+    gr_http_list queue;
+    size_t n_queued, max_queued, n_busy, n_threads;
+    pthread_cond_t wake;
+    pthread_t *threads;
+};
+
+/* Builds that were started through the API, so that their progress can be asked for. */
+enum { GR_HTTP_MAX_BUILDS = 64 };
+typedef struct gr_http_builds {
+    pthread_mutex_t lock;
+    struct {
+        char *key; /* "orders.main@UTC", owned */
+        gr_flight *flight;
+    } v[GR_HTTP_MAX_BUILDS];
+    size_t n; /* oldest first */
+} gr_http_builds;
+
+typedef enum gr_http_counter {
+    GR_HTTP_N_REQUESTS, GR_HTTP_N_ERRORS, GR_HTTP_N_BUSY, GR_HTTP_N_CONTINUE, GR_HTTP_N_DISCONNECTED, GR_HTTP_N__COUNT
+} gr_http_counter;
+
+struct gr_http {
+    gr_serve *serve;
+    const gr_config *config;
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    uint16_t port;
+    char url[300];
+    int64_t continue_wait_us, drain_us, started_us, started_mono_us;
+    size_t max_result_bytes, max_connections;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* n_open or n_active went down while draining */
+    gr_http_lane lanes[GR_HTTP_LANE__COUNT]; /* INLINE is unused */
+    gr_http_list active;
+    size_t n_open, n_active, n_parked;
+    bool is_closed; /* no request is taken any more */
+    pthread_t timer;
+    pthread_cond_t timer_wake;
+    int64_t timer_next_us;
+    bool has_timer, is_timer_stopped;
+
+    atomic_bool is_draining;
+    gr_http_builds builds;
+    atomic_uint_fast64_t counters[GR_HTTP_N__COUNT];
+};
+
+/* request.c: the callbacks of MHD */
+void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn);
+enum MHD_Result gr_http_on_access(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **con_cls);
+void gr_http_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why);
+size_t gr_http_on_unescape(void *cls, struct MHD_Connection *conn, char *text);
+/* Parameter of the URL; empty when absent. */
+gr_str gr_http_param_get(const gr_http_request *request, gr_str key);
+bool gr_http_param_is_on(const gr_http_request *request, gr_str key); /* present and not 0, false or no */
+/* Make `out` the answer to this error. */
+void gr_http_answer_error(gr_http_request *request, const gr_error *error);
+void gr_http_answer_json(gr_http_request *request, gr_str json);
+
+/* lane.c: workers and parking */
+void gr_http_lane_init(gr_http_lane *lane, gr_http *http, size_t max_queued);
+GR_MUST_CHECK gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads, gr_error *err);
+void gr_http_lane_join(gr_http_lane *lane); /* http->is_closed is set; the queue is empty */
+/* Hand a suspended request over. False: the lane is full or the server stops. */
+bool gr_http_lane_submit(gr_http_request *request);
+/* timer.c: ends of waits, clients that left, event streams */
+void *gr_http_timer_run(void *http);
+
+/* api.c, ops.c: what the routes do */
+gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta, gr_http_do_health,
+    gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress, gr_http_do_drop, gr_http_do_reload,
+    gr_http_do_status;
+gr_ctx gr_http_ctx(gr_http_request *request);
+/* The body as JSON; *ret is NULL when there is none. */
+GR_MUST_CHECK gr_status gr_http_body_json(gr_http_request *request, json_t **ret, gr_error *err);
+
+/* stream.c: server-sent events of a build */
+bool gr_http_wants_stream(const gr_http_request *request);
+ssize_t gr_http_stream_read(void *cls, uint64_t pos, char *buf, size_t max);
+void gr_http_stream_begin(gr_http_request *request, gr_flight *flight, gr_str zone); /* takes a reference */
+void gr_http_stream_one(gr_http_request *request, const gr_http_progress *progress); /* one event, then the end */
+
+/* builds.c */
+void gr_http_builds_init(gr_http_builds *builds);
+void gr_http_builds_done(gr_http_builds *builds);
+void gr_http_builds_put(gr_http_builds *builds, gr_str preagg_id, gr_str zone, gr_flight *flight);
+gr_flight *gr_http_builds_get(gr_http_builds *builds, gr_str preagg_id, gr_str zone); /* owned, or NULL */
+
+static inline void gr_http_count(gr_http *http, gr_http_counter counter) {
+    atomic_fetch_add_explicit(&http->counters[counter], 1, memory_order_relaxed);
+}
+#endif

@@ -1,0 +1,205 @@
+/* Worker lanes: bounded queues of suspended requests, and threads that run their handlers. A request that must wait for a
+ * build is parked: it holds no thread, and goes back into its queue when the build ends.
+ *
+ *        submit            pop                flight is set
+ *   ───────────> QUEUED ────────> RUNNING ──────────────────> SUBSCRIBING ──> PARKED ──(timer)──> EXPIRING
+ *                  ^                 │ finish                       │            │                    │
+ *                  │                 v                              └────────────┴── build ended ─────┤
+ *                  │               DONE <───────────────────── "Continue wait" ──────────────────────┤
+ *                  └─────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * Invariant: exactly one thread works on a suspended request at any time; whoever changes its state under the lock to
+ * QUEUED or DONE gives it away. */
+#include "http/lane.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* ---- queue ----------------------------------------------------------------------------------------------------------- */
+void gr_http_lane_init(gr_http_lane *lane, gr_http *http, size_t max_queued) {
+    *lane = (gr_http_lane){.http = http, .max_queued = max_queued};
+    TAILQ_INIT(&lane->queue);
+    pthread_cond_init(&lane->wake, NULL);
+}
+
+static gr_http_lane *lane_of(gr_http_request *request) { return &request->http->lanes[request->route->lane]; }
+
+/* Under the lock. What was admitted once comes back whatever the queue's length. */
+static void push(gr_http_request *request) {
+    gr_http_lane *lane = lane_of(request);
+    request->state = GR_HTTP_QUEUED;
+    TAILQ_INSERT_TAIL(&lane->queue, request, in_queue);
+    lane->n_queued++;
+    pthread_cond_signal(&lane->wake);
+}
+
+bool gr_http_lane_submit(gr_http_request *request) {
+    gr_http *http = request->http;
+    gr_http_lane *lane = lane_of(request);
+    pthread_mutex_lock(&http->lock);
+    bool is_taken = !http->is_closed && lane->n_queued < lane->max_queued;
+    if (is_taken) {
+        TAILQ_INSERT_TAIL(&http->active, request, in_active);
+        http->n_active++;
+        push(request);
+    }
+    pthread_mutex_unlock(&http->lock);
+    return is_taken;
+}
+
+void gr_http_finish(gr_http_request *request) {
+    gr_http *http = request->http;
+    struct MHD_Connection *conn = request->conn;
+    pthread_mutex_lock(&http->lock);
+    request->state = GR_HTTP_DONE;
+    TAILQ_REMOVE(&http->active, request, in_active);
+    http->n_active--;
+    if (atomic_load(&http->is_draining)) pthread_cond_broadcast(&http->changed);
+    pthread_mutex_unlock(&http->lock);
+    MHD_resume_connection(conn);
+}
+
+/* ---- parking --------------------------------------------------------------------------------------------------------- */
+/* Called once by the flight, from the build's thread or from within gr_flight_subscribe. */
+static void on_flight_end(void *arg) {
+    gr_http_request *request = arg;
+    gr_http *http = request->http;
+    pthread_mutex_lock(&http->lock);
+    if (request->state == GR_HTTP_PARKED) {
+        http->n_parked--;
+        push(request);
+    } else {
+        request->is_fired = true; /* SUBSCRIBING or EXPIRING: that thread puts it back */
+    }
+    pthread_mutex_unlock(&http->lock);
+}
+
+static void park_or_push(gr_http_request *request) {
+    if (request->is_fired) {
+        push(request);
+    } else {
+        request->state = GR_HTTP_PARKED;
+        request->http->n_parked++;
+    }
+}
+
+static void park(gr_http_request *request) {
+    gr_http *http = request->http;
+    pthread_mutex_lock(&http->lock);
+    request->state = GR_HTTP_SUBSCRIBING;
+    request->is_fired = false;
+    pthread_mutex_unlock(&http->lock);
+    uint64_t ticket = gr_flight_subscribe(request->flight, on_flight_end, request);
+    pthread_mutex_lock(&http->lock);
+    request->ticket = ticket;
+    park_or_push(request);
+    if (request->park_deadline_us < http->timer_next_us) pthread_cond_signal(&http->timer_wake);
+    pthread_mutex_unlock(&http->lock);
+}
+
+void gr_http_answer_wait(gr_http_request *request) {
+    gr_http *http = request->http;
+    pthread_mutex_lock(&http->lock);
+    bool is_closed = http->is_closed;
+    pthread_mutex_unlock(&http->lock);
+    if (is_closed) {
+        gr_error err = {0};
+        gr_error_set(&err, GR_ERR_HTTP_BUSY, "The server is stopping");
+        gr_http_answer_error(request, &err);
+        return;
+    }
+    gr_http_answer_json(request, GR_STR("{\"error\":\"Continue wait\"}"));
+    gr_http_count(http, GR_HTTP_N_CONTINUE);
+}
+
+void gr_http_expire(gr_http_request *request) {
+    if (gr_flight_unsubscribe(request->flight, request->ticket)) {
+        gr_http_answer_wait(request);
+        gr_http_finish(request);
+        return;
+    }
+    /* The build's end has been told, or is being told: the one that comes second puts the request back. */
+    pthread_mutex_lock(&request->http->lock);
+    request->park_deadline_us = INT64_MAX;
+    park_or_push(request);
+    pthread_mutex_unlock(&request->http->lock);
+}
+
+/* ---- running --------------------------------------------------------------------------------------------------------- */
+static gr_status run_handler(gr_http_request *request, gr_error *err) {
+    if (atomic_load(&request->is_cancelled)) return gr_error_set(err, GR_ERR_CANCELLED, "The request was cancelled");
+    if (!request->work) request->work = gr_arena_new();
+    gr_arena_reset(request->work);
+    gr_buf_reset(&request->out);
+    request->http_status = 200;
+    return request->route->handle(request, err);
+}
+
+static bool must_park(gr_http_request *request) {
+    if (!request->flight) return false;
+    int64_t now = gr_clock_mono_us();
+    if (!request->park_deadline_us || request->park_deadline_us == INT64_MAX)
+        request->park_deadline_us = request->started_mono_us + request->http->continue_wait_us;
+    return now < request->park_deadline_us && !atomic_load(&request->is_cancelled);
+}
+
+static void run(gr_http_request *request) {
+    gr_error err = {0};
+    gr_flight_unref(request->flight);
+    request->flight = NULL;
+    if (run_handler(request, &err)) {
+        gr_http_answer_error(request, &err);
+    } else if (request->flight) {
+        if (must_park(request)) {
+            park(request);
+            return;
+        }
+        gr_http_answer_wait(request);
+    }
+    gr_http_finish(request);
+}
+
+static void *work(void *arg) {
+    gr_http_lane *lane = arg;
+    gr_http *http = lane->http;
+    pthread_mutex_lock(&http->lock);
+    for (;;) {
+        gr_http_request *request = TAILQ_FIRST(&lane->queue);
+        if (!request && http->is_closed && http->n_active == 0) break;
+        if (!request) {
+            pthread_cond_wait(&lane->wake, &http->lock);
+            continue;
+        }
+        TAILQ_REMOVE(&lane->queue, request, in_queue);
+        lane->n_queued--;
+        lane->n_busy++;
+        request->state = GR_HTTP_RUNNING;
+        pthread_mutex_unlock(&http->lock);
+        run(request);
+        pthread_mutex_lock(&http->lock);
+        lane->n_busy--;
+    }
+    pthread_mutex_unlock(&http->lock);
+    return NULL;
+}
+
+gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads, gr_error *err) {
+    lane->threads = gr_mem_calloc(n_threads, sizeof *lane->threads);
+    for (size_t i = 0; i < n_threads; i++) {
+        if (pthread_create(&lane->threads[i], NULL, work, lane))
+            return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Only %zu of %zu worker threads could be started", i, n_threads);
+        lane->n_threads++;
+    }
+    return GR_OK;
+}
+
+void gr_http_lane_join(gr_http_lane *lane) {
+    if (!lane->http) return;
+    pthread_mutex_lock(&lane->http->lock);
+    pthread_cond_broadcast(&lane->wake);
+    pthread_mutex_unlock(&lane->http->lock);
+    for (size_t i = 0; i < lane->n_threads; i++) pthread_join(lane->threads[i], NULL);
+    free(lane->threads);
+    pthread_cond_destroy(&lane->wake);
+}

@@ -1,0 +1,335 @@
+/* One request, from the request line to the queued response, on the library's threads. Nothing here waits: what needs a
+ * worker is suspended and handed to a lane, and this thread is called again when the answer lies in `out`.
+ * Invariant: a refusal that is known from the headers is answered after the body was read and thrown away, so that the
+ * client gets to read it; only a body that is announced as huge, or waits for "100 Continue", is cut off. */
+#include "http/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+enum { MAX_DISCARD_BYTES = 64 << 20, MAX_REQUEST_ID = 128 };
+
+/* ---- birth and death ------------------------------------------------------------------------------------------------- */
+static int socket_of(struct MHD_Connection *conn) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? (int)info->connect_fd : -1;
+}
+
+void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn) {
+    gr_http *http = cls;
+    gr_arena *arena = gr_arena_new();
+    gr_http_request *request = GR_NEW(arena, gr_http_request);
+    *request = (gr_http_request){.http = http, .conn = conn, .fd = socket_of(conn), .arena = arena, 
+                                 .http_status = 200, .started_mono_us = gr_clock_mono_us()};
+    request->target = gr_arena_dup(arena, gr_str_from(uri));
+    gr_buf_init(&request->out, http->max_result_bytes);
+    gr_buf_init(&request->body, (size_t)http->config->body_max_bytes);
+    pthread_mutex_lock(&http->lock);
+    http->n_open++;
+    pthread_mutex_unlock(&http->lock);
+    gr_http_count(http, GR_HTTP_N_REQUESTS);
+    return request;
+}
+
+void gr_http_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why) {
+    (void)conn;
+    (void)why;
+    gr_http *http = cls;
+    gr_http_request *request = *con_cls;
+    if (!request) return;
+    *con_cls = NULL;
+    gr_flight_unref(request->flight);
+    gr_flight_unref(request->stream);
+    gr_buf_done(&request->out);
+    gr_buf_done(&request->body);
+    gr_arena_free(request->work);
+    gr_arena_free(request->arena);
+    pthread_mutex_lock(&http->lock);
+    http->n_open--;
+    if (atomic_load(&http->is_draining)) pthread_cond_broadcast(&http->changed);
+    pthread_mutex_unlock(&http->lock);
+}
+
+size_t gr_http_on_unescape(void *cls, struct MHD_Connection *conn, char *text) {
+    (void)cls;
+    (void)conn;
+    return strlen(text);
+}
+
+/* ---- what the headers say -------------------------------------------------------------------------------------------- */
+static gr_str header(const gr_http_request *request, const char *name) {
+    return gr_str_from(MHD_lookup_connection_value(request->conn, MHD_HEADER_KIND, name));
+}
+
+static bool is_safe_id(gr_str id) {
+    if (!id.n || id.n > MAX_REQUEST_ID) return false;
+    for (size_t i = 0; i < id.n; i++)
+        if (id.p[i] <= ' ' || id.p[i] > '~' || id.p[i] == '"' || id.p[i] == '\\') return false;
+    return true;
+}
+
+static gr_str make_id(gr_arena *arena) {
+    unsigned char r[16] = {0};
+    if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) memcpy(r, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
+    r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
+    r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
+    return gr_arena_printf(arena,
+                           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x-span-1", r[0], r[1],
+                           r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+static gr_str request_id_of(const gr_http_request *request) {
+    gr_str id = header(request, "x-request-id");
+    if (!is_safe_id(id)) id = header(request, "traceparent");
+    return is_safe_id(id) ? gr_arena_dup(request->arena, id) : make_id(request->arena);
+}
+
+gr_str gr_http_param_get(const gr_http_request *request, gr_str key) {
+    for (size_t i = 0; i < request->params.n; i++)
+        if (gr_str_eq(request->params.v[i].key, key)) return request->params.v[i].value;
+    return (gr_str){0};
+}
+
+bool gr_http_param_is_on(const gr_http_request *request, gr_str key) {
+    for (size_t i = 0; i < request->params.n; i++) {
+        if (!gr_str_eq(request->params.v[i].key, key)) continue;
+        gr_str value = request->params.v[i].value;
+        return !gr_str_eq(value, GR_STR("0")) && !gr_str_eq_nocase(value, GR_STR("false")) &&
+               !gr_str_eq_nocase(value, GR_STR("no"));
+    }
+    return false;
+}
+
+static gr_status body_too_large(gr_http_request *request, gr_error *err) {
+    gr_error_set(err, GR_ERR_HTTP_BODY, "The request body is larger than %zu bytes", request->body.max);
+    gr_error_hint(err, "The limit is the setting http.body_max_bytes.");
+    return GR_ERR_HTTP_BODY;
+}
+
+static int64_t content_length(const gr_http_request *request) {
+    int64_t n = 0;
+    gr_str text = header(request, "content-length");
+    return text.n && gr_str_to_i64(text, &n) ? n : 0;
+}
+
+/* ---- admission ------------------------------------------------------------------------------------------------------- */
+static gr_status find_route(gr_http_request *request, const char *method, gr_str path, gr_error *err) {
+    gr_http_match match;
+    GR_TRY(gr_http_route_find(path, request->method, request->arena, &match, err));
+    request->route = match.route;
+    request->allowed = match.allowed;
+    request->segment = match.segment;
+    if (match.route || request->method == GR_HTTP_OPTIONS) return GR_OK;
+    int shown = (int)(path.n < 200 ? path.n : 200);
+    if (!match.allowed)
+        return gr_error_set(err, GR_ERR_HTTP_NOT_FOUND, "Cannot %s %.*s: there is no such route", method, shown, path.p);
+    return gr_error_set(err, GR_ERR_HTTP_METHOD, "%.*s does not take the method %s", shown, path.p, method);
+}
+
+static gr_status stopping(gr_error *err) {
+    return gr_error_set(err, GR_ERR_HTTP_BUSY, "The server is stopping");
+}
+
+static gr_status authorize(const gr_http_request *request, gr_error *err) {
+    gr_str token = header(request, "x-cube-authorization");
+    if (!token.n) token = header(request, "authorization");
+    return gr_serve_authorize(request->http->serve, token, header(request, "x-granary-local-token"),
+                              gr_str_from(request->route->scope), err);
+}
+
+static gr_status check_query(const gr_http_request *request, gr_error *err) {
+    if (!request->route->wants_query || request->method != GR_HTTP_GET) return GR_OK;
+    if (gr_http_param_get(request, GR_STR("query")).n) return GR_OK;
+    return gr_error_set(err, GR_ERR_QUERY_INVALID, "Query param is required");
+}
+
+static gr_status admit(gr_http_request *request, const char *method, gr_error *err) {
+    gr_str query;
+    gr_http_url_split(request->target, &request->path, &query);
+    GR_TRY(find_route(request, method, request->path, err));
+    if (!request->route) return GR_OK; /* OPTIONS */
+    if (request->route->scope) {
+        if (atomic_load(&request->http->is_draining)) return stopping(err);
+        GR_TRY(authorize(request, err));
+    }
+    GR_TRY(gr_http_url_params(query, request->arena, &request->params, err));
+    if (content_length(request) > (int64_t)request->body.max) return body_too_large(request, err);
+    return check_query(request, err);
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------------------------ */
+void gr_http_answer_error(gr_http_request *request, const gr_error *error) {
+    gr_buf_reset(&request->out);
+    gr_http_encode_error(error, request->request_id, &request->out);
+    request->http_status = gr_http_error_status(error->status);
+    request->has_timing = false;
+    request->served_by = (gr_str){0};
+    gr_http_count(request->http, error->status == GR_ERR_HTTP_BUSY ? GR_HTTP_N_BUSY : GR_HTTP_N_ERRORS);
+}
+
+void gr_http_answer_json(gr_http_request *request, gr_str json) {
+    gr_buf_reset(&request->out);
+    gr_buf_add(&request->out, json);
+    request->http_status = 200;
+}
+
+static void add_header(struct MHD_Response *response, const char *name, gr_str value) {
+    char text[512];
+    if (!value.n || value.n >= sizeof text) return;
+    memcpy(text, value.p, value.n);
+    text[value.n] = 0;
+    (void)MHD_add_response_header(response, name, text);
+}
+
+static void add_cors(const gr_http_request *request, struct MHD_Response *response) {
+    gr_str origin = request->http->config->cors_origin;
+    if (!origin.n) return;
+    add_header(response, "Access-Control-Allow-Origin", origin);
+    if (!gr_str_eq(origin, GR_STR("*"))) add_header(response, "Vary", GR_STR("Origin"));
+    if (request->method != GR_HTTP_OPTIONS) {
+        add_header(response, "Access-Control-Expose-Headers",
+                   GR_STR("x-request-id, x-granary-served-by, x-granary-timing, retry-after"));
+        return;
+    }
+    add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, DELETE, OPTIONS"));
+    add_header(response, "Access-Control-Allow-Headers",
+               GR_STR("authorization, content-type, x-request-id, x-cube-authorization, traceparent, accept"));
+    add_header(response, "Access-Control-Max-Age", GR_STR("86400"));
+}
+
+static void add_allowed(const gr_http_request *request, struct MHD_Response *response) {
+    static const struct {
+        unsigned method;
+        const char *name;
+    } names[] = {{GR_HTTP_GET, "GET"}, {GR_HTTP_HEAD, "HEAD"}, {GR_HTTP_POST, "POST"}, {GR_HTTP_DELETE, "DELETE"}};
+    char text[64] = "OPTIONS";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!(request->allowed & names[i].method)) continue;
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof text - n, ", %s", names[i].name);
+    }
+    add_header(response, "Allow", gr_str_from(text));
+}
+
+static void add_headers(const gr_http_request *request, struct MHD_Response *response, int64_t total_us) {
+    if (request->is_stream) {
+        add_header(response, "Content-Type", GR_STR("text/event-stream; charset=utf-8"));
+        add_header(response, "Cache-Control", GR_STR("no-store"));
+    } else if (request->http_status != 204) {
+        add_header(response, "Content-Type", GR_STR("application/json; charset=utf-8"));
+    }
+    add_cors(request, response);
+    add_header(response, "x-request-id", request->request_id);
+    add_header(response, "x-granary-served-by", request->served_by);
+    if (request->has_timing) {
+        char text[120];
+        int n = snprintf(text, sizeof text, "plan=%lld, engine=%lld, total=%lld", (long long)request->planned_us,
+                         (long long)request->engine_us, (long long)total_us);
+        add_header(response, "x-granary-timing", (gr_str){text, (size_t)n});
+    }
+    if (request->http_status == 503) add_header(response, "Retry-After", GR_STR("1"));
+    if (request->http_status == 405 || request->method == GR_HTTP_OPTIONS) add_allowed(request, response);
+}
+
+static void log_request(const gr_http_request *request, int64_t total_us, size_t bytes) {
+    gr_log_level level = request->http_status < 400 ? GR_LOG_DEBUG
+                         : request->http_status < 500 ? GR_LOG_INFO
+                         : request->http_status == 503 ? GR_LOG_WARN
+                                                       : GR_LOG_ERROR;
+    gr_log_event(level, "http.request", "path", request->path, "status", gr_log_i64(request->http_status), "us",
+                 gr_log_i64(total_us), "bytes", gr_log_i64((int64_t)bytes), "served_by", request->served_by,
+                 "request_id", request->request_id, NULL);
+}
+
+static enum MHD_Result respond(gr_http_request *request) {
+    struct MHD_Response *response;
+    size_t bytes = request->out.n;
+    if (request->is_stream) {
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, gr_http_stream_read, request, NULL);
+    } else if (!bytes) {
+        static char nothing[1];
+        response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    } else {
+        response = MHD_create_response_from_buffer(bytes, request->out.p, MHD_RESPMEM_MUST_FREE);
+        if (response) request->out = (gr_buf){.max = request->out.max};
+    }
+    if (!response) return MHD_NO;
+    int64_t total_us = gr_clock_mono_us() - request->started_mono_us;
+    add_headers(request, response, total_us);
+    log_request(request, total_us, bytes);
+    enum MHD_Result result = MHD_queue_response(request->conn, (unsigned)request->http_status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- the library's calls --------------------------------------------------------------------------------------------- */
+static enum MHD_Result dispatch(gr_http_request *request) {
+    gr_error err = {0};
+    if (request->refusal) {
+        gr_http_answer_error(request, request->refusal);
+        return respond(request);
+    }
+    if (!request->route) {
+        request->http_status = 204;
+        return respond(request);
+    }
+    if (request->route->lane == GR_HTTP_INLINE) {
+        if (request->route->handle(request, &err)) gr_http_answer_error(request, &err);
+        return respond(request);
+    }
+    MHD_suspend_connection(request->conn);
+    if (gr_http_lane_submit(request)) return MHD_YES;
+    if (atomic_load(&request->http->is_draining)) {
+        (void)stopping(&err);
+    } else {
+        gr_error_set(&err, GR_ERR_HTTP_BUSY, "Too many requests are waiting for a worker");
+        gr_error_hint(&err, "Try again in a moment; the limit is the setting http.queue.");
+    }
+    gr_http_answer_error(request, &err);
+    request->state = GR_HTTP_DONE;
+    MHD_resume_connection(request->conn);
+    return MHD_YES;
+}
+
+static enum MHD_Result begin(gr_http_request *request, const char *method) {
+    gr_error err = {0};
+    request->state = GR_HTTP_RECEIVING;
+    request->method = gr_http_method(method);
+    request->request_id = request_id_of(request);
+    if (admit(request, method, &err) == GR_OK) return MHD_YES;
+    request->refusal = GR_NEW(request->arena, gr_error);
+    *request->refusal = err;
+    if (err.file[0]) request->refusal->loc.file = gr_str_from(request->refusal->file);
+    bool is_cut = header(request, "expect").n || content_length(request) > MAX_DISCARD_BYTES;
+    return is_cut ? dispatch(request) : MHD_YES;
+}
+
+static enum MHD_Result receive(gr_http_request *request, const char *upload, size_t *size) {
+    size_t n = *size;
+    *size = 0;
+    request->body_seen += n;
+    if (request->body_seen > MAX_DISCARD_BYTES && request->body_seen > request->body.max) return MHD_NO;
+    if (request->refusal) return MHD_YES;
+    gr_buf_add(&request->body, (gr_str){upload, n});
+    if (!request->body.is_over) return MHD_YES;
+    request->refusal = GR_NEW(request->arena, gr_error);
+    (void)body_too_large(request, request->refusal);
+    gr_buf_done(&request->body);
+    gr_buf_init(&request->body, (size_t)request->http->config->body_max_bytes);
+    return MHD_YES;
+}
+
+enum MHD_Result gr_http_on_access(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **con_cls) {
+    (void)cls;
+    (void)conn;
+    (void)url;
+    (void)version;
+    gr_http_request *request = *con_cls;
+    if (!request) return MHD_NO;
+    if (request->state == GR_HTTP_FRESH) return begin(request, method);
+    if (request->state == GR_HTTP_DONE) return respond(request);
+    if (request->state != GR_HTTP_RECEIVING) return MHD_NO;
+    return *upload_size ? receive(request, upload, upload_size) : dispatch(request);
+}

@@ -1,0 +1,183 @@
+/* Measures as components (house.md §4): what is accumulated, how it merges, and when two of them are the same.
+ *
+ *      avg(amount)          = sum(amount) , count(amount)        finish: sum / count
+ *      {total} / {count}    = components of total and of count   finish: the template
+ *      sum(x) / count(*)    = itself, opaque: right only at its exact grain */
+#include "plan/internal.h"
+
+bool gr_component_is_mergeable(gr_agg agg) {
+    return agg == GR_AGG_COUNT || agg == GR_AGG_SUM || agg == GR_AGG_MIN || agg == GR_AGG_MAX;
+}
+
+bool gr_component_survives_fan_out(gr_agg agg) {
+    return agg == GR_AGG_MIN || agg == GR_AGG_MAX || agg == GR_AGG_COUNT_DISTINCT || agg == GR_AGG_COUNT_DISTINCT_APPROX;
+}
+
+static void add_column(const gr_cube *cube, gr_str name, gr_buf *out) {
+    gr_buf_char(out, '"');
+    gr_buf_add(out, cube->name);
+    gr_buf_z(out, "\".");
+    gr_buf_add(out, name);
+}
+
+static void add_expr(const gr_expr *expr, const gr_cube *owner, gr_buf *out);
+
+/* White space outside quotes folds to one blank, so that layout does not make two expressions of one. */
+static void add_folded(gr_str text, gr_buf *out) {
+    char quote = 0;
+    bool is_gap = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (!quote && (c == ' ' || c == '\n' || c == '\t' || c == '\r')) {
+            is_gap = true;
+            continue;
+        }
+        if (is_gap) gr_buf_char(out, ' ');
+        is_gap = false;
+        if (quote ? c == quote : (c == '\'' || c == '"')) quote = quote ? 0 : c;
+        gr_buf_char(out, c);
+    }
+    if (is_gap) gr_buf_char(out, ' ');
+}
+
+static void add_part(const gr_part *part, const gr_cube *owner, gr_buf *out) {
+    switch (part->kind) {
+    case GR_PART_TEXT: add_folded(part->text, out); break;
+    case GR_PART_TABLE:
+        gr_buf_char(out, '"');
+        gr_buf_add(out, part->cube->name);
+        gr_buf_char(out, '"');
+        break;
+    case GR_PART_CUBE_SQL:
+        gr_buf_z(out, "(");
+        if (part->cube->sql) add_expr(part->cube->sql, part->cube, out);
+        else add_expr(part->cube->sql_table, part->cube, out);
+        gr_buf_z(out, ")");
+        break;
+    case GR_PART_MEMBER:
+        if (part->n_path) { /* a foreign member: the way there is a part of what it means */
+            gr_buf_add(out, owner->name);
+            for (size_t i = 0; i < part->n_path; i++) gr_buf_printf(out, ">" GR_FMT, GR_ARG(part->path[i]->name));
+            gr_buf_char(out, ':');
+        }
+        if (part->granularity) gr_buf_printf(out, "trunc[" GR_FMT "]", GR_ARG(part->granularity->name));
+        gr_component_canonical(part->member, out);
+        break;
+    }
+}
+
+static void add_expr(const gr_expr *expr, const gr_cube *owner, gr_buf *out) {
+    if (expr->is_column) {
+        add_column(owner, expr->parts[0].text, out);
+        return;
+    }
+    for (size_t i = 0; i < expr->n_parts; i++) add_part(&expr->parts[i], owner, out);
+}
+
+static bool is_bare(const gr_member *m) {
+    return m->sql && !m->n_cases &&
+           (m->sql->is_column || m->sql->n_parts == 1 ||
+            (m->sql->n_parts == 2 && m->sql->parts[0].kind == GR_PART_TABLE && m->sql->parts[1].kind == GR_PART_TEXT &&
+             m->sql->parts[1].text.n > 1 && m->sql->parts[1].text.p[0] == '.' &&
+             gr_str_is_identifier(gr_str_sub(m->sql->parts[1].text, 1, m->sql->parts[1].text.n - 1))));
+}
+
+void gr_component_canonical(const gr_member *m, gr_buf *out) {
+    bool is_wrapped = !is_bare(m);
+    if (is_wrapped) gr_buf_char(out, '(');
+    for (size_t i = 0; i < m->n_cases; i++) {
+        gr_buf_z(out, m->cases[i].when ? " when " : " else ");
+        if (m->cases[i].when) add_expr(m->cases[i].when, m->cube, out);
+        gr_buf_z(out, " then ");
+        if (m->cases[i].label_sql) add_expr(m->cases[i].label_sql, m->cube, out);
+        else gr_buf_printf(out, "'" GR_FMT "'", GR_ARG(m->cases[i].label));
+    }
+    if (m->latitude && m->longitude) {
+        add_expr(m->latitude, m->cube, out);
+        gr_buf_char(out, ',');
+        add_expr(m->longitude, m->cube, out);
+    }
+    if (m->sql) add_expr(m->sql, m->cube, out);
+    if (is_wrapped) gr_buf_char(out, ')');
+}
+
+bool gr_measure_is_decomposable(const gr_member *m) {
+    if (m->has_own_aggregate || m->n_filters || !m->sql || m->sql->is_column) return false;
+    for (size_t i = 0; i < m->sql->n_parts; i++) {
+        const gr_part *part = &m->sql->parts[i];
+        if (part->kind == GR_PART_TABLE || part->kind == GR_PART_CUBE_SQL) return false;
+        if (part->kind == GR_PART_MEMBER && part->member->kind != GR_MEMBER_MEASURE) return false;
+        if (part->kind == GR_PART_TEXT && !gr_derive_text_is_portable(part->text)) return false;
+    }
+    return true;
+}
+
+static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
+    static const char *const names[GR_AGG__COUNT] = {"count", "sum", "min", "max", "count_distinct", "approx", "opaque"};
+    gr_buf key;
+    gr_buf_init(&key, 1 << 20);
+    gr_buf_printf(&key, "%s ", names[agg]);
+    if (m->sql) {
+        gr_component_canonical(m, &key);
+    } else {
+        gr_buf_printf(&key, "key of " GR_FMT, GR_ARG(m->cube->name));
+    }
+    for (size_t i = 0; i < m->n_filters; i++) {
+        gr_buf_z(&key, i ? " and (" : " where (");
+        add_expr(m->filters[i], m->cube, &key);
+        gr_buf_char(&key, ')');
+    }
+    gr_str text = gr_arena_dup(arena, gr_buf_str(&key));
+    gr_buf_done(&key);
+    return text;
+}
+
+static void add_component(gr_components *out, gr_arena *arena, gr_agg agg, const gr_member *m, gr_str suffix) {
+    gr_component c = {agg, m, key_of(agg, m, arena), suffix};
+    for (size_t i = 0; i < out->n; i++)
+        if (gr_str_eq(out->v[i].key, c.key)) return;
+    GR_PUSH(arena, out, c);
+}
+
+static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out) {
+    static const gr_agg leaf[] = {
+        [GR_MEASURE_COUNT] = GR_AGG_COUNT,
+        [GR_MEASURE_SUM] = GR_AGG_SUM,
+        [GR_MEASURE_MIN] = GR_AGG_MIN,
+        [GR_MEASURE_MAX] = GR_AGG_MAX,
+        [GR_MEASURE_COUNT_DISTINCT] = GR_AGG_COUNT_DISTINCT,
+        [GR_MEASURE_COUNT_DISTINCT_APPROX] = GR_AGG_COUNT_DISTINCT_APPROX,
+    };
+    if (m->agg == GR_MEASURE_AVG) {
+        add_component(out, arena, GR_AGG_SUM, m, GR_STR("__sum"));
+        add_component(out, arena, GR_AGG_COUNT, m, GR_STR("__count"));
+    } else if (!m->is_calculated) {
+        add_component(out, arena, leaf[m->agg], m, GR_STR(""));
+    } else if (!gr_measure_is_decomposable(m)) {
+        add_component(out, arena, GR_AGG_OPAQUE, m, GR_STR(""));
+    } else {
+        for (size_t i = 0; i < m->sql->n_parts; i++)
+            if (m->sql->parts[i].kind == GR_PART_MEMBER) add_measure(m->sql->parts[i].member, arena, out);
+    }
+}
+
+void gr_measure_components(const gr_plan_index *index, const gr_member *measure, gr_arena *arena, gr_components *out) {
+    const gr_components *known = &index->components[measure->index];
+    for (size_t i = 0; i < known->n; i++) {
+        bool is_there = false;
+        for (size_t j = 0; j < out->n; j++) is_there |= gr_str_eq(out->v[j].key, known->v[i].key);
+        if (!is_there) GR_PUSH(arena, out, known->v[i]);
+    }
+}
+
+const gr_components *gr_plan_index_components(const gr_plan_index *index, const gr_member *measure) { return &index->components[measure->index]; }
+
+void gr_component_index(gr_plan_index *index, gr_arena *arena) {
+    const gr_model *model = index->model;
+    index->components = GR_NEW_N(arena, gr_components, model->n_members + 1);
+    for (size_t c = 0; c < model->n_cubes; c++)
+        for (size_t i = 0; i < model->cubes[c]->n_measures; i++) {
+            const gr_member *m = model->cubes[c]->measures[i];
+            if (!m->alias_of) add_measure(m, arena, &index->components[m->index]);
+        }
+}

@@ -1,0 +1,64 @@
+/* Which SQL text may be computed from stored columns: no raw column of the source may hide in it. Unknown words are taken
+ * for columns, so that what is not understood is refused, never guessed. */
+#include "plan/internal.h"
+
+#include <ctype.h>
+
+static const char *const words[] = {
+    "and", "or", "not", "case", "when", "then", "else", "end", "is", "null", "in", "like", "ilike", "between", "as",
+    "true", "false", "cast", "distinct", "from", "interval", "escape", "date", "timestamp", "varchar", "text", "integer",
+    "int", "bigint", "double", "precision", "numeric", "decimal", "boolean", "float", "year", "month", "day", "hour",
+};
+/* Calls that give the same result for the same input, wherever they run. */
+static const char *const calls[] = {
+    "coalesce", "nullif", "concat", "lower", "upper", "trim", "ltrim", "rtrim", "length", "substr", "substring", "left",
+    "right", "replace", "round", "floor", "ceil", "ceiling", "abs", "sign", "greatest", "least", "cast", "try_cast",
+    "if", "ifnull", "date_trunc", "date_part", "extract", "strftime", "concat_ws", "split_part", "sqrt", "ln", "log",
+    "exp", "power", "pow", "mod", "to_char", "regexp_matches", "regexp_replace", "in", "and", "or", "not", "when", "then",
+    "else", "between", "decimal", "numeric", "varchar", "case",
+};
+
+static bool is_listed(gr_str word, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (gr_str_eq_nocase(word, gr_str_from(list[i]))) return true;
+    return false;
+}
+
+/* The end of the quoted run that starts at `i`; a doubled quote stays inside. */
+static size_t skip_quoted(gr_str s, size_t i) {
+    for (i++; i < s.n; i++) {
+        if (s.p[i] != '\'') continue;
+        if (i + 1 < s.n && s.p[i + 1] == '\'') i++;
+        else return i + 1;
+    }
+    return s.n;
+}
+
+bool gr_derive_text_is_portable(gr_str s) {
+    for (size_t i = 0; i < s.n;) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '\'') {
+            i = skip_quoted(s, i);
+        } else if (c == '"' || c == '$' || c >= 0x80 || c == ';') {
+            return false;
+        } else if (c == '.' && !(i > 0 && isdigit((unsigned char)s.p[i - 1])) &&
+                   !(i + 1 < s.n && isdigit((unsigned char)s.p[i + 1]))) {
+            return false; /* {hole}.column */
+        } else if (isalpha(c) || c == '_') {
+            size_t end = i;
+            while (end < s.n && (isalnum((unsigned char)s.p[end]) || s.p[end] == '_')) end++;
+            size_t next = end;
+            while (next < s.n && isspace((unsigned char)s.p[next])) next++;
+            gr_str word = gr_str_sub(s, i, end - i);
+            bool is_call = next < s.n && s.p[next] == '(';
+            bool is_number_tail = i > 0 && isdigit((unsigned char)s.p[i - 1]); /* 1e9 */
+            if (!is_number_tail && !(is_call ? is_listed(word, calls, sizeof calls / sizeof *calls)
+                                             : is_listed(word, words, sizeof words / sizeof *words)))
+                return false;
+            i = end;
+        } else {
+            i++;
+        }
+    }
+    return true;
+}

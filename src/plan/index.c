@@ -1,0 +1,256 @@
+/* The index of a model: for every pre-aggregation its join tree, grain and stored components, worked out once at load, so
+ * that a query looks only at the rollups of its own cubes. Definitions of one identity share components (decisions 16, 17). */
+#include "plan/internal.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+
+
+static gr_path path_of(const gr_member_ref *ref, gr_arena *arena) {
+    if (ref->path.n) return ref->path;
+    gr_path path = {GR_NEW_N(arena, const gr_cube *, 1), 1};
+    path.cubes[0] = ref->member->cube;
+    return path;
+}
+
+static bool expr_truncates(const gr_expr *expr);
+
+static bool member_truncates(const gr_member *m) {
+    if (expr_truncates(m->sql)) return true;
+    for (size_t i = 0; i < m->n_cases; i++)
+        if (expr_truncates(m->cases[i].when) || expr_truncates(m->cases[i].label_sql)) return true;
+    for (size_t i = 0; i < m->n_filters; i++)
+        if (expr_truncates(m->filters[i])) return true;
+    return false;
+}
+
+static bool expr_truncates(const gr_expr *expr) {
+    for (size_t i = 0; expr && i < expr->n_parts; i++) {
+        const gr_part *part = &expr->parts[i];
+        if (part->kind == GR_PART_MEMBER && (part->granularity || member_truncates(part->member))) return true;
+    }
+    return false;
+}
+
+static bool is_instant_grain(const gr_granularity *g) {
+    return g && (g->grain == GR_GRAIN_SECOND || g->grain == GR_GRAIN_MINUTE || g->grain == GR_GRAIN_HOUR);
+}
+
+static gr_str prefixed_column(const gr_member_ref *ref, const gr_rollup *r, gr_arena *arena) {
+    (void)r;
+    const gr_member *m = ref->member;
+    if (!ref->granularity) return m->column;
+    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(m->column), GR_ARG(ref->granularity->name));
+}
+
+static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_arena *arena) {
+    for (size_t i = 0; i < n; i++) {
+        gr_rollup_column *c = &r->columns[r->n_columns++];
+        c->member = refs[i].member;
+        c->granularity = refs[i].granularity;
+        c->node = gr_tree_find(&r->tree, refs[i].member->cube);
+        c->name = prefixed_column(&refs[i], r, arena);
+        c->is_instant = is_instant_grain(c->granularity);
+        c->depends_on_zone = (c->granularity && !c->is_instant) || member_truncates(c->member);
+        r->depends_on_zone |= c->depends_on_zone;
+    }
+}
+
+static void add_components(gr_rollup *r, const gr_components *components, gr_arena *arena) {
+    r->components = GR_NEW_N(arena, gr_rollup_component, components->n + 1);
+    for (size_t i = 0; i < components->n; i++) {
+        const gr_component *c = &components->v[i];
+        uint32_t node = gr_tree_find(&r->tree, c->measure->cube);
+        r->components[r->n_components++] = (gr_rollup_component){
+            *c, node, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(c->measure->column), GR_ARG(c->suffix))};
+        r->depends_on_zone |= member_truncates(c->measure);
+        if (r->tree.nodes[node].is_multiplied && !gr_component_survives_fan_out(c->agg) && r->can_build) {
+            r->can_build = false;
+            r->problem = GR_ERR_PLAN_FAN_OUT;
+            r->problem_text = gr_arena_printf(arena, "a join of this pre-aggregation multiplies the rows of '" GR_FMT "'",
+                                              GR_ARG(c->measure->id));
+        }
+    }
+}
+
+static int str_order(const void *a, const void *b) { return gr_str_cmp(*(const gr_str *)a, *(const gr_str *)b); }
+
+/* "orders.users.country", "orders.created_at.day": the member by its way from the root, with the grain. */
+static gr_str qualified(const gr_rollup *r, const gr_rollup_column *c, gr_arena *arena) {
+    gr_str way = {0};
+    for (uint32_t node = c->node;; node = r->tree.nodes[node].parent) {
+        way = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(r->tree.nodes[node].cube->name), way.n ? "." : "", GR_ARG(way));
+        if (node == 0) break;
+    }
+    gr_str text = gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(way), GR_ARG(c->member->name));
+    if (c->granularity) text = gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(text), GR_ARG(c->granularity->name));
+    return text;
+}
+
+/* JSON list of the sorted texts of columns [from, to); member names are identifiers, so nothing needs escaping. */
+static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *arena) {
+    gr_str *texts = GR_NEW_N(arena, gr_str, to - from + 1);
+    for (size_t i = from; i < to; i++) texts[i - from] = qualified(r, &r->columns[i], arena);
+    qsort(texts, to - from, sizeof *texts, str_order);
+    gr_buf out;
+    gr_buf_init(&out, 1 << 20);
+    gr_buf_char(&out, '[');
+    for (size_t i = 0; i < to - from; i++) gr_buf_printf(&out, "%s\"" GR_FMT "\"", i ? ", " : "", GR_ARG(texts[i]));
+    gr_buf_char(&out, ']');
+    gr_str list = gr_arena_dup(arena, gr_buf_str(&out));
+    gr_buf_done(&out);
+    return list;
+}
+
+static gr_str md5_hex(gr_str text, gr_arena *arena) {
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    EVP_Digest(text.p, text.n, sum, &n, EVP_md5(), NULL);
+    char *hex = gr_arena_alloc(arena, 2 * n + 1);
+    static const char digits[] = "0123456789abcdef";
+    for (unsigned i = 0; i < n; i++) {
+        hex[2 * i] = digits[sum[i] >> 4];
+        hex[2 * i + 1] = digits[sum[i] & 15];
+    }
+    return (gr_str){hex, 2 * n};
+}
+
+/* Decisions 16: the bare list when nothing else makes a different table; otherwise an object with the extras. */
+gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
+    const gr_tz *zone = gr_rollup_zone(r, tz);
+    bool has_zone = !gr_tz_is_utc(zone);
+    if (!r->n_segments && !has_zone && r->is_external) return md5_hex(r->grain_columns, arena);
+    gr_buf out;
+    gr_buf_init(&out, 1 << 20);
+    gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
+    if (r->n_segments) {
+        gr_str segments = sorted_list(r, r->n_dimensions, r->n_dimensions + r->n_segments, arena);
+        gr_buf_printf(&out, ", \"segments\": " GR_FMT, GR_ARG(segments));
+    }
+    if (!r->is_external) gr_buf_z(&out, ", \"store\": \"source\"");
+    if (has_zone) gr_buf_printf(&out, ", \"time_zone\": \"" GR_FMT "\"", GR_ARG(gr_tz_name(zone)));
+    gr_buf_char(&out, '}');
+    gr_str hash = md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
+static gr_str grain_list(const gr_rollup *r, gr_arena *arena) {
+    gr_rollup without_segments = *r;
+    gr_rollup_column *columns = GR_NEW_N(arena, gr_rollup_column, r->n_columns + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (i < r->n_dimensions || i >= r->n_dimensions + r->n_segments) columns[n++] = r->columns[i];
+    without_segments.columns = columns;
+    return sorted_list(&without_segments, 0, n, arena);
+}
+
+static gr_status check_sources(gr_rollup *r) {
+    for (size_t i = 1; i < r->tree.n; i++)
+        if (!gr_str_eq(r->tree.nodes[i].cube->data_source, r->tree.nodes[0].cube->data_source)) return GR_ERR_PLAN_MIXED_SOURCES;
+    return GR_OK;
+}
+
+static void prepare(gr_plan_index *index, const gr_preagg *p, bool external_default, gr_arena *arena) {
+    gr_rollup *r = &index->rollups[p->index];
+    *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
+    r->is_external = p->is_external < 0 ? external_default : p->is_external != 0;
+    r->is_non_strict = p->is_non_strict == 1;
+    gr_paths paths = {0};
+    const gr_member_ref *lists[] = {p->measures, p->dimensions, p->segments, p->time_dimensions};
+    const size_t counts[] = {p->n_measures, p->n_dimensions, p->n_segments, p->n_time_dimensions};
+    for (size_t l = 0; l < 4; l++)
+        for (size_t i = 0; i < counts[l]; i++) gr_tree_collect(lists[l][i].member, path_of(&lists[l][i], arena), arena, &paths);
+    if (paths.n == 0) {
+        r->can_build = false;
+        r->problem = GR_ERR_PLAN_UNSUPPORTED;
+        r->problem_text = GR_STR("it has no members");
+        return;
+    }
+    gr_error err = {0};
+    r->problem = gr_tree_build(&paths, index->model->n_cubes, arena, &r->tree, &err);
+    if (!r->problem) r->problem = check_sources(r);
+    if (r->problem) {
+        r->can_build = false;
+        r->problem_text = r->problem == GR_ERR_PLAN_MIXED_SOURCES ? GR_STR("its cubes live in different data sources")
+                                                                 : gr_arena_dup(arena, gr_str_from(err.message));
+        return;
+    }
+    r->columns = GR_NEW_N(arena, gr_rollup_column, p->n_dimensions + p->n_segments + p->n_time_dimensions + 1);
+    add_columns(r, p->dimensions, p->n_dimensions, arena);
+    add_columns(r, p->segments, p->n_segments, arena);
+    add_columns(r, p->time_dimensions, p->n_time_dimensions, arena);
+    r->n_dimensions = p->n_dimensions;
+    r->n_segments = p->n_segments;
+    r->n_times = p->n_time_dimensions;
+    gr_components components = {0};
+    for (size_t i = 0; i < p->n_measures; i++) gr_measure_components(index, p->measures[i].member, arena, &components);
+    add_components(r, &components, arena);
+    r->grain_columns = grain_list(r, arena);
+    r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
+}
+
+/* One identity, one table: the components of all its declarations are stored together, under the first one. */
+static void share_identity(gr_rollup *first, gr_rollup *other, gr_arena *arena) {
+    gr_components all = {0};
+    for (size_t i = 0; i < first->n_components; i++) GR_PUSH(arena, &all, first->components[i].component);
+    for (size_t i = 0; i < other->n_components; i++) {
+        bool is_there = false;
+        for (size_t j = 0; j < all.n; j++) is_there |= gr_str_eq(all.v[j].key, other->components[i].component.key);
+        if (!is_there) GR_PUSH(arena, &all, other->components[i].component);
+    }
+    first->n_components = 0;
+    add_components(first, &all, arena);
+    other->entity = first;
+    other->depends_on_zone = first->depends_on_zone |= other->depends_on_zone;
+}
+
+static void share_identities(gr_plan_index *index, gr_arena *arena) {
+    gr_map by_identity;
+    gr_map_init(&by_identity, arena);
+    for (size_t i = 0; i < index->model->n_preaggs; i++) {
+        gr_rollup *r = &index->rollups[i];
+        if (!r->can_build) continue;
+        gr_str key = gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
+        gr_rollup *first = gr_map_get(&by_identity, key);
+        if (first) share_identity(first, r, arena);
+        else gr_map_put(&by_identity, key, r);
+    }
+    for (size_t i = 0; i < index->model->n_preaggs; i++) {
+        gr_rollup *r = &index->rollups[i];
+        if (r->entity == r) continue;
+        r->components = r->entity->components;
+        r->n_components = r->entity->n_components;
+        r->columns = r->entity->columns; /* same members and names, in the entity's order */
+        r->n_columns = r->entity->n_columns;
+        r->n_dimensions = r->entity->n_dimensions;
+        r->n_segments = r->entity->n_segments;
+        r->n_times = r->entity->n_times;
+        r->tree = r->entity->tree;
+        r->depends_on_zone = r->entity->depends_on_zone;
+    }
+}
+
+gr_plan_index *gr_plan_index_new(const gr_model *model, bool external_default, gr_arena *arena) {
+    gr_plan_index *index = GR_NEW(arena, gr_plan_index);
+    index->model = model;
+    gr_component_index(index, arena);
+    index->rollups = GR_NEW_N(arena, gr_rollup, model->n_preaggs + 1);
+    for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], external_default, arena);
+    share_identities(index, arena);
+    return index;
+}
+
+const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg) { return &index->rollups[preagg->index]; }
+
+const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz) {
+    return rollup->depends_on_zone && !gr_tz_is_utc(tz) ? tz : gr_tz_utc();
+}
+
+const gr_rollup_state *gr_snapshot_state(const gr_snapshot *s, const gr_preagg *preagg, const gr_tz *zone) {
+    uint32_t i = gr_plan_index_rollup(s->index, preagg)->entity->preagg->index;
+    for (size_t k = 0; s->states && k < s->n_states[i]; k++)
+        if (s->states[i][k].zone == zone) return &s->states[i][k];
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/* The words of refusals and the smallest repair, worked out only when somebody asks (decisions 14). */
+#include "plan/internal.h"
+
+static const struct { gr_str id, doc; } rules[GR_RULE__COUNT] = {
+#define GR_RULE(name, id, doc) [GR_RULE_##name] = {GR_STR_INIT(id), GR_STR_INIT(doc)},
+#include "plan/rules.def"
+#undef GR_RULE
+};
+
+gr_str gr_rule_id(gr_rule rule) { return rules[rule].id; }
+gr_str gr_rule_doc(gr_rule rule) { return rules[rule].doc; }
+
+gr_str gr_refusal_detail(const gr_refusal *r, gr_arena *arena) {
+    gr_str doc = gr_rule_doc(r->rule);
+    if (r->rule == GR_RULE_CANNOT_BUILD && r->rollup->problem_text.n)
+        return gr_arena_printf(arena, "The definition cannot be built: " GR_FMT ".", GR_ARG(r->rollup->problem_text));
+    if (!r->member) return doc;
+    gr_str grain = r->granularity ? gr_arena_printf(arena, " (" GR_FMT ")", GR_ARG(r->granularity->name)) : (gr_str){0};
+    return gr_arena_printf(arena, GR_FMT GR_FMT ": " GR_FMT, GR_ARG(r->member->id), GR_ARG(grain), GR_ARG(doc));
+}
+
+static const gr_rollup_column *stored_time(const gr_refusal *r) {
+    for (size_t i = 0; i < r->rollup->n_columns; i++)
+        if (r->rollup->columns[i].member == r->member && r->rollup->columns[i].granularity) return &r->rollup->columns[i];
+    return NULL;
+}
+
+gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
+    gr_str rollup = r->rollup->preagg->id, member = r->member ? r->member->id : GR_STR("");
+    const gr_rollup_column *time = r->member ? stored_time(r) : NULL;
+    switch (r->rule) {
+    case GR_RULE_DIMENSION_MISSING:
+    case GR_RULE_FILTER_MISSING:
+        return gr_arena_printf(arena, "add " GR_FMT " to the dimensions of " GR_FMT, GR_ARG(member), GR_ARG(rollup));
+    case GR_RULE_SEGMENT_MISSING:
+        return gr_arena_printf(arena, "add " GR_FMT " to the segments of " GR_FMT, GR_ARG(member), GR_ARG(rollup));
+    case GR_RULE_MEASURE_MISSING:
+        return gr_arena_printf(arena, "add " GR_FMT " to the measures of " GR_FMT, GR_ARG(member), GR_ARG(rollup));
+    case GR_RULE_TIME_MISSING:
+        return gr_arena_printf(arena, "give " GR_FMT " the time_dimension " GR_FMT " with granularity " GR_FMT, GR_ARG(rollup),
+                               GR_ARG(member), GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")));
+    case GR_RULE_GRANULARITY:
+        return gr_arena_printf(arena, "store " GR_FMT " at granularity " GR_FMT " or finer (it is stored by " GR_FMT ")", GR_ARG(member),
+                               GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")),
+                               GR_ARG(time ? time->granularity->name : GR_STR("nothing")));
+    case GR_RULE_RANGE:
+        return gr_arena_printf(arena, "start and end the range on whole units of " GR_FMT ", or store a finer granularity",
+                               GR_ARG(time ? time->granularity->name : GR_STR("the stored granularity")));
+    case GR_RULE_EXACT_GRAIN:
+        return gr_arena_printf(arena, "ask for all dimensions and the granularity of " GR_FMT ", or define a rollup at the query's grain for " GR_FMT,
+                               GR_ARG(rollup), GR_ARG(member));
+    case GR_RULE_NOT_BUILT: return gr_arena_printf(arena, "granary preagg build " GR_FMT, GR_ARG(rollup));
+    case GR_RULE_BUILD_FAILED: return GR_STR("see the error in `granary preagg list`, mend it, and build again");
+    case GR_RULE_TIME_ZONE: return GR_STR("ask in UTC, build the zone ahead, or raise build.max_time_zones");
+    case GR_RULE_ROOT:
+        return gr_arena_printf(arena, "define the rollup with members that start at the query's cube (this one starts at " GR_FMT ")",
+                               GR_ARG(r->rollup->tree.n ? r->rollup->tree.nodes[0].cube->name : GR_STR("no cube")));
+    case GR_RULE_FORBIDDEN:
+    case GR_RULE_CANNOT_BUILD:
+    case GR_RULE_UNGROUPED:
+    case GR_RULE_JOIN_PATH:
+    case GR_RULE_FAN_OUT:
+    case GR_RULE_MEASURE_FILTER:
+    case GR_RULE__COUNT: break;
+    }
+    return (gr_str){0};
+}

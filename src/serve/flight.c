@@ -1,0 +1,213 @@
+/* Builds in flight: a hundred requests that need one rollup wait for one build. The lane runs them one after another. */
+#include "serve/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MOST_WAITING = 1000 };
+
+gr_flight *gr_flight_ref(gr_flight *f) {
+    atomic_fetch_add(&f->refs, 1);
+    return f;
+}
+
+void gr_flight_unref(gr_flight *f) {
+    if (!f || atomic_fetch_sub(&f->refs, 1) != 1) return;
+    gr_exec_snapshot_unref(f->snapshot);
+    pthread_mutex_destroy(&f->mutex);
+    pthread_cond_destroy(&f->cond);
+    free(f);
+}
+
+static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+    gr_flight *f = gr_mem_calloc(1, sizeof *f);
+    atomic_init(&f->refs, 2); /* the lane's and the caller's */
+    f->serve = serve;
+    /* A snapshot of the same model is current or newer; the one planned with is held by its request. */
+    f->snapshot = snapshot;
+    f->rollup = rollup;
+    f->zone = zone;
+    f->fraction = -1;
+    f->started_us = gr_clock_now_us();
+    pthread_mutex_init(&f->mutex, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return f;
+}
+
+static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+    return f && f->snapshot->model == snapshot->model && f->rollup->entity == rollup->entity && f->zone == zone;
+}
+
+gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, gr_flight **ret,
+                         gr_error *err) {
+    gr_lane *lane = &serve->lane;
+    gr_flight *found = NULL;
+    gr_status status = GR_OK;
+    pthread_mutex_lock(&lane->mutex);
+    if (is_same(lane->now, snapshot, rollup, zone)) found = lane->now;
+    for (gr_flight *f = lane->first; f && !found; f = f->next)
+        if (is_same(f, snapshot, rollup, zone)) found = f;
+    if (found) {
+        *ret = gr_flight_ref(found);
+    } else if (atomic_load(&lane->is_stopping)) {
+        status = gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
+    } else if (lane->n_waiting >= MOST_WAITING) {
+        status = gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
+    } else {
+        gr_flight *f = flight_new(serve, gr_serve_snapshot_ref(serve), rollup, zone);
+        if (f->snapshot->model != snapshot->model) { /* reloaded meanwhile: the caller's rollup belongs to the old model */
+            atomic_store(&f->refs, 1);
+            gr_flight_unref(f);
+            pthread_mutex_unlock(&lane->mutex);
+            return gr_error_set(err, GR_ERR_CANCELLED, "The model was reloaded while the query was planned; try again");
+        }
+        if (lane->last) lane->last->next = f;
+        else lane->first = f;
+        lane->last = f;
+        lane->n_waiting++;
+        pthread_cond_signal(&lane->cond);
+        *ret = f;
+    }
+    pthread_mutex_unlock(&lane->mutex);
+    return status;
+}
+
+static void note_progress(void *arg, double fraction) {
+    gr_flight *f = arg;
+    pthread_mutex_lock(&f->mutex);
+    f->fraction = fraction;
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static void finish(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
+    pthread_mutex_lock(&f->mutex);
+    f->is_done = true;
+    f->status = status;
+    if (status) f->error = *err;
+    f->rows = rows;
+    gr_flight_waiter *w = f->waiters;
+    f->waiters = NULL;
+    pthread_cond_broadcast(&f->cond);
+    pthread_mutex_unlock(&f->mutex);
+    while (w) {
+        gr_flight_waiter *next = w->next;
+        w->fn(w->arg);
+        free(w);
+        w = next;
+    }
+}
+
+static void run_flight(gr_flight *f) {
+    gr_serve *serve = f->serve;
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = {.arena = arena,
+                  .deadline_mono_us = gr_clock_mono_us() + serve->config->build_timeout_ms * 1000,
+                  .is_cancelled = &serve->lane.is_stopping,
+                  .now_us = gr_clock_now_us()};
+    gr_error err = {0};
+    int64_t rows = 0;
+    gr_status status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone, note_progress, f, &rows, &err);
+    gr_arena_free(arena);
+    pthread_mutex_lock(&serve->lane.mutex); /* who asks from here on plans with the new snapshot */
+    serve->lane.now = NULL;
+    pthread_mutex_unlock(&serve->lane.mutex);
+    finish(f, status, &err, rows);
+    gr_flight_unref(f);
+}
+
+static void *lane_main(void *arg) {
+    gr_serve *serve = arg;
+    gr_lane *lane = &serve->lane;
+    for (;;) {
+        pthread_mutex_lock(&lane->mutex);
+        while (!lane->first && !atomic_load(&lane->is_stopping)) pthread_cond_wait(&lane->cond, &lane->mutex);
+        gr_flight *f = lane->first;
+        if (f) {
+            lane->first = f->next;
+            if (!lane->first) lane->last = NULL;
+            lane->n_waiting--;
+            f->next = NULL;
+            lane->now = f;
+        }
+        pthread_mutex_unlock(&lane->mutex);
+        if (!f) return NULL;
+        if (!atomic_load(&lane->is_stopping)) {
+            run_flight(f);
+            continue;
+        }
+        gr_error err;
+        finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
+        gr_flight_unref(f);
+    }
+}
+
+void gr_lane_start(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    pthread_mutex_init(&lane->mutex, NULL);
+    pthread_cond_init(&lane->cond, NULL);
+    atomic_init(&lane->is_stopping, false);
+    lane->is_running = pthread_create(&lane->thread, NULL, lane_main, serve) == 0;
+}
+
+void gr_lane_stop(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    if (!lane->is_running) return;
+    pthread_mutex_lock(&lane->mutex);
+    atomic_store(&lane->is_stopping, true);
+    pthread_cond_broadcast(&lane->cond);
+    pthread_mutex_unlock(&lane->mutex);
+    pthread_join(lane->thread, NULL);
+    lane->is_running = false;
+    pthread_mutex_destroy(&lane->mutex);
+    pthread_cond_destroy(&lane->cond);
+}
+
+gr_flight_view gr_flight_look(gr_flight *f) {
+    pthread_mutex_lock(&f->mutex);
+    gr_flight_view view = {f->rollup->preagg->id, f->is_done, f->status, f->is_done && !f->status ? 1 : f->fraction, f->started_us, f->rows};
+    pthread_mutex_unlock(&f->mutex);
+    return view;
+}
+
+bool gr_flight_wait(gr_flight *f, int64_t deadline_mono_us, gr_error *err) {
+    struct timespec until = {deadline_mono_us / 1000000, deadline_mono_us % 1000000 * 1000};
+    pthread_mutex_lock(&f->mutex);
+    int rc = 0;
+    while (!f->is_done && rc != ETIMEDOUT)
+        rc = deadline_mono_us ? pthread_cond_timedwait(&f->cond, &f->mutex, &until) : pthread_cond_wait(&f->cond, &f->mutex);
+    bool is_done = f->is_done;
+    if (is_done && err) *err = f->error;
+    pthread_mutex_unlock(&f->mutex);
+    return is_done;
+}
+
+uint64_t gr_flight_subscribe(gr_flight *f, void (*fn)(void *arg), void *arg) {
+    gr_flight_waiter *w = gr_mem_alloc(sizeof *w);
+    pthread_mutex_lock(&f->mutex);
+    uint64_t ticket = ++f->next_ticket;
+    bool is_done = f->is_done;
+    *w = (gr_flight_waiter){f->waiters, fn, arg, ticket};
+    if (!is_done) f->waiters = w;
+    pthread_mutex_unlock(&f->mutex);
+    if (is_done) {
+        free(w);
+        fn(arg);
+    }
+    return ticket;
+}
+
+bool gr_flight_unsubscribe(gr_flight *f, uint64_t ticket) {
+    pthread_mutex_lock(&f->mutex);
+    gr_flight_waiter **at = &f->waiters;
+    while (*at && (*at)->ticket != ticket) at = &(*at)->next;
+    gr_flight_waiter *w = *at;
+    if (w) *at = w->next;
+    pthread_mutex_unlock(&f->mutex);
+    free(w);
+    return w != NULL;
+}

@@ -1,0 +1,65 @@
+/* What the files of this room share. */
+#ifndef GR_SERVE_INTERNAL_H
+#define GR_SERVE_INTERNAL_H
+#include "base/mem.h"
+#include "exec/exec.h"
+#include "serve/serve.h"
+
+#include <pthread.h>
+
+/* One running or waiting build. Counted: the lane, the registry and each waiter hold it. */
+struct gr_flight {
+    atomic_int refs;
+    gr_serve *serve;
+    gr_flight *next;             /* in the lane's queue and, until done, in the registry */
+    const gr_snapshot *snapshot; /* held: rollup points into it */
+    const gr_rollup *rollup;
+    const gr_tz *zone;
+    pthread_mutex_t mutex;       /* flight: guards all below */
+    pthread_cond_t cond;
+    bool is_done;
+    gr_status status;
+    gr_error error;
+    double fraction;
+    int64_t started_us, rows;
+    struct gr_flight_waiter *waiters;
+    uint64_t next_ticket;
+};
+
+typedef struct gr_flight_waiter {
+    struct gr_flight_waiter *next;
+    void (*fn)(void *);
+    void *arg;
+    uint64_t ticket;
+} gr_flight_waiter;
+
+/* The build lane: one thread, first come first served (one writer at a time, duckdb.md §3). */
+typedef struct gr_lane {
+    pthread_t thread;
+    bool is_running;
+    pthread_mutex_t mutex; /* lane: taken before flight */
+    pthread_cond_t cond;
+    gr_flight *first, *last; /* waiting */
+    gr_flight *now;          /* running */
+    size_t n_waiting;
+    atomic_bool is_stopping;
+} gr_lane;
+
+struct gr_serve {
+    const gr_config *config;
+    gr_serve_options options;
+    gr_exec *exec;       /* NULL when check only */
+    gr_str model_dir;    /* absolute */
+    gr_arena *arena;
+    gr_lane lane;
+    pthread_mutex_t reload; /* serve.reload: one reload at a time */
+    uint64_t fingerprint;   /* of the model folder as loaded; under `reload` */
+    gr_str local_token;
+};
+
+void gr_lane_start(gr_serve *serve);
+void gr_lane_stop(gr_serve *serve);
+/* Join the flight for the same rollup and zone of the same model, or queue a new one. Owned by the caller. */
+GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                                       gr_flight **ret, gr_error *err);
+#endif

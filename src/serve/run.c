@@ -1,0 +1,110 @@
+/* The use case of a query: parse, plan, build what is missing, execute. */
+#include "serve/internal.h"
+
+static gr_query_options query_options(const gr_serve *serve, const gr_tz *tz, int64_t now_us) {
+    const gr_config *c = serve->config;
+    return (gr_query_options){.default_limit = c->default_limit, .max_limit = c->max_limit, .max_members = (size_t)c->max_members,
+                              .max_filter_depth = (size_t)c->max_filter_depth, .max_filter_values = (size_t)c->max_filter_values,
+                              .default_tz = tz, .now_us = now_us};
+}
+
+static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *a, gr_error *err) {
+    const gr_tz *tz;
+    GR_TRY(gr_tz_get(serve->config->default_timezone, &tz, err));
+    gr_query_options options = query_options(serve, tz, ctx->now_us);
+    gr_query *query;
+    GR_TRY(gr_query_parse(a->snapshot->model, request->query, &options, ctx->arena, &query, err));
+    if (request->has_cache) query->cache = request->cache;
+    a->query = query;
+    gr_plan_options how = {.without_rollups = request->without_rollups, .ignore_builds = as_if_built, .now_us = ctx->now_us};
+    gr_plan *plan;
+    GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
+    a->plan = plan;
+    a->data_source = plan->data_source;
+    return GR_OK;
+}
+
+void gr_answer_done(gr_answer *a) {
+    if (!a) return;
+    if (a->stream) a->stream->close(a->stream);
+    if (a->snapshot) gr_serve_snapshot_unref(a->snapshot);
+    a->stream = NULL;
+    a->snapshot = NULL;
+}
+
+gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret, gr_error *err) {
+    gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
+    int64_t start = gr_clock_mono_us();
+    gr_status status = plan_once(serve, ctx, request, as_if_built, &a, err);
+    if (!status) status = gr_sql_query(a.plan, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+    a.planned_us = gr_clock_mono_us() - start;
+    if (status) gr_answer_done(&a);
+    else *ret = a;
+    return status;
+}
+
+static gr_status read_total(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
+    gr_sql sql;
+    gr_stream *stream;
+    GR_TRY(gr_sql_total(a->plan, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &sql, &stream, err));
+    const gr_batch *batch;
+    gr_status status = stream->next(stream, &batch, err);
+    if (!status && batch && batch->n_rows) {
+        a->total = ((const int64_t *)batch->columns[0].data)[0];
+        a->has_total = true;
+    }
+    stream->close(stream);
+    return status;
+}
+
+static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
+    GR_TRY(gr_sql_query(a->plan, gr_exec_dialect(serve->exec), ctx->arena, &a->sql, err));
+    int64_t start = gr_clock_mono_us();
+    if (a->query->want_total) GR_TRY(read_total(serve, ctx, a, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &a->sql, &a->stream, err));
+    a->started_us = gr_clock_mono_us() - start;
+    a->refreshed_us = a->plan->state ? a->plan->state->built_at_us : ctx->now_us;
+    return GR_OK;
+}
+
+/* A build that failed is no failure of the query: planning again goes on to the next candidate or the source. */
+static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
+    enum { SLICE_US = 50000 };
+    for (;;) {
+        int64_t slice = gr_clock_mono_us() + SLICE_US;
+        if (gr_flight_wait(flight, slice, NULL)) return GR_OK;
+        if (gr_ctx_is_cancelled(ctx)) return gr_error_set(err, GR_ERR_CANCELLED, "The request was cancelled");
+        if (gr_ctx_is_late(ctx)) return gr_error_set(err, GR_ERR_TIMEOUT, "The pre-aggregation was not built in time");
+    }
+}
+
+gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret, gr_flight **ret_flight,
+                         gr_error *err) {
+    enum { MOST_ROUNDS = 64 }; /* each round ends with one candidate built or failed */
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+        gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
+        int64_t start = gr_clock_mono_us();
+        gr_status status = plan_once(serve, ctx, request, false, &a, err);
+        a.planned_us = gr_clock_mono_us() - start;
+        if (!status && !a.plan->to_build) {
+            status = execute(serve, ctx, &a, err);
+            if (status) gr_answer_done(&a);
+            else *ret = a;
+            return status;
+        }
+        gr_flight *flight = NULL;
+        if (!status) status = gr_lane_submit(serve, a.snapshot, a.plan->to_build, a.plan->to_build_zone, &flight, err);
+        gr_answer_done(&a);
+        if (status) return status;
+        if (request->must_not_wait && ret_flight) {
+            *ret = (gr_answer){0};
+            *ret_flight = flight;
+            return GR_OK;
+        }
+        status = wait_for(flight, ctx, err);
+        gr_flight_unref(flight);
+        GR_TRY(status);
+    }
+    return gr_error_set(err, GR_ERR_INTERNAL, "Planning did not settle");
+}

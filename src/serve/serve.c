@@ -1,0 +1,98 @@
+/* Opening, closing and reloading: the model in service is replaced only by one that loads. */
+#include "serve/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Names, sizes and times of the YAML files below a folder. */
+static uint64_t fingerprint(const char *dir, int depth) {
+    enum { DEEPEST = 16 };
+    uint64_t sum = 0;
+    DIR *d = depth < DEEPEST ? opendir(dir) : NULL;
+    if (!d) return 1;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char path[4096];
+        struct stat st;
+        int n = snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (n < 0 || (size_t)n >= sizeof path || stat(path, &st)) continue;
+        if (S_ISDIR(st.st_mode)) {
+            sum += fingerprint(path, depth + 1);
+            continue;
+        }
+        gr_str name = gr_str_from(e->d_name);
+        if (!gr_str_ends(name, GR_STR(".yml")) && !gr_str_ends(name, GR_STR(".yaml"))) continue;
+        char text[4300];
+        int m = snprintf(text, sizeof text, "%s %lld %lld.%ld %llu", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                         st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
+        if (m > 0) sum += gr_str_hash((gr_str){text, (size_t)m < sizeof text ? (size_t)m : sizeof text - 1});
+    }
+    closedir(d);
+    return sum;
+}
+
+static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_error *err) {
+    uint64_t seen = fingerprint(serve->model_dir.p, 0); /* before reading: a change during it is found again */
+    gr_model *model = NULL;
+    gr_status status = gr_model_load_dir(serve->model_dir, diags, &model, err);
+    if (!status && serve->exec) {
+        const gr_snapshot *current = gr_exec_snapshot_ref(serve->exec);
+        bool is_same = current && gr_str_eq(current->model->hash, model->hash);
+        if (current) gr_exec_snapshot_unref(current);
+        if (!is_same) status = gr_exec_set_model(serve->exec, model, diags, err);
+        if (!status && ret_changed) *ret_changed = !is_same;
+    }
+    gr_model_unref(model);
+    serve->fingerprint = seen; /* a broken model is not tried again until it changes */
+    return status;
+}
+
+gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret, gr_error *err) {
+    gr_serve *serve = gr_mem_calloc(1, sizeof *serve);
+    serve->config = config;
+    serve->options = options;
+    serve->arena = gr_arena_new();
+    pthread_mutex_init(&serve->reload, NULL);
+    gr_str dir = config->model_dir;
+    serve->model_dir = dir.n && dir.p[0] == '/' ? gr_arena_dup(serve->arena, dir)
+                                                : gr_arena_printf(serve->arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
+    gr_status status = options.is_check_only ? GR_OK : gr_exec_open(config, &serve->exec, err);
+    if (!status) status = load(serve, diags, NULL, err);
+    if (!status && serve->exec) gr_lane_start(serve);
+    if (status) gr_serve_close(serve);
+    else *ret = serve;
+    return status;
+}
+
+void gr_serve_close(gr_serve *serve) {
+    if (!serve) return;
+    gr_lane_stop(serve);
+    gr_exec_close(serve->exec);
+    pthread_mutex_destroy(&serve->reload);
+    gr_arena_free(serve->arena);
+    free(serve);
+}
+
+const gr_config *gr_serve_config(const gr_serve *serve) { return serve->config; }
+
+gr_status gr_serve_reload(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_error *err) {
+    pthread_mutex_lock(&serve->reload);
+    gr_status status = load(serve, diags, ret_changed, err);
+    pthread_mutex_unlock(&serve->reload);
+    return status;
+}
+
+bool gr_serve_model_changed(gr_serve *serve) {
+    uint64_t now = fingerprint(serve->model_dir.p, 0);
+    pthread_mutex_lock(&serve->reload);
+    bool is_changed = now != serve->fingerprint;
+    pthread_mutex_unlock(&serve->reload);
+    return is_changed;
+}
+
+const gr_snapshot *gr_serve_snapshot_ref(gr_serve *serve) { return gr_exec_snapshot_ref(serve->exec); }
+void gr_serve_snapshot_unref(const gr_snapshot *snapshot) { gr_exec_snapshot_unref(snapshot); }
+void gr_serve_set_local_token(gr_serve *serve, gr_str token) { serve->local_token = gr_arena_dup(serve->arena, token); }

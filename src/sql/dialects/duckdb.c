@@ -1,0 +1,40 @@
+/* DuckDB 1.5 (duckdb.md §6). Naive time stamps are UTC; the session's zone is never relied on, except that casts of text
+ * without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
+#include "sql/internal.h"
+
+#define MONTHS "(date_part('year', {0}) * 12 + date_part('month', {0}) - 1 - ({3}))"
+#define BIN "CAST(floor(" MONTHS " / {1}.0) AS INTEGER)"
+
+const gr_dialect gr_dialect_duckdb = {
+    .name = GR_STR_INIT("duckdb"),
+    .quote = '"',
+    .ops =
+        {
+            [GR_SQL_INSTANT_OF_TIMESTAMP] = GR_STR_INIT("{0}"),
+            [GR_SQL_INSTANT_OF_DATE] = GR_STR_INIT("CAST({0} AS TIMESTAMP)"),
+            [GR_SQL_INSTANT_OF_TIMESTAMPTZ] = GR_STR_INIT("make_timestamp(epoch_us({0}))"),
+            [GR_SQL_INSTANT_OF_ANY] = GR_STR_INIT("make_timestamp(epoch_us(CAST({0} AS TIMESTAMPTZ)))"),
+            [GR_SQL_AT_ZONE] = GR_STR_INIT("(({0} AT TIME ZONE 'UTC') AT TIME ZONE {1})"),
+            [GR_SQL_TRUNC] = GR_STR_INIT("date_trunc({1}, {0})"),
+            /* Month ends clamp, so that bin k starts at origin + k months; one step back where that overshot. */
+            [GR_SQL_BIN_MONTHS] = GR_STR_INIT("(CASE WHEN {2} + to_months(" BIN " * {1}) > {0} THEN {2} + to_months((" BIN
+                                              " - 1) * {1}) ELSE {2} + to_months(" BIN " * {1}) END)"),
+            [GR_SQL_BIN_MICROS] = GR_STR_INIT("time_bucket(to_microseconds({1}), {0}, {2})"),
+            [GR_SQL_TIMESTAMP_LITERAL] = GR_STR_INIT("TIMESTAMP {0}"),
+            [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),
+            [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
+            [GR_SQL_SUM] = GR_STR_INIT("sum({0})"),
+            [GR_SQL_MIN] = GR_STR_INIT("min({0})"),
+            [GR_SQL_MAX] = GR_STR_INIT("max({0})"),
+            [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("count(DISTINCT {0})"),
+            [GR_SQL_APPROX_DISTINCT] = GR_STR_INIT("approx_count_distinct({0})"),
+            [GR_SQL_MERGE_COUNT] = GR_STR_INIT("CAST(coalesce(sum({0}), 0) AS BIGINT)"),
+            [GR_SQL_MERGE_ONE_COUNT] = GR_STR_INIT("coalesce(max({0}), 0)"),
+            [GR_SQL_MERGE_ONE] = GR_STR_INIT("any_value({0})"),
+            [GR_SQL_AVG_FINISH] = GR_STR_INIT("(CAST({0} AS DOUBLE) / nullif({1}, 0))"),
+            [GR_SQL_TEXT] = GR_STR_INIT("CAST({0} AS VARCHAR)"),
+            [GR_SQL_LIKE] = GR_STR_INIT("{0} ILIKE {1} ESCAPE '\\'"),
+            [GR_SQL_NOT_LIKE] = GR_STR_INIT("{0} NOT ILIKE {1} ESCAPE '\\'"),
+            [GR_SQL_CONCAT_GEO] = GR_STR_INIT("(CAST({0} AS VARCHAR) || ',' || CAST({1} AS VARCHAR))"),
+        },
+};

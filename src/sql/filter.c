@@ -1,0 +1,157 @@
+/* Filters as conditions (5.6). Every value of a user is a bound parameter. An empty group vanishes. */
+#include "sql/internal.h"
+
+static gr_type column_type(const gr_sqlw *w, const gr_member *m) {
+    const gr_column_schema *s = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    return s ? s->type : GR_TYPE_NULL;
+}
+
+static bool is_measure(const gr_member *m) { return m->kind == GR_MEMBER_MEASURE; }
+
+static bool is_number(const gr_member *m) {
+    if (is_measure(m)) return m->agg != GR_MEASURE_STRING && m->agg != GR_MEASURE_BOOLEAN && m->agg != GR_MEASURE_TIME;
+    return m->dim_type == GR_DIM_NUMBER;
+}
+
+static bool is_boolean(const gr_member *m) {
+    return is_measure(m) ? m->agg == GR_MEASURE_BOOLEAN : m->kind == GR_MEMBER_SEGMENT || m->dim_type == GR_DIM_BOOLEAN;
+}
+
+static bool is_time(const gr_member *m) { return !is_measure(m) && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME; }
+
+/* A time given as text, compared with a time dimension: without offset it is on the wall clock of the query's zone. */
+static gr_str time_param(gr_sqlw *w, gr_str text) {
+    int64_t us;
+    gr_time_zone_part part;
+    bool is_date;
+    if (!gr_time_parse(text, &us, &part, &is_date))
+        return gr_sqlw_fail(w, GR_ERR_QUERY_DATE, "Can't parse date: '" GR_FMT "'", GR_ARG(text));
+    if (part == GR_TIME_NAIVE) us = gr_tz_to_utc(w->tz, us, NULL);
+    return gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us});
+}
+
+static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
+    gr_value v = {.type = GR_TYPE_UTF8, .as.s = text};
+    if (is_time(m)) return time_param(w, text);
+    if (is_number(m)) {
+        if (gr_str_to_i64(text, &v.as.i)) v.type = GR_TYPE_INT64;
+        else if (gr_str_to_f64(text, &v.as.d)) v.type = GR_TYPE_FLOAT64;
+        else v.as.s = text;
+    } else if (is_boolean(m)) {
+        v = (gr_value){.type = GR_TYPE_BOOL, .as.b = gr_str_eq_nocase(text, GR_STR("true")) || gr_str_eq_z(text, "1")};
+    }
+    return gr_sqlw_param(w, v);
+}
+
+/* The filtered value, in the form that value_param's parameters compare with. */
+static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
+    if (is_measure(m)) return gr_sqlw_measure(w, m);
+    gr_str raw = gr_sqlw_member(w, m);
+    if (is_time(m) && !want_text) return gr_sqlw_instant(w, m, raw);
+    gr_type type = column_type(w, m);
+    bool is_text = type == GR_TYPE_UTF8 || (type == GR_TYPE_NULL && m->dim_type == GR_DIM_STRING);
+    if (want_text || (m->dim_type == GR_DIM_STRING && m->kind == GR_MEMBER_DIMENSION && !is_text)) return is_text ? raw : gr_sqlw_op1(w, GR_SQL_TEXT, raw);
+    return raw;
+}
+
+static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
+    gr_str c = subject(w, f->field.member, false);
+    if (f->n_values == 0) return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), is_negated ? "NOT " : "");
+    gr_str *params = GR_NEW_N(w->arena, gr_str, f->n_values);
+    for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
+    gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
+    gr_str test = f->n_values == 1 ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(list))
+                                   : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), is_negated ? "NOT " : "", GR_ARG(list));
+    return f->has_null != is_negated ? gr_arena_printf(w->arena, GR_FMT " OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c)) : test;
+}
+
+/* %, _ and \ of the value stand for themselves. */
+static gr_str pattern(gr_sqlw *w, gr_str value, bool is_open_left, bool is_open_right) {
+    char *out = gr_arena_alloc(w->arena, 2 * value.n + 3), *p = out;
+    if (is_open_left) *p++ = '%';
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '%' || value.p[i] == '_' || value.p[i] == '\\') *p++ = '\\';
+        *p++ = value.p[i];
+    }
+    if (is_open_right) *p++ = '%';
+    return (gr_str){out, (size_t)(p - out)};
+}
+
+static gr_str like(gr_sqlw *w, const gr_filter *f, bool is_negated, bool is_open_left, bool is_open_right) {
+    gr_str c = subject(w, f->field.member, true);
+    gr_str *tests = GR_NEW_N(w->arena, gr_str, f->n_values + 1);
+    for (size_t i = 0; i < f->n_values; i++) {
+        gr_str text = pattern(w, f->values[i], is_open_left, is_open_right);
+        gr_str param = gr_sqlw_param(w, (gr_value){.type = GR_TYPE_UTF8, .as.s = text});
+        tests[i] = gr_sqlw_op2(w, is_negated ? GR_SQL_NOT_LIKE : GR_SQL_LIKE, c, param);
+    }
+    gr_str test = gr_sqlw_join(w, tests, f->n_values, is_negated ? " AND " : " OR ");
+    bool keeps_null = f->has_null != is_negated;
+    if (!f->n_values) return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), is_negated ? "NOT " : "");
+    if (!keeps_null) return test;
+    return gr_arena_printf(w->arena, "(" GR_FMT ") OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c));
+}
+
+static gr_str compare(gr_sqlw *w, const gr_filter *f, const char *op) {
+    if (is_time(f->field.member)) return gr_sqlw_point(w, f->field.member, op, &f->range, true);
+    gr_str c = subject(w, f->field.member, false), p = value_param(w, f->field.member, f->values[0]);
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), op, GR_ARG(p));
+}
+
+static gr_str date_range(gr_sqlw *w, const gr_filter *f, bool is_negated) {
+    const gr_member *m = f->field.member;
+    gr_str from = gr_sqlw_point(w, m, is_negated ? "<" : ">=", &f->range, true);
+    gr_str to = gr_sqlw_point(w, m, is_negated ? ">=" : "<", &f->range, false);
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(from), is_negated ? "OR" : "AND", GR_ARG(to));
+}
+
+static gr_str leaf(gr_sqlw *w, const gr_filter *f) {
+    const gr_member *m = f->field.member;
+    switch (f->op) {
+    case GR_OP_EQUALS:
+    case GR_OP_IN: return equality(w, f, false);
+    case GR_OP_NOT_EQUALS:
+    case GR_OP_NOT_IN: return equality(w, f, true);
+    case GR_OP_CONTAINS: return like(w, f, false, true, true);
+    case GR_OP_NOT_CONTAINS: return like(w, f, true, true, true);
+    case GR_OP_STARTS_WITH: return like(w, f, false, false, true);
+    case GR_OP_NOT_STARTS_WITH: return like(w, f, true, false, true);
+    case GR_OP_ENDS_WITH: return like(w, f, false, true, false);
+    case GR_OP_NOT_ENDS_WITH: return like(w, f, true, true, false);
+    case GR_OP_GT: return compare(w, f, ">");
+    case GR_OP_GTE: return compare(w, f, ">=");
+    case GR_OP_LT: return compare(w, f, "<");
+    case GR_OP_LTE: return compare(w, f, "<=");
+    case GR_OP_SET:
+    case GR_OP_NOT_SET: {
+        gr_str c = is_measure(m) ? gr_sqlw_measure(w, m) : gr_sqlw_member(w, m);
+        return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), f->op == GR_OP_SET ? "NOT " : "");
+    }
+    case GR_OP_IN_DATE_RANGE:
+    case GR_OP_ON_THE_DATE: return date_range(w, f, false);
+    case GR_OP_NOT_IN_DATE_RANGE: return date_range(w, f, true);
+    case GR_OP_BEFORE_DATE: return gr_sqlw_point(w, m, "<", &f->range, true);
+    case GR_OP_BEFORE_OR_ON_DATE: return gr_sqlw_point(w, m, "<=", &f->range, true);
+    case GR_OP_AFTER_DATE: return gr_sqlw_point(w, m, ">", &f->range, true);
+    case GR_OP_AFTER_OR_ON_DATE: return gr_sqlw_point(w, m, ">=", &f->range, true);
+    case GR_OP_MEASURE_FILTER: return gr_sqlw_own_filters(w, m);
+    case GR_OP__COUNT: break;
+    }
+    return gr_sqlw_fail(w, GR_ERR_INTERNAL, "unknown filter operator");
+}
+
+gr_str gr_sqlw_filter(gr_sqlw *w, const gr_filter *f) {
+    if (f->kind == GR_FILTER_LEAF) {
+        gr_str text = leaf(w, f);
+        return text.n ? gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)) : text;
+    }
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, f->n_children + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_children; i++) {
+        gr_str text = gr_sqlw_filter(w, f->children[i]);
+        if (text.n) texts[n++] = text;
+    }
+    if (n <= 1) return n ? texts[0] : (gr_str){0};
+    gr_str all = gr_sqlw_join(w, texts, n, f->kind == GR_FILTER_AND ? " AND " : " OR ");
+    return gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(all));
+}

@@ -1,0 +1,107 @@
+/* Times: raw values of a source become naive UTC, then the wall clock of the query's zone, then buckets (5.5).
+ *
+ *   raw --instant--> naive UTC --local--> wall clock --trunc--> bucket
+ *   stored hour bucket (instant) ---------^                     ^------ stored day bucket (already local)
+ *
+ * Ranges are half-open. On a source they compare instants, so that indexes and zone maps work; where a bound falls into a
+ * doubled hour the wall clock itself is compared, which is what the bound means. */
+#include "sql/internal.h"
+
+static gr_value stamp(int64_t us) { return (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us}; }
+
+static gr_type type_of(const gr_sqlw *w, const gr_member *m) {
+    const gr_column_schema *schema = w->snapshot && w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    return schema ? schema->type : GR_TYPE_NULL;
+}
+
+gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw) {
+    gr_type type = type_of(w, member);
+    gr_sql_op op = type == GR_TYPE_TIMESTAMP     ? GR_SQL_INSTANT_OF_TIMESTAMP
+                   : type == GR_TYPE_DATE        ? GR_SQL_INSTANT_OF_DATE
+                   : type == GR_TYPE_TIMESTAMPTZ ? GR_SQL_INSTANT_OF_TIMESTAMPTZ
+                                                 : GR_SQL_INSTANT_OF_ANY;
+    return gr_sqlw_op1(w, op, raw);
+}
+
+gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant) {
+    if (gr_tz_is_utc(w->tz)) return instant;
+    return gr_sqlw_op2(w, GR_SQL_AT_ZONE, instant, gr_sqlw_text_literal(w, gr_tz_name(w->tz)));
+}
+
+static gr_str stamp_literal(gr_sqlw *w, int64_t us) {
+    char text[48];
+    size_t n = gr_time_format(us, text);
+    return gr_sqlw_op1(w, GR_SQL_TIMESTAMP_LITERAL, gr_sqlw_text_literal(w, (gr_str){text, n}));
+}
+
+gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor) {
+    if (g->grain != GR_GRAIN_CUSTOM) return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
+    gr_str origin = stamp_literal(w, anchor);
+    if (g->interval.months) {
+        gr_civil at = gr_civil_from_us(anchor);
+        gr_str months = gr_arena_printf(w->arena, "%lld", (long long)g->interval.months);
+        gr_str base = gr_arena_printf(w->arena, "%lld", (long long)(at.year * 12 + at.month - 1));
+        return gr_sqlw_op(w, GR_SQL_BIN_MONTHS, (gr_str[]){local, months, origin, base});
+    }
+    int64_t width = g->interval.days * 86400000000 + g->interval.us;
+    return gr_sqlw_op(w, GR_SQL_BIN_MICROS, (gr_str[]){local, gr_arena_printf(w->arena, "%lld", (long long)width), origin});
+}
+
+static gr_str local_of_member(gr_sqlw *w, const gr_member *m) {
+    return gr_sqlw_local(w, gr_sqlw_instant(w, m, gr_sqlw_member(w, m)));
+}
+
+gr_str gr_sqlw_member_bucket(gr_sqlw *w, const gr_member *m, const gr_granularity *g) {
+    for (size_t i = 0; w->from && i < w->from->n_columns; i++) {
+        const gr_rollup_column *c = &w->from->columns[i];
+        if (c->member == m && c->granularity && gr_granularity_eq(c->granularity, g)) return gr_sqlw_stored(w, c->name);
+    }
+    return gr_sqlw_trunc(w, local_of_member(w, m), g, gr_granularity_anchor(g, w->tz, w->now_us));
+}
+
+gr_str gr_sqlw_stored_bucket(gr_sqlw *w, const gr_member *m, const gr_granularity *g) {
+    bool is_instant = g->grain == GR_GRAIN_SECOND || g->grain == GR_GRAIN_MINUTE || g->grain == GR_GRAIN_HOUR;
+    if (is_instant) return gr_sqlw_trunc(w, gr_sqlw_instant(w, m, gr_sqlw_member(w, m)), g, 0);
+    return gr_sqlw_member_bucket(w, m, g);
+}
+
+gr_str gr_sqlw_time_field(gr_sqlw *w, const gr_time_field *t) {
+    const gr_granularity *g = t->granularity;
+    if (!w->from) return gr_sqlw_trunc(w, local_of_member(w, t->field.member), g, t->anchor_local_us);
+    const gr_rollup_column *c = gr_plan_stored_time(w->plan, t);
+    if (!c) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "no stored bucket of '" GR_FMT "'", GR_ARG(t->field.id));
+    gr_str column = gr_sqlw_stored(w, c->name);
+    if (c->is_instant && !gr_tz_is_utc(w->tz)) return gr_sqlw_trunc(w, gr_sqlw_local(w, column), g, t->anchor_local_us);
+    return gr_granularity_eq(c->granularity, g) ? column : gr_sqlw_trunc(w, column, g, t->anchor_local_us);
+}
+
+/* One bound against a value that is a naive UTC time stamp (`is_instant`) or a naive local one. */
+static gr_str bound(gr_sqlw *w, gr_str value, bool is_instant, const char *comparison, const gr_range *r, bool is_from) {
+    bool is_ambiguous = is_from ? r->is_from_ambiguous : r->is_to_ambiguous;
+    if (is_instant && is_ambiguous) {
+        value = gr_sqlw_local(w, value);
+        is_instant = false;
+    }
+    int64_t us = is_instant ? (is_from ? r->from_utc_us : r->to_utc_us) : (is_from ? r->from_local_us : r->to_local_us);
+    gr_str param = gr_sqlw_param(w, stamp(us));
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), comparison, GR_ARG(param));
+}
+
+gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *m, const char *comparison, const gr_range *range, bool is_from) {
+    return bound(w, gr_sqlw_instant(w, m, gr_sqlw_member(w, m)), true, comparison, range, is_from);
+}
+
+gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
+    gr_str value;
+    bool is_instant = true;
+    if (w->from) {
+        const gr_rollup_column *c = gr_plan_stored_time(w->plan, t);
+        if (!c) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "no stored bucket of '" GR_FMT "'", GR_ARG(t->field.id));
+        value = gr_sqlw_stored(w, c->name);
+        is_instant = c->is_instant;
+    } else {
+        value = gr_sqlw_instant(w, t->field.member, gr_sqlw_member(w, t->field.member));
+    }
+    gr_str from = bound(w, value, is_instant, ">=", &t->range, true), to = bound(w, value, is_instant, "<", &t->range, false);
+    return gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(from), GR_ARG(to));
+}

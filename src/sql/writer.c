@@ -1,0 +1,92 @@
+/* The four ways in which text enters a statement: templates of the dialect, quoted identifiers, bound parameters, and
+ * literals of the model. There is no other. */
+#include "sql/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const gr_dialect *gr_dialect_get(gr_str name) {
+    static const gr_dialect *const all[] = {&gr_dialect_duckdb};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (gr_str_eq(all[i]->name, name)) return all[i];
+    return NULL;
+}
+
+gr_str gr_sqlw_fail(gr_sqlw *w, gr_status status, const char *format, ...) {
+    if (!w->status) {
+        char text[512];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        w->status = gr_error_set(w->err, status, "%s", text);
+    }
+    return GR_STR("NULL");
+}
+
+static const char *op_doc(gr_sql_op op) {
+    static const char *const docs[] = {
+#define GR_OP_DEF(name, holes, doc) doc,
+#include "plan/ops.def"
+#undef GR_OP_DEF
+    };
+    return docs[op];
+}
+
+gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
+    gr_str t = w->dialect->ops[op];
+    if (!t.n)
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "The engine '" GR_FMT "' has no operation for: %s", GR_ARG(w->dialect->name), op_doc(op));
+    size_t total = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        bool is_hole = t.p[i] == '{' && i + 2 < t.n && t.p[i + 2] == '}';
+        total += is_hole ? holes[t.p[i + 1] - '0'].n : 1;
+        if (is_hole) i += 2;
+    }
+    char *out = gr_arena_alloc(w->arena, total + 1), *p = out;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] == '{' && i + 2 < t.n && t.p[i + 2] == '}') {
+            gr_str hole = holes[t.p[i + 1] - '0'];
+            memcpy(p, hole.p, hole.n);
+            p += hole.n;
+            i += 2;
+        } else {
+            *p++ = t.p[i];
+        }
+    }
+    return (gr_str){out, (size_t)(p - out)};
+}
+
+gr_str gr_sqlw_op1(gr_sqlw *w, gr_sql_op op, gr_str a) { return gr_sqlw_op(w, op, &a); }
+gr_str gr_sqlw_op2(gr_sqlw *w, gr_sql_op op, gr_str a, gr_str b) { return gr_sqlw_op(w, op, (gr_str[]){a, b}); }
+
+gr_str gr_sqlw_param(gr_sqlw *w, gr_value value) {
+    GR_PUSH(w->arena, &w->params, value);
+    return gr_arena_printf(w->arena, "$%zu", w->params.n);
+}
+
+static gr_str quoted(gr_arena *arena, gr_str s, char quote) {
+    char *out = gr_arena_alloc(arena, 2 * s.n + 3), *p = out;
+    *p++ = quote;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == quote) *p++ = quote;
+        *p++ = s.p[i];
+    }
+    *p++ = quote;
+    return (gr_str){out, (size_t)(p - out)};
+}
+
+gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) { return quoted(arena, identifier, dialect->quote); }
+gr_str gr_sqlw_ident(gr_sqlw *w, gr_str name) { return quoted(w->arena, name, w->dialect->quote); }
+gr_str gr_sqlw_text_literal(gr_sqlw *w, gr_str text) { return quoted(w->arena, text, '\''); }
+
+gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *between) {
+    size_t total = 0, gap = strlen(between);
+    for (size_t i = 0; i < n; i++) total += texts[i].n + gap;
+    char *out = gr_arena_alloc(w->arena, total + 1), *p = out;
+    for (size_t i = 0; i < n; i++) {
+        if (i) p = mempcpy(p, between, gap);
+        p = mempcpy(p, texts[i].p, texts[i].n);
+    }
+    return (gr_str){out, (size_t)(p - out)};
+}
