@@ -59,7 +59,8 @@ gr_exit gr_cli_exit_of(gr_status status) {
     return GR_EXIT_ENVIRONMENT;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------ */
+/* ---- parsing ------------------------------------------------------------------------------------------------------
+ */
 
 enum { MOST_NAMES = 64, MOST_ARGS = 100000 };
 
@@ -80,8 +81,10 @@ static gr_status unknown_command(gr_str word, gr_error *err) {
         if (!commands[i].is_hidden) names[n_names++] = gr_str_from(commands[i].name);
     gr_str near = gr_diags_nearest(word, names, n_names);
     gr_status status = gr_error_set(err, GR_ERR_CLI_USAGE, "there is no command \"" GR_FMT "\"", GR_ARG(word));
-    if (near.n) gr_error_hint(err, "did you mean \"" GR_FMT "\"?", GR_ARG(near));
-    else gr_error_hint(err, "granary --help lists the commands");
+    if (near.n)
+        gr_error_hint(err, "did you mean \"" GR_FMT "\"?", GR_ARG(near));
+    else
+        gr_error_hint(err, "granary --help lists the commands");
     return status;
 }
 
@@ -123,14 +126,19 @@ static gr_status unknown_flag(const gr_cli_command *command, gr_str flag, gr_err
     for (size_t i = 0; i < GR_FLAG__COUNT; i++)
         if (is_allowed(command, i)) names[n_names++] = gr_str_from(flags[i].name);
     const gr_setting_info *settings = gr_config_settings(&n_settings);
-    for (size_t i = 0; command && command->takes_settings && i < n_settings && n_names < GR_FLAG__COUNT + MOST_NAMES; i++)
+    for (size_t i = 0; command && command->takes_settings && i < n_settings && n_names < GR_FLAG__COUNT + MOST_NAMES;
+         i++)
         if (settings[i].flag) names[n_names++] = gr_str_from(settings[i].flag);
     gr_str near = gr_diags_nearest(flag, names, n_names);
-    gr_status status = command ? gr_error_set(err, GR_ERR_CLI_USAGE, "\"%s\" has no flag " GR_FMT, command->name, GR_ARG(flag))
-                               : gr_error_set(err, GR_ERR_CLI_USAGE, "there is no flag " GR_FMT, GR_ARG(flag));
-    if (near.n) gr_error_hint(err, "did you mean " GR_FMT "?", GR_ARG(near));
-    else if (command) gr_error_hint(err, "granary %s --help lists its flags", command->name);
-    else gr_error_hint(err, "granary --help lists the commands");
+    gr_status status =
+        command ? gr_error_set(err, GR_ERR_CLI_USAGE, "\"%s\" has no flag " GR_FMT, command->name, GR_ARG(flag))
+                : gr_error_set(err, GR_ERR_CLI_USAGE, "there is no flag " GR_FMT, GR_ARG(flag));
+    if (near.n)
+        gr_error_hint(err, "did you mean " GR_FMT "?", GR_ARG(near));
+    else if (command)
+        gr_error_hint(err, "granary %s --help lists its flags", command->name);
+    else
+        gr_error_hint(err, "granary --help lists the commands");
     return status;
 }
 
@@ -180,7 +188,8 @@ static gr_status parse_flag(parser *p, gr_str text, gr_error *err) {
     gr_str flag = has_inline ? gr_str_sub(text, 0, equals) : text;
     gr_str inline_value = has_inline ? gr_str_sub(text, equals + 1, text.n - equals - 1) : (gr_str){0};
     for (size_t i = 0; i < GR_FLAG__COUNT; i++) {
-        if (!gr_str_eq_z(flag, flags[i].name) && !(flags[i].short_name && gr_str_eq_z(flag, flags[i].short_name))) continue;
+        if (!gr_str_eq_z(flag, flags[i].name) && !(flags[i].short_name && gr_str_eq_z(flag, flags[i].short_name)))
+            continue;
         if (!is_allowed(p->out->command, i)) break;
         if (!flags[i].value && has_inline)
             return gr_error_set(err, GR_ERR_CLI_USAGE, GR_FMT " takes no value", GR_ARG(flag));
@@ -216,10 +225,14 @@ gr_status gr_cli_args_parse(const char *const *args, size_t n_args, gr_arena *ar
     bool only_operands = false;
     while (p.at < n_args) {
         gr_str text = gr_str_from(args[p.at++]);
-        if (!only_operands && gr_str_eq_z(text, "--")) only_operands = true;
-        else if (!only_operands && text.n > 1 && text.p[0] == '-') GR_TRY(parse_flag(&p, text, err));
-        else if (!out.command) return unknown_command(text, err);
-        else GR_PUSH(arena, &p.operands, text);
+        if (!only_operands && gr_str_eq_z(text, "--"))
+            only_operands = true;
+        else if (!only_operands && text.n > 1 && text.p[0] == '-')
+            GR_TRY(parse_flag(&p, text, err));
+        else if (!out.command)
+            return unknown_command(text, err);
+        else
+            GR_PUSH(arena, &p.operands, text);
     }
     out.settings = p.settings.v;
     out.n_settings = p.settings.n;
@@ -240,7 +253,8 @@ gr_status gr_cli_args_count(const gr_cli_args *args, gr_cli_flag_id id, int64_t 
     return GR_OK;
 }
 
-/* ---- help --------------------------------------------------------------------------------------------------------- */
+/* ---- help ---------------------------------------------------------------------------------------------------------
+ */
 
 enum { DOC_COLUMN = 30 };
 
@@ -273,8 +287,9 @@ static void help_program(gr_buf *out) {
                   "Usage: granary COMMAND [flags]\n\nCommands:\n");
     for (size_t i = 0; i < n; i++)
         if (!commands[i].is_hidden) help_line(out, commands[i].name, commands[i].doc);
-    gr_buf_z(out, "\n`granary COMMAND --help` shows a command's flags. Settings come from granary.yml, are overridden by\n"
-                  "GRANARY_… variables of the environment, and these by flags (docs/config.md has all of them).\n");
+    gr_buf_z(out,
+             "\n`granary COMMAND --help` shows a command's flags. Settings come from granary.yml, are overridden by\n"
+             "GRANARY_… variables of the environment, and these by flags (docs/config.md has all of them).\n");
     help_exits(out);
 }
 
@@ -294,8 +309,8 @@ static void help_settings(gr_buf *out) {
         bool is_bool = gr_str_starts(gr_str_from(settings[i].type), GR_STR("bool"));
         char left[96], right[512];
         snprintf(left, sizeof left, "%s%s%s", settings[i].flag, is_bool ? "" : " ", is_bool ? "" : "VALUE");
-        snprintf(right, sizeof right, "%s [%s, %s; default: %s]", settings[i].doc, settings[i].yaml_path, settings[i].env,
-                 *settings[i].default_text ? settings[i].default_text : "none");
+        snprintf(right, sizeof right, "%s [%s, %s; default: %s]", settings[i].doc, settings[i].yaml_path,
+                 settings[i].env, *settings[i].default_text ? settings[i].default_text : "none");
         help_line(out, left, right);
     }
 }
@@ -324,9 +339,11 @@ void gr_cli_args_write_docs(gr_buf *out) {
     size_t n;
     const gr_cli_command *commands = gr_cli_commands(&n);
     gr_buf_z(out, "# The command line\n\n<!-- Made from the tables in src/cli by `granary docs`; do not edit. -->\n\n");
-    gr_buf_z(out, "Every command shows this with `--help`. While `granary serve` runs, `query`, `sql`, `explain` and `preagg`\n"
-                  "go through it: they find it by `server.json` in the storage folder. Without a server they open the model,\n"
-                  "the sources and the store themselves.\n\n```text\n");
+    gr_buf_z(
+        out,
+        "Every command shows this with `--help`. While `granary serve` runs, `query`, `sql`, `explain` and `preagg`\n"
+        "go through it: they find it by `server.json` in the storage folder. Without a server they open the model,\n"
+        "the sources and the store themselves.\n\n```text\n");
     gr_cli_args_help(NULL, out);
     gr_buf_z(out, "```\n");
     for (size_t i = 0; i < n; i++) {

@@ -57,8 +57,10 @@ gr_status gr_cli_run_check(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     }
     gr_buf out;
     gr_buf_init(&out, 16 << 20);
-    if (cli->args.has[GR_FLAG_JSON]) print_json(&diags, &v, &out);
-    else print_people(&diags, &v, &out);
+    if (cli->args.has[GR_FLAG_JSON])
+        print_json(&diags, &v, &out);
+    else
+        print_people(&diags, &v, &out);
     *ret_exit = v.n_errors ? GR_EXIT_USER : GR_EXIT_OK;
     status = gr_cli_print(&out, err);
     gr_buf_done(&out);

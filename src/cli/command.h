@@ -17,7 +17,8 @@ enum { GR_CLI_MAX_OUTPUT_BYTES = 300 << 20, GR_CLI_MAX_QUERY_BYTES = 1 << 20 };
 
 /* The configuration of --config, environment and flags. Errors: config.*, yaml.*. */
 GR_MUST_CHECK gr_status gr_cli_config(gr_cli *cli, gr_config **ret, gr_error *err);
-/* The query of the first operand (`-`: stdin), with --timezone put in. *ret lives in the arena. Errors: json.*, query.invalid. */
+/* The query of the first operand (`-`: stdin), with --timezone put in. *ret lives in the arena. Errors: json.*,
+ * query.invalid. */
 GR_MUST_CHECK gr_status gr_cli_query_operand(gr_cli *cli, json_t **ret, gr_error *err);
 
 /* Writes all of it to stdout. Errors: engine.io when stdout does not take it. */

@@ -10,8 +10,10 @@
 
 static const gr_cli_command commands[] = {
     {"serve", "", 0, 0, F(CONFIG), true, false, "Serve the HTTP API until SIGTERM or Ctrl-C.",
-     "Writes server.json (url, port, pid, token; mode 0600) into the storage folder, by which the other commands find it.\n"
-     "SIGHUP loads the model again, and so does a change of its files (setting `watch`); a model with errors is reported\n"
+     "Writes server.json (url, port, pid, token; mode 0600) into the storage folder, by which the other commands find "
+     "it.\n"
+     "SIGHUP loads the model again, and so does a change of its files (setting `watch`); a model with errors is "
+     "reported\n"
      "and the one in service stays. SIGTERM lets running requests finish (setting `http.drain_ms`), then cancels them.",
      gr_cli_run_serve},
     {"query", "'<query JSON>' | -", 1, 1, QUERY_FLAGS | F(NO_ROLLUPS), true, false,
@@ -23,23 +25,24 @@ static const gr_cli_command commands[] = {
      gr_cli_run_sql},
     {"explain", "'<query JSON>' | -", 1, 1, QUERY_FLAGS | F(NO_ROLLUPS), true, false,
      "Print what serves a query, and for each other candidate why it does not.",
-     "With --json prints an object with pre_aggregations (names of those that serve; empty for the source) and refusals\n"
+     "With --json prints an object with pre_aggregations (names of those that serve; empty for the source) and "
+     "refusals\n"
      "(pre_aggregation, rule, detail, repair).",
      gr_cli_run_explain},
-    {"check", "", 0, 0, F(CONFIG) | F(JSON), true, false, "Check the configuration and the model; print every diagnostic.",
+    {"check", "", 0, 0, F(CONFIG) | F(JSON), true, false,
+     "Check the configuration and the model; print every diagnostic.",
      "Exits 0 when there are only warnings, 1 when there are errors.", gr_cli_run_check},
     {"preagg list", "", 0, 0, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
      "List the pre-aggregations and what is built of them.", NULL, gr_cli_run_preagg_list},
-    {"preagg build", "NAME… | --all", 0, 10000,
-     F(CONFIG) | F(JSON) | F(LOCAL) | F(ALL) | F(TIMEZONE) | F(FORCE), true, false,
-     "Build pre-aggregations ahead of the first query.", "NAME is `cube.pre_aggregation`, as `preagg list` prints it.",
-     gr_cli_run_preagg_build},
+    {"preagg build", "NAME… | --all", 0, 10000, F(CONFIG) | F(JSON) | F(LOCAL) | F(ALL) | F(TIMEZONE) | F(FORCE), true,
+     false, "Build pre-aggregations ahead of the first query.",
+     "NAME is `cube.pre_aggregation`, as `preagg list` prints it.", gr_cli_run_preagg_build},
     {"preagg drop", "NAME…", 1, 10000, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
      "Drop the tables of pre-aggregations; the next query that needs one builds it again.", NULL,
      gr_cli_run_preagg_drop},
     {"demo", "", 0, 0,
-     F(DIR) | F(CONFIG) | F(ORDERS) | F(LINE_ITEMS) | F(USERS) | F(PRODUCTS) | F(SEED) | F(COMPARE) | F(LOCAL), false, false,
-     "Make the e-commerce demo: a data set, granary.yml and a model.",
+     F(DIR) | F(CONFIG) | F(ORDERS) | F(LINE_ITEMS) | F(USERS) | F(PRODUCTS) | F(SEED) | F(COMPARE) | F(LOCAL), false,
+     false, "Make the e-commerce demo: a data set, granary.yml and a model.",
      "The data set is the same on every machine for the same counts and seed. What is complete already is left alone.\n"
      "With --compare it runs one query from the source and from its rollup, prints both times, and fails when the two\n"
      "answers differ.",
@@ -71,7 +74,8 @@ gr_status gr_cli_run_help(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     const gr_cli_args *args = &cli->args;
     if (args->n_operands == 0) return print_help(NULL, err);
     gr_str name = args->operands[0];
-    if (args->n_operands == 2) name = gr_arena_printf(cli->arena, GR_FMT " " GR_FMT, GR_ARG(name), GR_ARG(args->operands[1]));
+    if (args->n_operands == 2)
+        name = gr_arena_printf(cli->arena, GR_FMT " " GR_FMT, GR_ARG(name), GR_ARG(args->operands[1]));
     const gr_cli_command *command = gr_cli_command_find(name);
     if (!command) return gr_error_set(err, GR_ERR_CLI_USAGE, "there is no command \"" GR_FMT "\"", GR_ARG(name));
     return print_help(command, err);
@@ -105,7 +109,8 @@ static gr_status run(gr_cli *cli, int argc, char **argv, gr_exit *ret_exit, gr_e
     static const char *const version[] = {"version"};
     const char *const *args = (const char *const *)argv + 1;
     size_t n_args = argc > 0 ? (size_t)argc - 1 : 0;
-    if (n_args == 1 && (gr_str_eq_z(GR_STR("--version"), args[0]) || gr_str_eq_z(GR_STR("-V"), args[0]))) args = version;
+    if (n_args == 1 && (gr_str_eq_z(GR_STR("--version"), args[0]) || gr_str_eq_z(GR_STR("-V"), args[0])))
+        args = version;
     GR_TRY(gr_cli_args_parse(args, n_args, cli->arena, &cli->args, err));
     if (!cli->args.command && !cli->args.has[GR_FLAG_HELP]) {
         GR_TRY(print_help(NULL, err));

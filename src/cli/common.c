@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- configuration and query -------------------------------------------------------------------------------------- */
+/* ---- configuration and query --------------------------------------------------------------------------------------
+ */
 
 static gr_log_level level_of(gr_str name) {
     static const char *const names[] = {"debug", "info", "warn", "error", "off"};
@@ -27,7 +28,8 @@ gr_status gr_cli_config(gr_cli *cli, gr_config **ret, gr_error *err) {
     gr_config *config;
     GR_TRY(gr_config_load(file, args->settings, args->n_settings, cli->environ_pairs, cli->arena, &config, err));
     gr_log_level level = level_of(config->log_level);
-    /* Only the server tells what it does; the other commands speak when something is wrong, or when they are asked to. */
+    /* Only the server tells what it does; the other commands speak when something is wrong, or when they are asked to.
+     */
     bool is_asked = args->command && gr_str_eq_z(GR_STR("serve"), args->command->name);
     for (size_t i = 0; i < args->n_settings; i++) is_asked |= gr_str_eq_z(args->settings[i].flag, "--log-level");
     if (!is_asked && level < GR_LOG_WARN) level = GR_LOG_WARN;
@@ -76,7 +78,8 @@ gr_status gr_cli_query_operand(gr_cli *cli, json_t **ret, gr_error *err) {
     return GR_OK;
 }
 
-/* ---- output ------------------------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------------------------------
+ */
 
 static bool write_all(int fd, gr_str text) {
     while (text.n) {
@@ -138,7 +141,8 @@ void gr_cli_print_diags(const gr_diags *diags, bool with_warnings) {
     print_stderr(&out);
 }
 
-/* ---- interrupts --------------------------------------------------------------------------------------------------- */
+/* ---- interrupts ---------------------------------------------------------------------------------------------------
+ */
 
 atomic_bool gr_cli_is_interrupted;
 
@@ -153,7 +157,8 @@ void gr_cli_catch_interrupts(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------------------------------
+ */
 
 gr_str gr_cli_json_text(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
@@ -165,7 +170,8 @@ int64_t gr_cli_json_number(const json_t *object, const char *key) {
     return json_is_integer(value) ? json_integer_value(value) : 0;
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_cli_write_file(gr_str path, gr_str text, unsigned mode, gr_error *err) {
     char *name = gr_mem_dup(path.p, path.n), *temporary = NULL;
@@ -185,7 +191,8 @@ gr_status gr_cli_write_file(gr_str path, gr_str text, unsigned mode, gr_error *e
     return status;
 }
 
-gr_status gr_cli_read_file(gr_str path, size_t max_bytes, gr_arena *arena, gr_str *ret, bool *ret_found, gr_error *err) {
+gr_status gr_cli_read_file(gr_str path, size_t max_bytes, gr_arena *arena, gr_str *ret, bool *ret_found,
+                           gr_error *err) {
     gr_str name = gr_arena_dup(arena, path);
     int fd = open(name.p, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 static gr_status size_of(const gr_cli_args *args, gr_demo_size *ret, gr_error *err) {
-    const struct { gr_cli_flag_id flag; int64_t least, most, fallback, *value; } counts[] = {
+    const struct {
+        gr_cli_flag_id flag;
+        int64_t least, most, fallback, *value;
+    } counts[] = {
         {GR_FLAG_ORDERS, 1, 100000000, 2000000, &ret->orders},
         {GR_FLAG_LINE_ITEMS, 1, 300000000, 6000000, &ret->line_items},
         {GR_FLAG_USERS, 1, 100000000, 200000, &ret->users},
@@ -15,7 +18,8 @@ static gr_status size_of(const gr_cli_args *args, gr_demo_size *ret, gr_error *e
         {GR_FLAG_SEED, 0, 1000000000, 1, &ret->seed},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        GR_TRY(gr_cli_args_count(args, counts[i].flag, counts[i].least, counts[i].most, counts[i].fallback, counts[i].value, err));
+        GR_TRY(gr_cli_args_count(args, counts[i].flag, counts[i].least, counts[i].most, counts[i].fallback,
+                                 counts[i].value, err));
     return GR_OK;
 }
 
@@ -35,7 +39,8 @@ static gr_status refuse_running(const gr_config *config, gr_arena *arena, gr_err
     bool is_running;
     GR_TRY(gr_cli_server_find(config, arena, &server, &is_running, err));
     if (!is_running) return GR_OK;
-    gr_status status = gr_error_set(err, GR_ERR_STORE_LOCKED, "a server (process %lld) uses this data set", (long long)server.pid);
+    gr_status status =
+        gr_error_set(err, GR_ERR_STORE_LOCKED, "a server (process %lld) uses this data set", (long long)server.pid);
     gr_error_hint(err, "stop it, or make the new data set in another folder with --dir");
     return status;
 }
@@ -63,6 +68,7 @@ gr_status gr_cli_run_demo(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     printf("Making the data set in " GR_FMT "/data …\n", GR_ARG(dir));
     fflush(stdout);
     GR_TRY(gr_cli_demo_write_data(dir, &size, config, cli->arena, err));
-    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir), GR_ARG(dir), GR_ARG(dir));
+    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir),
+           GR_ARG(dir), GR_ARG(dir));
     return GR_OK;
 }

@@ -1,4 +1,5 @@
-/* The demo's proof: one query from the source, the same from the rollup, both times, and whether the answers are equal. */
+/* The demo's proof: one query from the source, the same from the rollup, both times, and whether the answers are equal.
+ */
 #include "cli/demo.h"
 #include "cli/door.h"
 #include "cli/table.h"
@@ -15,12 +16,13 @@ static const char demo_query[] =
 enum { WARM_RUNS = 5 };
 
 typedef struct run_result {
-    json_t *json;       /* in the arena */
+    json_t *json; /* in the arena */
     int64_t took_us;
     gr_str served_by;
 } run_result;
 
-static gr_status run_once(gr_door *door, json_t *query, bool without_rollups, gr_arena *arena, run_result *ret, gr_error *err) {
+static gr_status run_once(gr_door *door, json_t *query, bool without_rollups, gr_arena *arena, run_result *ret,
+                          gr_error *err) {
     gr_buf out;
     gr_door_query asked = {query, without_rollups};
     gr_buf_init(&out, GR_CLI_MAX_OUTPUT_BYTES);
@@ -40,17 +42,20 @@ static gr_status run_once(gr_door *door, json_t *query, bool without_rollups, gr
     return GR_OK;
 }
 
-static void show(const run_result *source, const run_result *first, const run_result *best, bool is_equal, gr_arena *arena,
-                 gr_buf *out) {
-    const gr_cli_column columns[] = {{GR_STR("answered from"), GR_ALIGN_LEFT}, {GR_STR("ms"), GR_ALIGN_RIGHT},
-                                     {GR_STR("rows"), GR_ALIGN_RIGHT}};
-    const struct { const char *what; const run_result *run; } lines[] = {
-        {"the source", source}, {"the rollup, first time", first}, {"the rollup, again", best}};
+static void show(const run_result *source, const run_result *first, const run_result *best, bool is_equal,
+                 gr_arena *arena, gr_buf *out) {
+    const gr_cli_column columns[] = {
+        {GR_STR("answered from"), GR_ALIGN_LEFT}, {GR_STR("ms"), GR_ALIGN_RIGHT}, {GR_STR("rows"), GR_ALIGN_RIGHT}};
+    const struct {
+        const char *what;
+        const run_result *run;
+    } lines[] = {{"the source", source}, {"the rollup, first time", first}, {"the rollup, again", best}};
     gr_cli_table *table = gr_cli_table_new(arena, columns, 3);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         const run_result *r = lines[i].run;
-        gr_str cells[] = {r->served_by.n ? gr_arena_printf(arena, "%s (" GR_FMT ")", lines[i].what, GR_ARG(r->served_by))
-                                         : gr_str_from(lines[i].what),
+        gr_str cells[] = {r->served_by.n
+                              ? gr_arena_printf(arena, "%s (" GR_FMT ")", lines[i].what, GR_ARG(r->served_by))
+                              : gr_str_from(lines[i].what),
                           gr_arena_printf(arena, "%.1f", (double)r->took_us / 1000),
                           gr_arena_printf(arena, "%zu", json_array_size(json_object_get(r->json, "data")))};
         gr_cli_table_row(table, cells);
@@ -83,9 +88,11 @@ static gr_status compare_through(gr_door *door, gr_arena *arena, gr_error *err) 
     gr_status status = gr_cli_print(&out, err);
     gr_buf_done(&out);
     GR_TRY(status);
-    if (source.served_by.n) return gr_error_set(err, GR_ERR_ENGINE_DATA, "the first answer did not come from the source");
+    if (source.served_by.n)
+        return gr_error_set(err, GR_ERR_ENGINE_DATA, "the first answer did not come from the source");
     if (!best.served_by.n) return gr_error_set(err, GR_ERR_ENGINE_DATA, "no rollup served the query");
-    if (!is_equal) return gr_error_set(err, GR_ERR_ENGINE_DATA, "the answers from the source and from the rollup differ");
+    if (!is_equal)
+        return gr_error_set(err, GR_ERR_ENGINE_DATA, "the answers from the source and from the rollup differ");
     return GR_OK;
 }
 

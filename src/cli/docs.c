@@ -11,13 +11,14 @@ static const char banner[] = "<!-- Made from %s by `granary docs`; do not edit. 
 static void write_errors(gr_buf *out) {
     gr_buf_z(out, "# Errors\n\n");
     gr_buf_printf(out, banner, "src/base/errors.def");
-    gr_buf_z(out, "Every error has an id that stays the same over versions; its text may change. *Retry*: the same request\n"
-                  "may succeed later. *Exit*: what the command line ends with.\n\n"
-                  "| id | HTTP | exit | retry | meaning |\n|---|---|---|---|---|\n");
+    gr_buf_z(out,
+             "Every error has an id that stays the same over versions; its text may change. *Retry*: the same request\n"
+             "may succeed later. *Exit*: what the command line ends with.\n\n"
+             "| id | HTTP | exit | retry | meaning |\n|---|---|---|---|---|\n");
     for (unsigned i = 1; i < GR_STATUS__COUNT; i++) {
         const gr_error_info *info = gr_error_info_of((gr_status)i);
-        gr_buf_printf(out, "| `%s` | %d | %d | %s | %s |\n", info->id, info->http_status, (int)gr_cli_exit_of((gr_status)i),
-                      info->is_retryable ? "yes" : "", info->doc);
+        gr_buf_printf(out, "| `%s` | %d | %d | %s | %s |\n", info->id, info->http_status,
+                      (int)gr_cli_exit_of((gr_status)i), info->is_retryable ? "yes" : "", info->doc);
     }
 }
 
@@ -26,18 +27,24 @@ static void write_matching(gr_buf *out) {
     gr_buf_printf(out, banner, "src/plan/rules.def");
     gr_buf_z(
         out,
-        "Candidates are the rollups of every cube in the query: cubes in the order in which the query names them, then in\n"
+        "Candidates are the rollups of every cube in the query: cubes in the order in which the query names them, then "
+        "in\n"
         "the order of definition. The first one that passes every rule serves. Each candidate that does not serve is\n"
         "recorded with the rule that refused it; `granary explain` and `POST /v1/explain` show them with the smallest\n"
         "repair.\n\n"
-        "A measure is made of *components* (count: a count; avg: a sum and a count; a calculated measure: those of its\n"
-        "leaves). A rollup serves a measure when it stores all of its components and each of them can be merged from the\n"
-        "stored grain to the asked one. Components that cannot be merged (distinct counts) serve at exactly their grain.\n\n"
-        "A pre-aggregation that passes and is not built yet is built first when it says `build: on_demand` (the default),\n"
+        "A measure is made of *components* (count: a count; avg: a sum and a count; a calculated measure: those of "
+        "its\n"
+        "leaves). A rollup serves a measure when it stores all of its components and each of them can be merged from "
+        "the\n"
+        "stored grain to the asked one. Components that cannot be merged (distinct counts) serve at exactly their "
+        "grain.\n\n"
+        "A pre-aggregation that passes and is not built yet is built first when it says `build: on_demand` (the "
+        "default),\n"
         "once for any number of waiting queries.\n\n"
         "| rule | a rollup may not serve because |\n|---|---|\n");
     for (unsigned i = 0; i < GR_RULE__COUNT; i++)
-        gr_buf_printf(out, "| `" GR_FMT "` | " GR_FMT " |\n", GR_ARG(gr_rule_id((gr_rule)i)), GR_ARG(gr_rule_doc((gr_rule)i)));
+        gr_buf_printf(out, "| `" GR_FMT "` | " GR_FMT " |\n", GR_ARG(gr_rule_id((gr_rule)i)),
+                      GR_ARG(gr_rule_doc((gr_rule)i)));
 }
 
 static const struct {

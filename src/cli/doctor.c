@@ -38,7 +38,8 @@ static void found_error(doctor *d, gr_str what, const gr_error *error, const cha
     GR_PUSH(d->arena, &d->findings, (finding){IS_FAILURE, what, detail, hint});
 }
 
-/* ---- what is looked at -------------------------------------------------------------------------------------------- */
+/* ---- what is looked at --------------------------------------------------------------------------------------------
+ */
 
 static void look_at_server(doctor *d) {
     gr_error err = {0};
@@ -48,8 +49,11 @@ static void look_at_server(doctor *d) {
     }
     if (d->is_served)
         found(d, IS_OK, GR_STR("server"),
-              gr_arena_printf(d->arena, "process %lld answers on " GR_FMT, (long long)d->server.pid, GR_ARG(d->server.url)), "");
-    else found(d, IS_OK, GR_STR("server"), GR_STR("none runs on this store"), "");
+              gr_arena_printf(d->arena, "process %lld answers on " GR_FMT, (long long)d->server.pid,
+                              GR_ARG(d->server.url)),
+              "");
+    else
+        found(d, IS_OK, GR_STR("server"), GR_STR("none runs on this store"), "");
 }
 
 static void look_at_model(doctor *d) {
@@ -63,9 +67,12 @@ static void look_at_model(doctor *d) {
         return;
     }
     gr_str counts = gr_arena_printf(d->arena, "%zu errors, %zu warnings", diags.n_errors, diags.n_warnings);
-    if (status) found(d, IS_FAILURE, GR_STR("model"), counts, "granary check shows them with their places");
-    else if (diags.n_warnings) found(d, IS_WARNING, GR_STR("model"), counts, "granary check shows them with their places");
-    else found(d, IS_OK, GR_STR("model"), counts, "");
+    if (status)
+        found(d, IS_FAILURE, GR_STR("model"), counts, "granary check shows them with their places");
+    else if (diags.n_warnings)
+        found(d, IS_WARNING, GR_STR("model"), counts, "granary check shows them with their places");
+    else
+        found(d, IS_OK, GR_STR("model"), counts, "");
     if (!status) gr_serve_close(serve);
 }
 
@@ -85,8 +92,9 @@ static gr_status ask_engine(gr_engine_conn *conn, gr_arena *arena, gr_str sql, g
 static gr_status try_source(gr_engine *engine, const gr_source_config *source, gr_arena *arena, gr_str *ret_tables,
                             gr_error *err) {
     gr_engine_conn *conn;
-    gr_str sql = GR_STR("SELECT count(*)::VARCHAR FROM information_schema.tables WHERE table_catalog = current_database() "
-                        "AND table_schema = current_schema()");
+    gr_str sql =
+        GR_STR("SELECT count(*)::VARCHAR FROM information_schema.tables WHERE table_catalog = current_database() "
+               "AND table_schema = current_schema()");
     GR_TRY(engine->driver->attach(engine, source, false, err));
     GR_TRY(engine->driver->connect(engine, source->name, &conn, err));
     gr_status status = ask_engine(conn, arena, sql, ret_tables, err);
@@ -101,12 +109,16 @@ static void look_at_sources(doctor *d, gr_engine *engine) {
         gr_error err = {0};
         gr_status status = try_source(engine, source, d->arena, &tables, &err);
         /* A server that writes pre-aggregations beside the data holds the file for itself, as it should. */
-        if (status == GR_ERR_ENGINE_LOCKED && d->is_served) found(d, IS_OK, what, GR_STR("held by the running server"), "");
-        else if (status) found_error(d, what, &err, "check data_sources in granary.yml, and that the path can be read");
+        if (status == GR_ERR_ENGINE_LOCKED && d->is_served)
+            found(d, IS_OK, what, GR_STR("held by the running server"), "");
+        else if (status)
+            found_error(d, what, &err, "check data_sources in granary.yml, and that the path can be read");
         else if (gr_str_eq_z(tables, "0"))
             found(d, IS_WARNING, what, gr_arena_printf(d->arena, GR_FMT " has no tables", GR_ARG(source->path)),
                   "point its path at a DuckDB file with tables, or at a folder of Parquet, CSV or JSON files");
-        else found(d, IS_OK, what, gr_arena_printf(d->arena, GR_FMT " tables in " GR_FMT, GR_ARG(tables), GR_ARG(source->path)), "");
+        else
+            found(d, IS_OK, what,
+                  gr_arena_printf(d->arena, GR_FMT " tables in " GR_FMT, GR_ARG(tables), GR_ARG(source->path)), "");
     }
 }
 
@@ -122,8 +134,10 @@ static void look_at_engine(doctor *d) {
         return;
     }
     if (!driver->connect(engine, GR_STR(""), &conn, &err)) {
-        if (ask_engine(conn, d->arena, GR_STR("SELECT version()"), &version, &err)) found_error(d, GR_STR("engine"), &err, "");
-        else found(d, IS_OK, GR_STR("engine"), gr_arena_printf(d->arena, "DuckDB " GR_FMT, GR_ARG(version)), "");
+        if (ask_engine(conn, d->arena, GR_STR("SELECT version()"), &version, &err))
+            found_error(d, GR_STR("engine"), &err, "");
+        else
+            found(d, IS_OK, GR_STR("engine"), gr_arena_printf(d->arena, "DuckDB " GR_FMT, GR_ARG(version)), "");
         driver->disconnect(conn);
     }
     look_at_sources(d, engine);
@@ -137,7 +151,8 @@ static void look_at_store(doctor *d) {
     gr_status status = gr_cli_make_dir(folder, &err);
     if (!status) status = gr_cli_write_file(probe, GR_STR("granary\n"), 0600, &err);
     if (status) {
-        found_error(d, GR_STR("store"), &err, "give this user the right to write there, or set storage.path to another folder");
+        found_error(d, GR_STR("store"), &err,
+                    "give this user the right to write there, or set storage.path to another folder");
         return;
     }
     unlink(probe.p);
@@ -146,11 +161,14 @@ static void look_at_store(doctor *d) {
 
 static void look_at_safety(doctor *d) {
     if (!d->config->api_secret.value.n)
-        found(d, IS_WARNING, GR_STR("access"), GR_STR("no API secret: everybody on this machine may ask; loopback only"),
+        found(d, IS_WARNING, GR_STR("access"),
+              GR_STR("no API secret: everybody on this machine may ask; loopback only"),
               "set GRANARY_API_SECRET before others are to use it");
     else if (d->config->dev_mode)
-        found(d, IS_WARNING, GR_STR("access"), GR_STR("dev_mode is on: tokens are not enforced"), "switch dev_mode off");
-    else found(d, IS_OK, GR_STR("access"), GR_STR("tokens are enforced"), "");
+        found(d, IS_WARNING, GR_STR("access"), GR_STR("dev_mode is on: tokens are not enforced"),
+              "switch dev_mode off");
+    else
+        found(d, IS_OK, GR_STR("access"), GR_STR("tokens are enforced"), "");
 }
 
 static void look_at_versions(doctor *d) {
@@ -160,11 +178,12 @@ static void look_at_versions(doctor *d) {
           "");
 }
 
-/* ---- what is printed ---------------------------------------------------------------------------------------------- */
+/* ---- what is printed ----------------------------------------------------------------------------------------------
+ */
 
 static void print_settings(const doctor *d, gr_buf *out) {
-    const gr_cli_column columns[] = {{GR_STR("setting"), GR_ALIGN_LEFT}, {GR_STR("value"), GR_ALIGN_LEFT},
-                                     {GR_STR("variable"), GR_ALIGN_LEFT}};
+    const gr_cli_column columns[] = {
+        {GR_STR("setting"), GR_ALIGN_LEFT}, {GR_STR("value"), GR_ALIGN_LEFT}, {GR_STR("variable"), GR_ALIGN_LEFT}};
     size_t n;
     const gr_setting_info *settings = gr_config_settings(&n);
     gr_cli_table *table = gr_cli_table_new(d->arena, columns, 3);
@@ -182,7 +201,8 @@ static void print_people(const doctor *d, gr_buf *out) {
     print_settings(d, out);
     for (size_t i = 0; i < d->findings.n; i++) {
         const finding *f = &d->findings.v[i];
-        gr_buf_printf(out, "%-8s " GR_FMT ": " GR_FMT "\n", verdict_names[f->verdict], GR_ARG(f->what), GR_ARG(f->detail));
+        gr_buf_printf(out, "%-8s " GR_FMT ": " GR_FMT "\n", verdict_names[f->verdict], GR_ARG(f->what),
+                      GR_ARG(f->detail));
         if (f->verdict != IS_OK && f->repair.n) gr_buf_printf(out, "         -> " GR_FMT "\n", GR_ARG(f->repair));
     }
 }
@@ -196,7 +216,8 @@ static void print_json(const doctor *d, gr_buf *out) {
     gr_jw_key_str(&w, "file", d->config->file);
     gr_jw_key(&w, GR_STR("settings"));
     gr_jw_object(&w);
-    for (size_t i = 0; i < n; i++) gr_jw_key_str(&w, settings[i].yaml_path, gr_config_value_text(d->config, i, d->arena));
+    for (size_t i = 0; i < n; i++)
+        gr_jw_key_str(&w, settings[i].yaml_path, gr_config_value_text(d->config, i, d->arena));
     gr_jw_object_end(&w);
     gr_jw_key(&w, GR_STR("findings"));
     gr_jw_array(&w);
@@ -229,8 +250,10 @@ gr_status gr_cli_run_doctor(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
         if (d.findings.v[i].verdict == IS_FAILURE) *ret_exit = GR_EXIT_ENVIRONMENT;
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
-    if (cli->args.has[GR_FLAG_JSON]) print_json(&d, &out);
-    else print_people(&d, &out);
+    if (cli->args.has[GR_FLAG_JSON])
+        print_json(&d, &out);
+    else
+        print_people(&d, &out);
     gr_status status = gr_cli_print(&out, err);
     gr_buf_done(&out);
     return status;

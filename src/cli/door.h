@@ -44,12 +44,13 @@ typedef struct gr_server_info {
     int64_t pid, port;
 } gr_server_info;
 /* *ret_found only when the file is there, is ours, and its process lives. */
-GR_MUST_CHECK gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server_info *ret, bool *ret_found,
-                                       gr_error *err);
+GR_MUST_CHECK gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server_info *ret,
+                                           bool *ret_found, gr_error *err);
 gr_str gr_cli_server_file(const gr_config *config, gr_arena *arena);
 /* A folder of the configuration, relative to granary.yml, as an absolute path. */
 gr_str gr_cli_config_path(const gr_config *config, gr_str path, gr_arena *arena);
-GR_MUST_CHECK gr_status gr_cli_door_open_remote(gr_cli *cli, const gr_server_info *server, gr_door **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_cli_door_open_remote(gr_cli *cli, const gr_server_info *server, gr_door **ret,
+                                                gr_error *err);
 /* The server of `info` answers on /livez. */
 bool gr_cli_server_answers(const gr_server_info *info);
 #endif

@@ -11,7 +11,8 @@ static gr_status open_door(gr_cli *cli, gr_door **ret, gr_error *err) {
     return gr_cli_door_open(cli, config, ret, err);
 }
 
-/* ---- list --------------------------------------------------------------------------------------------------------- */
+/* ---- list ---------------------------------------------------------------------------------------------------------
+ */
 
 static gr_str number_cell(const json_t *view, const char *key, gr_arena *arena) {
     const json_t *value = json_object_get(view, key);
@@ -19,7 +20,10 @@ static gr_str number_cell(const json_t *view, const char *key, gr_arena *arena) 
 }
 
 static void render_list(const json_t *views, gr_arena *arena, gr_buf *out) {
-    static const struct { const char *key, *title; bool is_number; } shown[] = {
+    static const struct {
+        const char *key, *title;
+        bool is_number;
+    } shown[] = {
         {"id", "pre-aggregation", false}, {"timezone", "time zone", false}, {"store", "store", false},
         {"status", "status", false},      {"rows", "rows", true},           {"bytes", "bytes", true},
         {"built_at", "built at", false},  {"build_ms", "ms", true},         {NULL, "remark", false},
@@ -72,7 +76,8 @@ gr_status gr_cli_run_preagg_list(gr_cli *cli, gr_exit *ret_exit, gr_error *err) 
     return status;
 }
 
-/* ---- build and drop ----------------------------------------------------------------------------------------------- */
+/* ---- build and drop -----------------------------------------------------------------------------------------------
+ */
 
 /* The distinct ids of the model's pre-aggregations (one may be listed once per time zone). */
 static gr_status all_names(gr_cli *cli, gr_door *door, gr_str **ret, size_t *ret_n, gr_error *err) {
@@ -113,7 +118,8 @@ static void report_start(report *r, gr_cli *cli) {
     gr_jw_array(&r->w);
 }
 
-static void report_one(report *r, gr_str id, const char *what, int64_t number, const char *unit, const gr_error *error) {
+static void report_one(report *r, gr_str id, const char *what, int64_t number, const char *unit,
+                       const gr_error *error) {
     if (error && error->status) r->worst = error->status;
     if (r->cli->args.has[GR_FLAG_JSON]) {
         gr_jw_object(&r->w);
@@ -125,8 +131,10 @@ static void report_one(report *r, gr_str id, const char *what, int64_t number, c
         gr_jw_object_end(&r->w);
         return;
     }
-    if (unit) printf(GR_FMT ": %s (%lld %s)\n", GR_ARG(id), what, (long long)number, unit);
-    else printf(GR_FMT ": %s\n", GR_ARG(id), what);
+    if (unit)
+        printf(GR_FMT ": %s (%lld %s)\n", GR_ARG(id), what, (long long)number, unit);
+    else
+        printf(GR_FMT ": %s\n", GR_ARG(id), what);
     fflush(stdout);
     if (error) gr_cli_print_error(error);
 }
@@ -143,7 +151,8 @@ static gr_status report_end(report *r, gr_exit *ret_exit, gr_error *err) {
 }
 
 /* Each in turn: one that fails does not keep the others from being built. */
-static gr_status build_each(gr_cli *cli, gr_door *door, const gr_str *names, size_t n, gr_exit *ret_exit, gr_error *err) {
+static gr_status build_each(gr_cli *cli, gr_door *door, const gr_str *names, size_t n, gr_exit *ret_exit,
+                            gr_error *err) {
     const gr_cli_args *args = &cli->args;
     report r;
     report_start(&r, cli);
@@ -155,9 +164,12 @@ static gr_status build_each(gr_cli *cli, gr_door *door, const gr_str *names, siz
         int64_t started = gr_clock_mono_us();
         gr_status status = door->build(door, &build, &was_built, &error);
         int64_t took_ms = (gr_clock_mono_us() - started) / 1000;
-        if (status) report_one(&r, names[i], "failed", 0, NULL, &error);
-        else if (was_built) report_one(&r, names[i], "is built already", 0, NULL, NULL);
-        else report_one(&r, names[i], "built", took_ms, "ms", NULL);
+        if (status)
+            report_one(&r, names[i], "failed", 0, NULL, &error);
+        else if (was_built)
+            report_one(&r, names[i], "is built already", 0, NULL, NULL);
+        else
+            report_one(&r, names[i], "built", took_ms, "ms", NULL);
     }
     return report_end(&r, ret_exit, err);
 }
@@ -186,8 +198,10 @@ gr_status gr_cli_run_preagg_drop(gr_cli *cli, gr_exit *ret_exit, gr_error *err) 
         gr_str name = cli->args.operands[i];
         gr_error error = {0};
         int64_t tables = 0;
-        if (door->drop(door, name, &tables, &error)) report_one(&r, name, "failed", 0, NULL, &error);
-        else report_one(&r, name, "dropped", tables, "tables", NULL);
+        if (door->drop(door, name, &tables, &error))
+            report_one(&r, name, "failed", 0, NULL, &error);
+        else
+            report_one(&r, name, "dropped", tables, "tables", NULL);
     }
     gr_cli_door_close(door);
     return report_end(&r, ret_exit, err);

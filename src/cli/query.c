@@ -6,7 +6,8 @@
 
 typedef gr_status (*ask_fn)(gr_door *door, const gr_door_query *query, gr_buf *out, gr_error *err);
 
-/* ---- the table of an answer --------------------------------------------------------------------------------------- */
+/* ---- the table of an answer ---------------------------------------------------------------------------------------
+ */
 
 /* A time dimension with granularity comes twice, as `a.b.day` and as `a.b`; people want to see it once. */
 static bool is_shadow(const json_t *members, size_t at, const json_t *query) {
@@ -85,9 +86,11 @@ static void print_footer(const json_t *result, size_t n_rows, int64_t took_us, g
     gr_buf_z(out, ")\n");
 }
 
-/* ---- the commands ------------------------------------------------------------------------------------------------- */
+/* ---- the commands -------------------------------------------------------------------------------------------------
+ */
 
-static gr_status ask_through(gr_cli *cli, size_t which, json_t *query, gr_buf *out, int64_t *ret_took_us, gr_error *err) {
+static gr_status ask_through(gr_cli *cli, size_t which, json_t *query, gr_buf *out, int64_t *ret_took_us,
+                             gr_error *err) {
     gr_config *config;
     gr_door *door;
     GR_TRY(gr_cli_config(cli, &config, err));

@@ -1,5 +1,6 @@
 /* The door into a running server: HTTP on loopback with the token of server.json.
- * Invariant: the token leaves this process only towards the address in a server.json that nobody else could have written. */
+ * Invariant: the token leaves this process only towards the address in a server.json that nobody else could have
+ * written. */
 #include "cli/door.h"
 
 #include "base/log.h"
@@ -18,7 +19,15 @@
 enum { CONNECT_TIMEOUT_MS = 2000, POLL_MS = 100, SERVER_FILE_MAX_BYTES = 16384 };
 
 /* What the server is asked, by use. */
-typedef enum route { ROUTE_LOAD, ROUTE_SQL, ROUTE_EXPLAIN, ROUTE_PREAGGS, ROUTE_BUILD, ROUTE_PROGRESS, ROUTE_DROP } route;
+typedef enum route {
+    ROUTE_LOAD,
+    ROUTE_SQL,
+    ROUTE_EXPLAIN,
+    ROUTE_PREAGGS,
+    ROUTE_BUILD,
+    ROUTE_PROGRESS,
+    ROUTE_DROP
+} route;
 static const struct {
     const char *method, *path; /* %s: the id of a pre-aggregation */
 } routes[] = {
@@ -40,7 +49,8 @@ typedef struct remote_door {
     long last_code; /* HTTP status of the last answer */
 } remote_door;
 
-/* ---- server.json -------------------------------------------------------------------------------------------------- */
+/* ---- server.json --------------------------------------------------------------------------------------------------
+ */
 
 gr_str gr_cli_config_path(const gr_config *config, gr_str path, gr_arena *arena) {
     if (path.n && path.p[0] == '/') return gr_arena_dup(arena, path);
@@ -61,7 +71,8 @@ static bool is_alive(int64_t pid) {
     return pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
-gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server_info *ret, bool *ret_found, gr_error *err) {
+gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server_info *ret, bool *ret_found,
+                             gr_error *err) {
     *ret_found = false;
     gr_str file = gr_cli_server_file(config, arena), text;
     bool is_there;
@@ -74,8 +85,8 @@ gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server
     if (!is_there || !is_trusted(file)) return GR_OK;
     json_t *json;
     if (gr_json_parse(text, SERVER_FILE_MAX_BYTES, arena, &json, &read_error)) return GR_OK; /* not a file of ours */
-    gr_server_info info = {gr_cli_json_text(json, "url"), gr_cli_json_text(json, "token"), gr_cli_json_number(json, "pid"),
-                           gr_cli_json_number(json, "port")};
+    gr_server_info info = {gr_cli_json_text(json, "url"), gr_cli_json_text(json, "token"),
+                           gr_cli_json_number(json, "pid"), gr_cli_json_number(json, "port")};
     if (!info.url.n || !info.token.n || !is_alive(info.pid)) return GR_OK;
     /* The process id of a server that was killed may belong to something else by now. */
     if (!gr_cli_server_answers(&info)) return GR_OK;
@@ -84,7 +95,8 @@ gr_status gr_cli_server_find(const gr_config *config, gr_arena *arena, gr_server
     return GR_OK;
 }
 
-/* ---- one exchange ------------------------------------------------------------------------------------------------- */
+/* ---- one exchange -------------------------------------------------------------------------------------------------
+ */
 
 static size_t on_bytes(char *bytes, size_t size, size_t n, void *arg) {
     gr_buf *out = arg;
@@ -122,7 +134,8 @@ bool gr_cli_server_answers(const gr_server_info *info) {
     curl_easy_setopt(curl, CURLOPT_URL, gr_arena_printf(arena, GR_FMT "/livez", GR_ARG(info->url)).p);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-    bool is_up = curl_easy_perform(curl) == CURLE_OK && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code) == CURLE_OK;
+    bool is_up =
+        curl_easy_perform(curl) == CURLE_OK && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code) == CURLE_OK;
     curl_easy_cleanup(curl);
     gr_arena_free(arena);
     gr_buf_done(&out);
@@ -139,8 +152,10 @@ static gr_status status_of(gr_str id) {
 static gr_status error_of_body(const json_t *body, long code, gr_error *err) {
     gr_str message = gr_cli_json_text(body, "error"), hint = gr_cli_json_text(body, "hint");
     gr_status status = status_of(gr_cli_json_text(body, "id"));
-    if (message.n) status = gr_error_set(err, status, GR_FMT, GR_ARG(message));
-    else status = gr_error_set(err, status, "the server answered with status %ld", code);
+    if (message.n)
+        status = gr_error_set(err, status, GR_FMT, GR_ARG(message));
+    else
+        status = gr_error_set(err, status, "the server answered with status %ld", code);
     if (hint.n) gr_error_hint(err, GR_FMT, GR_ARG(hint));
     return status;
 }
@@ -236,7 +251,8 @@ static gr_status ask(remote_door *d, const question *q, gr_buf *out, gr_error *e
     return status;
 }
 
-/* ---- the door ----------------------------------------------------------------------------------------------------- */
+/* ---- the door -----------------------------------------------------------------------------------------------------
+ */
 
 static gr_status ask_query(gr_door *door, route r, const gr_door_query *query, gr_buf *out, gr_error *err) {
     json_t *body = json_pack("{s:O}", "query", query->query);
@@ -283,7 +299,8 @@ static gr_status remote_build(gr_door *door, const gr_door_build *build, bool *r
     gr_arena *arena = gr_arena_new();
     json_t *body = json_pack("{s:b}", "force", (int)build->is_forced), *answer = NULL;
     if (!body) gr_mem_die(0);
-    question q = {.route = ROUTE_BUILD, .id = build->preagg_id, .param = "timezone", .value = build->zone, .body = body};
+    question q = {
+        .route = ROUTE_BUILD, .id = build->preagg_id, .param = "timezone", .value = build->zone, .body = body};
     gr_status status = ask_json(d, &q, arena, &answer, err);
     q.route = ROUTE_PROGRESS;
     q.body = NULL;

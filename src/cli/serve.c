@@ -1,5 +1,6 @@
 /* granary serve: open, listen, tell where (server.json, stdout), then wait for signals and changes of the model.
- * Invariant: server.json exists only while this process serves, is readable by its owner alone, and is never half there.
+ * Invariant: server.json exists only while this process serves, is readable by its owner alone, and is never half
+ * there.
  *
  * Signals are blocked before any thread exists and are taken one at a time by this thread, which therefore may do
  * anything in answer to one. */
@@ -55,7 +56,8 @@ static void log_diags(const gr_diags *diags) {
         const gr_diag *d = &diags->list.v[i];
         char place[512] = "";
         if (d->loc.file.n)
-            snprintf(place, sizeof place, GR_FMT ":%u:%u", GR_ARG(d->loc.file), (unsigned)d->loc.line, (unsigned)d->loc.col);
+            snprintf(place, sizeof place, GR_FMT ":%u:%u", GR_ARG(d->loc.file), (unsigned)d->loc.line,
+                     (unsigned)d->loc.col);
         gr_log_event(d->is_warning ? GR_LOG_WARN : GR_LOG_ERROR, "model.diagnostic", "at", gr_str_from(place), "id",
                      gr_str_from(gr_error_info_of(d->status)->id), "message", d->message, "hint", d->hint, NULL);
     }
@@ -76,7 +78,8 @@ static void reload(gr_serve *serve) {
                      gr_log_i64((int64_t)diags.n_errors), NULL);
     else
         gr_log_event(GR_LOG_INFO, has_changed ? "model.reloaded" : "model.unchanged", "warnings",
-                     gr_log_i64((int64_t)diags.n_warnings), "ms", gr_log_i64((gr_clock_mono_us() - started) / 1000), NULL);
+                     gr_log_i64((int64_t)diags.n_warnings), "ms", gr_log_i64((gr_clock_mono_us() - started) / 1000),
+                     NULL);
     gr_arena_free(arena);
 }
 
@@ -100,6 +103,7 @@ static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_ser
                                     const char *token, gr_error *err) {
     gr_http *http = NULL;
     gr_str file = gr_cli_server_file(config, cli->arena);
+    gr_serve_set_local_token(serve, gr_str_from(token));
     GR_TRY(gr_http_start(serve, NULL, &http, err));
     gr_str url = gr_http_url(http);
     gr_status status = write_server_file(file, url, gr_http_port(http), token, err);
@@ -108,7 +112,8 @@ static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_ser
         fflush(stdout);
         gr_log_event(GR_LOG_INFO, "serve.ready", "url", url, "pid", gr_log_i64(getpid()), NULL);
         int got = wait_for_end(serve, signals, config->watch_model);
-        gr_log_event(GR_LOG_INFO, "serve.stopping", "signal", got == SIGINT ? GR_STR("SIGINT") : GR_STR("SIGTERM"), NULL);
+        gr_log_event(GR_LOG_INFO, "serve.stopping", "signal", got == SIGINT ? GR_STR("SIGINT") : GR_STR("SIGTERM"),
+                     NULL);
         unlink(file.p);
         let_signals_kill(signals);
     }
@@ -126,8 +131,9 @@ gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     bool is_running;
     GR_TRY(gr_cli_server_find(config, cli->arena, &other, &is_running, err));
     if (is_running) {
-        gr_status status = gr_error_set(err, GR_ERR_STORE_LOCKED, "a server (process %lld) already serves this store at " GR_FMT,
-                                        (long long)other.pid, GR_ARG(other.url));
+        gr_status status =
+            gr_error_set(err, GR_ERR_STORE_LOCKED, "a server (process %lld) already serves this store at " GR_FMT,
+                         (long long)other.pid, GR_ARG(other.url));
         gr_error_hint(err, "stop it, or give this one another folder with --storage");
         return status;
     }

@@ -9,21 +9,22 @@ struct gr_cli_table {
     GR_VEC(gr_str) cells; /* row-major, as they will be shown */
 };
 
-typedef struct code_range { uint32_t from, to; } code_range;
+typedef struct code_range {
+    uint32_t from, to;
+} code_range;
 
 /* Marks that stand on the letter before them, and joiners. */
 static const code_range zero_width[] = {
-    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A}, {0x064B, 0x065F}, {0x06D6, 0x06DC},
-    {0x0900, 0x0902}, {0x093C, 0x093C}, {0x0941, 0x0948}, {0x094D, 0x094D}, {0x0E31, 0x0E31}, {0x0E34, 0x0E3A},
-    {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F},
-    {0xFE20, 0xFE2F}, {0xE0100, 0xE01EF},
+    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A}, {0x064B, 0x065F},
+    {0x06D6, 0x06DC}, {0x0900, 0x0902}, {0x093C, 0x093C}, {0x0941, 0x0948}, {0x094D, 0x094D},
+    {0x0E31, 0x0E31}, {0x0E34, 0x0E3A}, {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},
+    {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xE0100, 0xE01EF},
 };
 /* East Asian wide and full-width forms, and pictures. */
 static const code_range double_width[] = {
-    {0x1100, 0x115F},   {0x231A, 0x231B},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},
-    {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xA960, 0xA97C},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},
-    {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},   {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF},
-    {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
+    {0x1100, 0x115F}, {0x231A, 0x231B},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},
+    {0xA000, 0xA4CF}, {0xA960, 0xA97C},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
+    {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
 };
 
 static bool is_within(uint32_t code, const code_range *ranges, size_t n) {
@@ -63,7 +64,10 @@ static bool is_control(uint32_t code) {
 }
 
 static void add_control(gr_buf *out, uint32_t code) {
-    static const struct { uint32_t code; const char *text; } names[] = {{'\n', "\\n"}, {'\t', "\\t"}, {'\r', "\\r"}};
+    static const struct {
+        uint32_t code;
+        const char *text;
+    } names[] = {{'\n', "\\n"}, {'\t', "\\t"}, {'\r', "\\r"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].code == code) {
             gr_buf_z(out, names[i].text);
@@ -78,9 +82,12 @@ static gr_str visible(gr_arena *arena, gr_str cell) {
     gr_buf_init(&out, cell.n * 6 + 16);
     for (size_t at = 0; at < cell.n; at += bytes) {
         uint32_t code = decode(cell, at, &bytes);
-        if (is_control(code)) add_control(&out, code);
-        else if (code == 0xFFFD) gr_buf_z(&out, "\xEF\xBF\xBD");
-        else gr_buf_add(&out, gr_str_sub(cell, at, bytes));
+        if (is_control(code))
+            add_control(&out, code);
+        else if (code == 0xFFFD)
+            gr_buf_z(&out, "\xEF\xBF\xBD");
+        else
+            gr_buf_add(&out, gr_str_sub(cell, at, bytes));
     }
     gr_str copy = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);

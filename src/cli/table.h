@@ -2,11 +2,14 @@
  * Memory: everything in the given arena; cells are borrowed until the table is printed. */
 #ifndef GR_CLI_TABLE_H
 #define GR_CLI_TABLE_H
-#include "base/buf.h"
 #include "base/arena.h"
+#include "base/buf.h"
 
 typedef enum gr_cli_align { GR_ALIGN_LEFT, GR_ALIGN_RIGHT } gr_cli_align;
-typedef struct gr_cli_column { gr_str title; gr_cli_align align; } gr_cli_column;
+typedef struct gr_cli_column {
+    gr_str title;
+    gr_cli_align align;
+} gr_cli_column;
 typedef struct gr_cli_table gr_cli_table;
 
 enum { GR_CLI_CELL_WIDTH = 120 }; /* wider cells are cut with an ellipsis */

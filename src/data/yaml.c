@@ -134,8 +134,9 @@ static bool is_null_text(gr_str s) {
     return false;
 }
 
-/* libfyaml 0.7.12 loses memory when it decodes a single-quoted text with two escaped quotes side by side, so such a text
- * is decoded here: '' is a quote, and line breaks fold (one is a space, more are one less; blanks around them go). */
+/* libfyaml 0.7.12 misreads a single-quoted text with two escaped quotes side by side ('''''b' becomes three quotes, the b
+ * is lost, and so is memory), so such a text is decoded here: '' is a quote, and line breaks fold (one is a space, more
+ * are one less; blanks around them go). */
 static gr_str single_quoted_text(builder *b, gr_str raw) {
     char *out = gr_arena_alloc(b->arena, raw.n + 1);
     size_t n = 0;

@@ -50,14 +50,15 @@ static gr_status make_folder_of(const char *file, gr_error *err) {
         if (*at != '/' || at == path) continue;
         *at = 0;
         if (mkdir(path, 0700) && errno != EEXIST)
-            status = gr_error_set(err, GR_ERR_STORE_IO, "the folder %s cannot be made: %s", path, strerror(errno));
+            status = gr_error_set(err, GR_ERR_STORE_IO, "the folder %s cannot be made: %m", path);
         *at = '/';
     }
     free(path);
     return status;
 }
 
-/* ---- instance ----------------------------------------------------------------------------------------------------- */
+/* ---- instance -----------------------------------------------------------------------------------------------------
+ */
 
 static gr_str temp_dir(const gr_config *config, gr_arena *arena) {
     if (!config || !config->state_dir.n) return (gr_str){0};
@@ -109,7 +110,8 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
     return status;
 }
 
-/* ---- store -------------------------------------------------------------------------------------------------------- */
+/* ---- store --------------------------------------------------------------------------------------------------------
+ */
 
 static gr_status attach_store(gr_duckdb *duck, gr_error *err) {
     const char *file = duck->store_file;
@@ -155,7 +157,8 @@ static gr_status duckdb_driver_open(const gr_engine_options *options, gr_engine 
     duck->base.driver = &gr_engine_duckdb_driver;
     duck->store_file = gr_mem_dup(options->store_file.p, options->store_file.n);
     if (!enlist(duck)) {
-        gr_error_set(err, GR_ERR_STORE_LOCKED, "the embedded store %s is open in this process already", duck->store_file);
+        gr_error_set(err, GR_ERR_STORE_LOCKED, "the embedded store %s is open in this process already",
+                     duck->store_file);
         gr_error_hint(err, "process %ld holds it: this one", (long)getpid());
         free(duck->store_file);
         free(duck);
@@ -165,12 +168,15 @@ static gr_status duckdb_driver_open(const gr_engine_options *options, gr_engine 
     gr_engine_duckdb_watch_start(&duck->watch);
     gr_status status = open_instance(duck, options->config, err);
     if (!status) status = attach_store(duck, err);
-    if (status) duckdb_driver_close(&duck->base);
-    else *ret = &duck->base;
+    if (status)
+        duckdb_driver_close(&duck->base);
+    else
+        *ret = &duck->base;
     return status;
 }
 
-/* ---- connections -------------------------------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------------------------------------------------
+ */
 
 static gr_status add_use(gr_duckdb *duck, gr_str source, gr_buf *sql, gr_error *err) {
     if (!source.n) {
@@ -210,7 +216,8 @@ static gr_status set_up(gr_duckdb *duck, duckdb_connection handle, gr_str source
     gr_buf_init(&sql, 1 << 17);
     gr_status status = add_use(duck, source, &sql, err);
     gr_str text;
-    if (!status && !gr_buf_finish(&sql, &text)) status = gr_error_set(err, GR_ERR_LIMIT, "the source's name is too long");
+    if (!status && !gr_buf_finish(&sql, &text))
+        status = gr_error_set(err, GR_ERR_LIMIT, "the source's name is too long");
     if (!status) status = gr_engine_duckdb_run(handle, text, err);
     gr_buf_done(&sql);
     return status;
@@ -242,8 +249,10 @@ static void duckdb_driver_disconnect(gr_engine_conn *base) {
     free(conn);
 }
 
-static void duckdb_driver_interrupt(gr_engine_conn *conn) {
-    duckdb_interrupt(((gr_duckdb_conn *)(void *)conn)->handle);
+static void duckdb_driver_interrupt(gr_engine_conn *base) {
+    gr_duckdb_conn *conn = (gr_duckdb_conn *)(void *)base;
+    atomic_store(&conn->is_interrupted, true);
+    duckdb_interrupt(conn->handle);
 }
 
 static void duckdb_driver_reset(gr_engine_conn *base) {

@@ -1,5 +1,5 @@
-/* DuckDB's vectors as columns of a batch. Where the layouts agree the column points into the chunk; texts are packed into
- * offsets and bytes; the rest is widened into buffers that the reader keeps from chunk to chunk.
+/* DuckDB's vectors as columns of a batch. Where the layouts agree the column points into the chunk; texts are packed
+ * into offsets and bytes; the rest is widened into buffers that the reader keeps from chunk to chunk.
  *
  *   chunk (<= 2,048 rows, flat)          batch
  *   int64, double, date, timestamp  -->  the same memory
@@ -80,8 +80,10 @@ static uint64_t *own_validity(job *j) {
     uint64_t *own = j->r->validity;
     if (j->out->validity == own) return own;
     size_t bytes = (j->n + 63) / 64 * sizeof *own;
-    if (j->validity) memcpy(own, j->validity, bytes);
-    else memset(own, 0xFF, bytes);
+    if (j->validity)
+        memcpy(own, j->validity, bytes);
+    else
+        memset(own, 0xFF, bytes);
     j->out->validity = own;
     return own;
 }
@@ -176,8 +178,10 @@ static gr_status read_coarse_timestamp(job *j, int64_t factor, gr_error *err) {
     for (size_t i = 0; i < j->n; i++) {
         to[i] = 0;
         if (!is_valid(j, i)) continue;
-        if (is_infinite(from[i])) make_null(j, i);
-        else if (__builtin_mul_overflow(from[i], factor, &to[i])) return fail_value(j, err);
+        if (is_infinite(from[i]))
+            make_null(j, i);
+        else if (__builtin_mul_overflow(from[i], factor, &to[i]))
+            return fail_value(j, err);
     }
     j->out->data = to;
     return GR_OK;
@@ -391,8 +395,10 @@ gr_status gr_engine_duckdb_reader_new(duckdb_result *result, gr_arena *arena, gr
         r->type = duckdb_column_logical_type(result, i);
         status = column_init(r, r->type, &reader->schema[i], err);
     }
-    if (status) gr_engine_duckdb_reader_free(reader);
-    else *ret = reader;
+    if (status)
+        gr_engine_duckdb_reader_free(reader);
+    else
+        *ret = reader;
     return status;
 }
 
@@ -411,13 +417,18 @@ const gr_column_schema *gr_engine_duckdb_reader_schema(const gr_duckdb_reader *r
     return reader->schema;
 }
 
-gr_status gr_engine_duckdb_reader_read(gr_duckdb_reader *reader, duckdb_data_chunk chunk, gr_batch *ret, gr_error *err) {
+gr_status gr_engine_duckdb_reader_read(gr_duckdb_reader *reader, duckdb_data_chunk chunk, gr_batch *ret,
+                                       gr_error *err) {
     size_t n_rows = (size_t)duckdb_data_chunk_get_size(chunk);
     for (size_t i = 0; i < reader->n; i++) {
         column_reader *r = &reader->readers[i];
         duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, i);
         room_for_rows(r, n_rows);
-        job j = {r, duckdb_vector_get_data(vector), duckdb_vector_get_validity(vector), n_rows, &reader->columns[i],
+        job j = {r,
+                 duckdb_vector_get_data(vector),
+                 duckdb_vector_get_validity(vector),
+                 n_rows,
+                 &reader->columns[i],
                  reader->arena};
         *j.out = (gr_column){.type = r->kind->to, .scale = reader->schema[i].scale, .validity = j.validity};
         GR_TRY(r->kind->read(&j, err));

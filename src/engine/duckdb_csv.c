@@ -1,12 +1,24 @@
-/* How a CSV file is to be read. The engine's sniffer guesses from 20,480 rows; here it is asked once, when the source is
- * attached, to look at all of them, and what it found is written into the view: delimiter, quotes, header, and the type
- * of every column. So a type holds for the whole file, and a file that no longer fits fails instead of changing shape.
- * Invariant: a ragged file never becomes one text column, and a header row is never skipped as if it were a remark. */
+/* How a CSV file is to be read. The engine's sniffer guesses from 20,480 rows; here it is asked once, when the source
+ * is attached, to look at all of them, and what it found is written into the view: delimiter, quotes, header, and the
+ * type of every column. So a type holds for the whole file, and a file that no longer fits fails instead of changing
+ * shape. Invariant: a ragged file never becomes one text column, and a header row is never skipped as if it were a
+ * remark. */
 #include "engine/duckdb_internal.h"
 
 #include <stdlib.h>
 
-enum { COL_DELIMITER, COL_QUOTE, COL_ESCAPE, COL_SKIP, COL_HEADER, COL_DATE, COL_TIMESTAMP, COL_NAME, COL_TYPE, N_COLS };
+enum {
+    COL_DELIMITER,
+    COL_QUOTE,
+    COL_ESCAPE,
+    COL_SKIP,
+    COL_HEADER,
+    COL_DATE,
+    COL_TIMESTAMP,
+    COL_NAME,
+    COL_TYPE,
+    N_COLS
+};
 
 static gr_status run_texts(duckdb_connection admin, gr_buf *sql, gr_arena *arena, gr_str **ret, size_t *ret_rows,
                            size_t columns, gr_error *err) {
@@ -16,7 +28,8 @@ static gr_status run_texts(duckdb_connection admin, gr_buf *sql, gr_arena *arena
                            ? gr_engine_duckdb_texts(admin, text, arena, ret, ret_rows, &n_columns, err)
                            : gr_error_set(err, GR_ERR_LIMIT, "too many files");
     gr_buf_done(sql);
-    if (!status && n_columns != columns) status = gr_error_set(err, GR_ERR_INTERNAL, "the engine answers in another form");
+    if (!status && n_columns != columns)
+        status = gr_error_set(err, GR_ERR_INTERNAL, "the engine answers in another form");
     return status;
 }
 
@@ -38,7 +51,8 @@ static gr_status check_shape(const gr_str *row, size_t n_columns, gr_error *err)
         if (gr_str_find(row[COL_NAME], *c, 0) != SIZE_MAX) is_one_text = true;
     if (!is_one_text && gr_str_eq(row[COL_SKIP], GR_STR("0"))) return GR_OK;
     gr_error_set(err, GR_ERR_ENGINE_OPEN, "its rows differ in their number of columns");
-    gr_error_hint(err, "every row, the header too, needs the same number of columns; quote texts that hold the delimiter");
+    gr_error_hint(err,
+                  "every row, the header too, needs the same number of columns; quote texts that hold the delimiter");
     return GR_ERR_ENGINE_OPEN;
 }
 

@@ -11,7 +11,6 @@
 #include "base/map.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -23,8 +22,8 @@ static const struct {
     const char *ending;
     file_kind kind;
 } endings[] = {
-    {".parquet", KIND_PARQUET}, {".csv", KIND_CSV},          {".csv.gz", KIND_CSV},      {".json", KIND_JSON},
-    {".ndjson", KIND_JSON},     {".jsonl", KIND_JSON},       {".json.gz", KIND_JSON},    {".ndjson.gz", KIND_JSON},
+    {".parquet", KIND_PARQUET}, {".csv", KIND_CSV},         {".csv.gz", KIND_CSV},   {".json", KIND_JSON},
+    {".ndjson", KIND_JSON},     {".jsonl", KIND_JSON},      {".json.gz", KIND_JSON}, {".ndjson.gz", KIND_JSON},
     {".jsonl.gz", KIND_JSON},   {".duckdb", KIND_DATABASE},
 };
 
@@ -64,7 +63,7 @@ static int by_bytes(const void *a, const void *b) { return gr_str_cmp(*(const gr
 /* The names in a folder that are not hidden, sorted. */
 static gr_status list_folder(scan *s, gr_str path, gr_str **ret, size_t *ret_n, gr_error *err) {
     DIR *dir = opendir(path.p);
-    if (!dir) return gr_error_set(err, GR_ERR_ENGINE_OPEN, "%s: %s", path.p, strerror(errno));
+    if (!dir) return gr_error_set(err, GR_ERR_ENGINE_OPEN, "%s: %m", path.p);
     GR_VEC(gr_str) names = {0};
     gr_status status = GR_OK;
     for (struct dirent *entry; !status && (entry = readdir(dir));) {
@@ -166,8 +165,9 @@ static gr_status add_to_subfolder(scan *s, table *t, gr_str name, gr_str path, i
     if (kind == KIND_DATABASE) return refuse_database(path, err);
     GR_TRY(check_name(name, err));
     if (t->kind && t->kind != kind)
-        return gr_error_set(err, GR_ERR_ENGINE_OPEN, "the subfolder " GR_FMT " mixes kinds of files: " GR_FMT " and " GR_FMT,
-                            GR_ARG(t->origin), GR_ARG(t->first_file), GR_ARG(path));
+        return gr_error_set(err, GR_ERR_ENGINE_OPEN,
+                            "the subfolder " GR_FMT " mixes kinds of files: " GR_FMT " and " GR_FMT, GR_ARG(t->origin),
+                            GR_ARG(t->first_file), GR_ARG(path));
     if (!t->kind) t->first_file = path;
     t->kind = kind;
     t->n_files++;
@@ -188,8 +188,10 @@ static gr_status scan_subfolder(scan *s, table *t, gr_str path, int depth, gr_er
         gr_str inner = gr_arena_printf(s->arena, GR_FMT "/" GR_FMT, GR_ARG(path), GR_ARG(names[i]));
         struct stat st;
         if (stat(inner.p, &st)) continue; /* a link to nowhere, or gone meanwhile */
-        if (S_ISDIR(st.st_mode)) GR_TRY(scan_subfolder(s, t, inner, depth + 1, err));
-        else if (S_ISREG(st.st_mode)) GR_TRY(add_to_subfolder(s, t, names[i], inner, depth, err));
+        if (S_ISDIR(st.st_mode))
+            GR_TRY(scan_subfolder(s, t, inner, depth + 1, err));
+        else if (S_ISREG(st.st_mode))
+            GR_TRY(add_to_subfolder(s, t, names[i], inner, depth, err));
     }
     return GR_OK;
 }
@@ -234,7 +236,8 @@ static gr_status create_view(scan *s, duckdb_connection admin, gr_str schema, co
     gr_buf_z(&sql, " AS SELECT * FROM ");
     gr_status status = GR_OK;
     if (t->kind == KIND_CSV) {
-        status = gr_engine_duckdb_csv(admin, t->first_file, t->patterns.v, t->patterns.n, t->n_files == 1, s->arena, &sql, err);
+        status = gr_engine_duckdb_csv(admin, t->first_file, t->patterns.v, t->patterns.n, t->n_files == 1, s->arena,
+                                      &sql, err);
     } else {
         gr_buf_z(&sql, t->kind == KIND_PARQUET ? "read_parquet(" : "read_json_auto(");
         add_list(&sql, t->patterns.v, t->patterns.n);
@@ -276,7 +279,8 @@ static gr_status replace_schema(scan *s, duckdb_connection admin, gr_str schema,
 gr_status gr_engine_duckdb_folder(duckdb_connection admin, const gr_source_config *source, gr_error *err) {
     scan s = {.arena = gr_arena_new()};
     s.root = gr_arena_dup(s.arena, source->path);
-    while (s.root.n > 1 && s.root.p[s.root.n - 1] == '/') s.root = gr_arena_dup(s.arena, gr_str_sub(s.root, 0, s.root.n - 1));
+    while (s.root.n > 1 && s.root.p[s.root.n - 1] == '/')
+        s.root = gr_arena_dup(s.arena, gr_str_sub(s.root, 0, s.root.n - 1));
     gr_map_init(&s.by_name, s.arena);
     gr_status status = check_name(s.root, err);
     if (!status) status = scan_root(&s, err);

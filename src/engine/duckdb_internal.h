@@ -1,5 +1,5 @@
-/* What the files of the DuckDB driver share. Deprecated functions of the C API stay hidden, except from duckdb_stream.c,
- * because streaming has no other entry. Only the driver includes this header. */
+/* What the files of the DuckDB driver share. Deprecated functions of the C API stay hidden, except from
+ * duckdb_stream.c, because streaming has no other entry. Only the driver includes this header. */
 #ifndef GR_ENGINE_DUCKDB_INTERNAL_H
 #define GR_ENGINE_DUCKDB_INTERNAL_H
 #ifndef GR_ENGINE_DUCKDB_STREAMING
@@ -53,7 +53,7 @@ typedef struct gr_duckdb {
     pthread_mutex_t lock;
     gr_duckdb_source *sources;
     gr_duckdb_watch watch;
-    char *store_file; /* owned, "" = none */
+    char *store_file;                /* owned, "" = none */
     atomic_uint_fast64_t generation; /* grows with every attachment: what was prepared before it is forgotten */
     struct gr_duckdb *next_open;
 } gr_duckdb;
@@ -72,7 +72,8 @@ typedef struct gr_duckdb_statement {
 typedef struct gr_duckdb_conn {
     gr_engine_conn base;
     duckdb_connection handle;
-    gr_duckdb_stream *open; /* the unfinished stream, or NULL */
+    gr_duckdb_stream *open;     /* the unfinished stream, or NULL */
+    atomic_bool is_interrupted; /* from outside, since the last statement began */
     uint64_t tick, generation;
     gr_duckdb_statement cached[GR_DUCKDB_CACHED];
 } gr_duckdb_conn;
@@ -81,8 +82,10 @@ static inline gr_duckdb *gr_engine_duckdb_of(gr_engine_conn *conn) { return (gr_
 
 /* ---- statements (duckdb_statement.c) ----------------------------------------------------------------------------- */
 /* `prepared` is set only on GR_OK. */
-gr_status gr_engine_duckdb_prepare(duckdb_connection handle, gr_str sql, duckdb_prepared_statement *prepared, gr_error *err);
-gr_status gr_engine_duckdb_bind(duckdb_prepared_statement prepared, const gr_value *params, size_t n_params, gr_error *err);
+gr_status gr_engine_duckdb_prepare(duckdb_connection handle, gr_str sql, duckdb_prepared_statement *prepared,
+                                   gr_error *err);
+gr_status gr_engine_duckdb_bind(duckdb_prepared_statement prepared, const gr_value *params, size_t n_params,
+                                gr_error *err);
 gr_duckdb_statement *gr_engine_duckdb_cached(gr_duckdb_conn *conn, gr_str sql);
 /* The cache takes `prepared` and gives up the least recently used. */
 void gr_engine_duckdb_cache(gr_duckdb_conn *conn, gr_str sql, duckdb_prepared_statement prepared);
@@ -144,4 +147,6 @@ bool gr_engine_duckdb_is_lock(const char *message);
 /* The process that holds the lock, 0 when the message does not say. */
 long gr_engine_duckdb_lock_pid(const char *message);
 gr_status gr_engine_duckdb_fired(gr_status fired, gr_error *err);
+/* The reason of a failed call: what fired, or what the engine said, unless it claims an interrupt that nobody sent. */
+gr_status gr_engine_duckdb_reason(gr_duckdb_conn *conn, gr_status fired, gr_status status, gr_error *err);
 #endif

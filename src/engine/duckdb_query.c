@@ -8,15 +8,16 @@
 
 enum { PROGRESS_US = 100 * 1000, PAUSE_NS = 500 * 1000 };
 
-/* The end of every call on a connection: what fired is the reason, whatever the engine said. */
+/* The end of every call on a connection. */
 static gr_status finish(gr_duckdb_conn *conn, gr_duckdb_call *call, gr_status status, gr_error *err) {
     gr_status fired = gr_engine_duckdb_watch_end(&gr_engine_duckdb_of(&conn->base)->watch, call);
     if (!status) return GR_OK;
     gr_engine_duckdb_rollback(conn->handle);
-    return fired ? gr_engine_duckdb_fired(fired, err) : status;
+    return gr_engine_duckdb_reason(conn, fired, status, err);
 }
 
-/* ---- query -------------------------------------------------------------------------------------------------------- */
+/* ---- query --------------------------------------------------------------------------------------------------------
+ */
 
 static gr_status check_rows(duckdb_prepared_statement prepared, gr_error *err) {
     duckdb_statement_type type = duckdb_prepared_statement_type(prepared);
@@ -24,13 +25,15 @@ static gr_status check_rows(duckdb_prepared_statement prepared, gr_error *err) {
     return gr_error_set(err, GR_ERR_ENGINE_SQL, "only a statement that reads rows can be run as a query");
 }
 
-/* A statement that was prepared before its tables changed plans itself again; where that fails, a fresh prepare may do. */
+/* A statement that was prepared before its tables changed plans itself again; where that fails, a fresh prepare may do.
+ */
 static bool is_outdated(duckdb_error_type type) {
     return type == DUCKDB_ERROR_CATALOG || type == DUCKDB_ERROR_BINDER || type == DUCKDB_ERROR_TRANSACTION;
 }
 
-static gr_status run_cached(gr_duckdb_conn *conn, const gr_ctx *ctx, gr_duckdb_statement *cached, const gr_value *params,
-                            size_t n_params, gr_stream **ret, duckdb_error_type *ret_type, gr_error *err) {
+static gr_status run_cached(gr_duckdb_conn *conn, const gr_ctx *ctx, gr_duckdb_statement *cached,
+                            const gr_value *params, size_t n_params, gr_stream **ret, duckdb_error_type *ret_type,
+                            gr_error *err) {
     *ret_type = DUCKDB_ERROR_INVALID;
     GR_TRY(gr_engine_duckdb_bind(cached->prepared, params, n_params, err));
     return gr_engine_duckdb_stream_open(conn, ctx, cached->prepared, ret, ret_type, err);
@@ -53,8 +56,10 @@ static gr_status run_query(gr_duckdb_conn *conn, const gr_ctx *ctx, gr_str sql, 
     gr_status status = check_rows(prepared, err);
     if (!status) status = gr_engine_duckdb_bind(prepared, params, n_params, err);
     if (!status) status = gr_engine_duckdb_stream_open(conn, ctx, prepared, ret, &type, err);
-    if (!status && hint_cache && sql.n <= GR_DUCKDB_CACHED_SQL_BYTES) gr_engine_duckdb_cache(conn, sql, prepared);
-    else duckdb_destroy_prepare(&prepared);
+    if (!status && hint_cache && sql.n <= GR_DUCKDB_CACHED_SQL_BYTES)
+        gr_engine_duckdb_cache(conn, sql, prepared);
+    else
+        duckdb_destroy_prepare(&prepared);
     return status;
 }
 
@@ -62,12 +67,14 @@ gr_status gr_engine_duckdb_query(gr_engine_conn *base, const gr_ctx *ctx, gr_str
                                  size_t n_params, bool hint_cache, gr_stream **ret, gr_error *err) {
     gr_duckdb_conn *conn = (gr_duckdb_conn *)(void *)base;
     gr_duckdb_call call;
+    atomic_store(&conn->is_interrupted, false);
     gr_engine_duckdb_stream_detach(conn);
     GR_TRY(gr_engine_duckdb_watch_begin(&gr_engine_duckdb_of(base)->watch, &call, conn->handle, ctx, err));
     return finish(conn, &call, run_query(conn, ctx, sql, params, n_params, hint_cache, ret, err), err);
 }
 
-/* ---- update ------------------------------------------------------------------------------------------------------- */
+/* ---- update -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct progress {
     void (*call)(void *arg, double fraction);
@@ -170,12 +177,14 @@ gr_status gr_engine_duckdb_update(gr_engine_conn *base, const gr_ctx *ctx, gr_st
     gr_duckdb_conn *conn = (gr_duckdb_conn *)(void *)base;
     gr_duckdb_call call;
     progress p = {on_progress, arg, 0};
+    atomic_store(&conn->is_interrupted, false);
     gr_engine_duckdb_stream_detach(conn);
     GR_TRY(gr_engine_duckdb_watch_begin(&gr_engine_duckdb_of(base)->watch, &call, conn->handle, ctx, err));
     return finish(conn, &call, run_update(conn, sql, params, n_params, &p, ret_rows, err), err);
 }
 
-/* ---- describe ----------------------------------------------------------------------------------------------------- */
+/* ---- describe -----------------------------------------------------------------------------------------------------
+ */
 
 /* False when a parameter leaves the types open: then the engine tells one column of unknown type. */
 static bool types_are_known(duckdb_prepared_statement prepared) {
@@ -238,8 +247,10 @@ gr_status gr_engine_duckdb_describe(gr_engine_conn *base, gr_str sql, gr_arena *
     duckdb_prepared_statement prepared = NULL;
     gr_status status = gr_engine_duckdb_prepare(conn->handle, sql, &prepared, err);
     if (!status) status = check_rows(prepared, err);
-    if (!status && types_are_known(prepared)) status = schema_of_prepared(prepared, arena, ret, ret_n, err);
-    else if (!status) status = schema_by_running(conn, sql, arena, ret, ret_n, err);
+    if (!status && types_are_known(prepared))
+        status = schema_of_prepared(prepared, arena, ret, ret_n, err);
+    else if (!status)
+        status = schema_by_running(conn, sql, arena, ret, ret_n, err);
     duckdb_destroy_prepare(&prepared);
     if (status) gr_engine_duckdb_rollback(conn->handle);
     return status;

@@ -1,8 +1,8 @@
 /* Attaching data sources: a database file becomes catalog "src_NAME", a folder becomes schema "src_NAME" of catalog
  * memory. A file is read-only unless a pre-aggregation is to live in it, because holding it read-write (or at all)
  * keeps its owner out.
- * Invariant: the server never opens a database file itself: closing that handle would drop DuckDB's lock on it. A source
- * whose re-attachment failed is attached as it was before, where that is still possible. */
+ * Invariant: the server never opens a database file itself: closing that handle would drop DuckDB's lock on it. A
+ * source whose re-attachment failed is attached as it was before, where that is still possible. */
 #include "engine/duckdb_internal.h"
 
 #include "base/mem.h"
@@ -111,7 +111,8 @@ static gr_status attach_file(gr_duckdb *duck, const gr_source_config *source, gr
     return GR_OK;
 }
 
-static gr_status attach_folder(gr_duckdb *duck, const gr_source_config *source, gr_duckdb_source *known, gr_error *err) {
+static gr_status attach_folder(gr_duckdb *duck, const gr_source_config *source, gr_duckdb_source *known,
+                               gr_error *err) {
     gr_error cause = {0};
     gr_status status = gr_engine_duckdb_folder(duck->admin, source, &cause);
     if (status) {
@@ -129,13 +130,15 @@ static gr_status attach_folder(gr_duckdb *duck, const gr_source_config *source, 
 static gr_status check_path(const gr_source_config *source, gr_arena *arena, struct stat *ret, gr_error *err) {
     gr_str path = gr_arena_dup(arena, source->path);
     gr_status status = GR_OK;
-    if (!path.n || memchr(path.p, 0, path.n) || stat(path.p, ret)) {
-        status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\": " GR_FMT ": %s",
-                              GR_ARG(source->name), GR_ARG(path), path.n ? strerror(errno) : "no path");
+    bool is_path = path.n && !memchr(path.p, 0, path.n);
+    if (!is_path) errno = ENOENT;
+    if (!is_path || stat(path.p, ret)) {
+        status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\": " GR_FMT ": %m",
+                              GR_ARG(source->name), GR_ARG(path));
     } else if (source->is_folder != (bool)S_ISDIR(ret->st_mode)) {
-        status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\": " GR_FMT " is %s",
-                              GR_ARG(source->name), GR_ARG(path),
-                              source->is_folder ? "a file, not a folder" : "a folder, not a database file");
+        status =
+            gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\": " GR_FMT " is %s", GR_ARG(source->name),
+                         GR_ARG(path), source->is_folder ? "a file, not a folder" : "a folder, not a database file");
     }
     if (status) gr_error_at(err, source->loc);
     return status;
@@ -147,14 +150,17 @@ gr_status gr_engine_duckdb_attach(gr_engine *engine, const gr_source_config *sou
     struct stat st;
     gr_status status = check_path(source, arena, &st, err);
     if (!status) {
-        bool writable = want_write && source->read_only != GR_TRUE && !source->is_folder && is_writable(source->path, arena);
+        bool writable =
+            want_write && source->read_only != GR_TRUE && !source->is_folder && is_writable(source->path, arena);
         pthread_mutex_lock(&duck->lock);
         gr_duckdb_source *known = find(duck, source->name);
         if (!gr_str_eq_z(source->name, known->name))
             status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "data sources \"%s\" and \"" GR_FMT "\" differ only in case",
                                   known->name, GR_ARG(source->name));
-        else if (source->is_folder) status = attach_folder(duck, source, known, err);
-        else status = attach_file(duck, source, known, writable, &st, err);
+        else if (source->is_folder)
+            status = attach_folder(duck, source, known, err);
+        else
+            status = attach_file(duck, source, known, writable, &st, err);
         pthread_mutex_unlock(&duck->lock);
     }
     gr_arena_free(arena);

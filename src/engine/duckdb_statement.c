@@ -11,17 +11,14 @@
 gr_status gr_engine_duckdb_prepare(duckdb_connection handle, gr_str sql, duckdb_prepared_statement *prepared,
                                    gr_error *err) {
     if (sql.n > GR_DUCKDB_SQL_BYTES)
-        return gr_error_set(err, GR_ERR_LIMIT, "a statement of %zu bytes is longer than %d", sql.n, GR_DUCKDB_SQL_BYTES);
+        return gr_error_set(err, GR_ERR_LIMIT, "a statement of %zu bytes is longer than %d", sql.n,
+                            GR_DUCKDB_SQL_BYTES);
     if (sql.n && memchr(sql.p, 0, sql.n)) return gr_error_set(err, GR_ERR_ENGINE_SQL, "the statement holds a NUL byte");
     char *text = gr_mem_dup(sql.p, sql.n);
     duckdb_prepared_statement statement = NULL;
     gr_status status = GR_OK;
     if (duckdb_prepare(handle, text, &statement) != DuckDBSuccess) {
-        const char *message = duckdb_prepare_error(statement);
-        /* Said as an invalid input, which otherwise means bad data. */
-        if (message && (strstr(message, "Cannot prepare multiple statements") || strstr(message, "No statement to prepare")))
-            status = gr_error_set(err, GR_ERR_ENGINE_SQL, "the text is not one statement");
-        else status = gr_engine_duckdb_fail(DUCKDB_ERROR_INVALID, message, err);
+        status = gr_engine_duckdb_fail(DUCKDB_ERROR_INVALID, duckdb_prepare_error(statement), err);
         duckdb_destroy_prepare(&statement);
     } else {
         *prepared = statement;
@@ -56,7 +53,8 @@ gr_status gr_engine_duckdb_bind(duckdb_prepared_statement prepared, const gr_val
                                 gr_error *err) {
     size_t wanted = (size_t)duckdb_nparams(prepared);
     if (wanted != n_params)
-        return gr_error_set(err, GR_ERR_ENGINE_SQL, "the statement takes %zu values and %zu were given", wanted, n_params);
+        return gr_error_set(err, GR_ERR_ENGINE_SQL, "the statement takes %zu values and %zu were given", wanted,
+                            n_params);
     duckdb_clear_bindings(prepared);
     for (size_t i = 0; i < n_params; i++) {
         bool is_known;

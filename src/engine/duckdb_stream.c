@@ -39,6 +39,11 @@ static gr_status fail(gr_duckdb_stream *s, gr_error *err) {
     return s->failed.status;
 }
 
+static void fail_as_said(gr_duckdb_stream *s) {
+    gr_status status = gr_engine_duckdb_fail_result(&s->result, &s->failed);
+    (void)!gr_engine_duckdb_reason(s->conn, GR_OK, status, &s->failed);
+}
+
 static gr_status next(gr_stream *base, const gr_batch **ret, gr_error *err) {
     gr_duckdb_stream *s = (gr_duckdb_stream *)(void *)base;
     duckdb_destroy_data_chunk(&s->chunk);
@@ -47,7 +52,8 @@ static gr_status next(gr_stream *base, const gr_batch **ret, gr_error *err) {
         return GR_OK;
     }
     if (s->failed.status) return fail(s, err);
-    if (!s->conn) return gr_error_set(err, GR_ERR_INTERNAL, "the stream was closed by a later statement of its connection");
+    if (!s->conn)
+        return gr_error_set(err, GR_ERR_INTERNAL, "the stream was closed by a later statement of its connection");
 
     gr_duckdb_watch *watch = &gr_engine_duckdb_of(&s->conn->base)->watch;
     gr_duckdb_call call;
@@ -60,9 +66,12 @@ static gr_status next(gr_stream *base, const gr_batch **ret, gr_error *err) {
 
     const char *message = s->chunk ? NULL : duckdb_result_error(&s->result);
     bool is_failed = message && *message;
-    if (fired && (s->chunk || is_failed)) gr_engine_duckdb_fired(fired, &s->failed);
-    else if (is_failed) gr_engine_duckdb_fail_result(&s->result, &s->failed);
-    else if (s->chunk) (void)!gr_engine_duckdb_reader_read(s->reader, s->chunk, &s->batch, &s->failed);
+    if (fired && (s->chunk || is_failed))
+        gr_engine_duckdb_fired(fired, &s->failed);
+    else if (is_failed)
+        fail_as_said(s);
+    else if (s->chunk)
+        (void)!gr_engine_duckdb_reader_read(s->reader, s->chunk, &s->batch, &s->failed);
     if (s->failed.status) return fail(s, err);
     *ret = s->chunk ? &s->batch : NULL;
     if (!s->chunk) {

@@ -91,8 +91,10 @@ gr_status gr_engine_duckdb_watch_begin(gr_duckdb_watch *watch, gr_duckdb_call *c
 gr_status gr_engine_duckdb_watch_end(gr_duckdb_watch *watch, gr_duckdb_call *call) {
     if (!call->is_listed) return GR_OK;
     pthread_mutex_lock(&watch->lock);
-    if (call->prev) call->prev->next = call->next;
-    else watch->first = call->next;
+    if (call->prev)
+        call->prev->next = call->next;
+    else
+        watch->first = call->next;
     if (call->next) call->next->prev = call->prev;
     gr_status fired = call->fired;
     pthread_mutex_unlock(&watch->lock);

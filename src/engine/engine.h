@@ -1,5 +1,5 @@
-/* Engines: SQL text and bound values in, column batches out. A driver is one static vtable; one conformance suite runs on
- * every driver. Knows nothing of models.
+/* Engines: SQL text and bound values in, column batches out. A driver is one static vtable; one conformance suite runs
+ * on every driver. Knows nothing of models.
  *
  * An engine stands for one *instance* (for DuckDB: the one database of the process, with every data source and the
  * embedded store attached). A *source* in it is opened by name; a connection belongs to one source (unqualified table
@@ -16,9 +16,9 @@ typedef struct gr_engine_conn gr_engine_conn; /* begins with the driver */
 typedef struct gr_engine_driver gr_engine_driver;
 
 enum {
-    GR_ENGINE_CAP_STREAM = 1 << 0,      /* results arrive batch by batch */
-    GR_ENGINE_CAP_BIND = 1 << 1,        /* values are bound, not spelled */
-    GR_ENGINE_CAP_CTAS_STORE = 1 << 2,  /* CREATE TABLE AS may read a source and write the embedded store */
+    GR_ENGINE_CAP_STREAM = 1 << 0,     /* results arrive batch by batch */
+    GR_ENGINE_CAP_BIND = 1 << 1,       /* values are bound, not spelled */
+    GR_ENGINE_CAP_CTAS_STORE = 1 << 2, /* CREATE TABLE AS may read a source and write the embedded store */
     GR_ENGINE_CAP_PROGRESS = 1 << 3,
 };
 
@@ -39,7 +39,8 @@ struct gr_engine_driver {
     const char *name;    /* "duckdb" */
     const char *dialect; /* name of the SQL dialect in sql/ */
     unsigned caps;
-    /* Start the instance and attach the store. Errors: engine.open, store.locked (with the holder's pid in the hint), store.io. */
+    /* Start the instance and attach the store. Errors: engine.open, store.locked (with the holder's pid in the hint),
+     * store.io. */
     gr_status (*open)(const gr_engine_options *options, gr_engine **ret, gr_error *err);
     void (*close)(gr_engine *engine);
     /* Attach a data source under its name. `want_write`: a pre-aggregation lives in it (only when read_only is unset or
@@ -53,11 +54,13 @@ struct gr_engine_driver {
     gr_status (*query)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
                        bool hint_cache, gr_stream **ret, gr_error *err);
     /* Run one statement without rows (DDL, CREATE TABLE AS). *ret_rows (may be NULL): rows changed or created.
-     * `on_progress` (may be NULL) is called from this call's thread every 100 ms or so with 0…1, or below 0 = unknown. */
+     * `on_progress` (may be NULL) is called from this call's thread every 100 ms or so with 0…1, or below 0 = unknown.
+     */
     gr_status (*update)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
                         void (*on_progress)(void *arg, double fraction), void *arg, int64_t *ret_rows, gr_error *err);
     /* Column names and types of a SELECT, without running it. */
-    gr_status (*describe)(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret, size_t *ret_n, gr_error *err);
+    gr_status (*describe)(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret, size_t *ret_n,
+                          gr_error *err);
     /* Stop what the connection runs now, from any thread. Repeat until it answered. */
     void (*interrupt)(gr_engine_conn *conn);
     /* Forget prepared statements (after a build was published or a source re-attached). */
@@ -78,9 +81,10 @@ gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena 
 /* ---- pool: connections per source, at most `max` each ----------------------------------------------------------- */
 typedef struct gr_pool gr_pool;
 gr_pool *gr_pool_new(gr_engine *engine, size_t max_per_source); /* engine is borrowed */
-void gr_pool_free(gr_pool *pool); /* all connections must have been given back */
+void gr_pool_free(gr_pool *pool);                               /* all connections must have been given back */
 /* Waits for a free connection until ctx's deadline or cancel. */
-GR_MUST_CHECK gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret,
+                                     gr_error *err);
 void gr_pool_give(gr_pool *pool, gr_engine_conn *conn);
 /* Every connection, idle or when it comes back, forgets its statements. */
 void gr_pool_forget_statements(gr_pool *pool);

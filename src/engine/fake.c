@@ -45,7 +45,8 @@ struct fake_stream {
 
 static fake_engine *engine_of(gr_engine *engine) { return (fake_engine *)(void *)engine; }
 
-/* ---- script ------------------------------------------------------------------------------------------------------- */
+/* ---- script -------------------------------------------------------------------------------------------------------
+ */
 
 void gr_engine_fake_script(gr_engine *engine, const gr_fake_answer *answers, size_t n) {
     fake_engine *f = engine_of(engine);
@@ -117,7 +118,8 @@ static gr_status fail_with(const gr_fake_answer *answer, gr_error *err) {
     return gr_error_set(err, answer->fail, "%s", answer->fail_message ? answer->fail_message : "scripted failure");
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------------------------------------------------
+ */
 
 static gr_status stopped(fake_conn *conn, const gr_ctx *ctx, gr_error *err) {
     if ((ctx && gr_ctx_is_cancelled(ctx)) || (conn && atomic_load(&conn->is_interrupted)))
@@ -149,7 +151,8 @@ static gr_status begin(gr_engine_conn *base, const gr_ctx *ctx, gr_str sql, gr_f
     return GR_OK;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------------------------
+ */
 
 static size_t width_of(gr_type type) {
     static const size_t widths[GR_TYPE__COUNT] = {
@@ -162,7 +165,7 @@ static size_t width_of(gr_type type) {
 static void put_fixed(char *to, gr_type type, const gr_value *value) {
     __int128 wide = value->as.i;
     int32_t days = (int32_t)value->as.i;
-    char truth = value->as.b;
+    char truth = type == GR_TYPE_BOOL && value->as.b;
     const void *from = type == GR_TYPE_DECIMAL ? (const void *)&wide
                        : type == GR_TYPE_DATE  ? (const void *)&days
                        : type == GR_TYPE_BOOL  ? (const void *)&truth
@@ -188,8 +191,10 @@ static void fill_column(fake_stream *s, size_t c, size_t from, size_t n) {
         offsets[r] = (uint32_t)at;
         if (v->type == GR_TYPE_NULL) continue;
         validity[r >> 6] |= 1ull << (r & 63);
-        if (!is_text) put_fixed(data + r * width_of(type), type, v);
-        else if (v->as.s.n) memcpy(data + at, v->as.s.p, v->as.s.n);
+        if (!is_text)
+            put_fixed(data + r * width_of(type), type, v);
+        else if (v->as.s.n)
+            memcpy(data + at, v->as.s.p, v->as.s.n);
         if (is_text) at += v->as.s.n;
     }
     offsets[n] = (uint32_t)at;
@@ -232,7 +237,8 @@ static void fake_close_stream(gr_stream *base) {
     free(s);
 }
 
-/* ---- driver ------------------------------------------------------------------------------------------------------- */
+/* ---- driver -------------------------------------------------------------------------------------------------------
+ */
 
 static gr_status fake_open(const gr_engine_options *options, gr_engine **ret, gr_error *err) {
     (void)options;
@@ -315,8 +321,8 @@ static void fake_disconnect(gr_engine_conn *base) {
     free(base);
 }
 
-static gr_status fake_query(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
-                            bool hint_cache, gr_stream **ret, gr_error *err) {
+static gr_status fake_query(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
+                            size_t n_params, bool hint_cache, gr_stream **ret, gr_error *err) {
     (void)params;
     (void)n_params;
     (void)hint_cache;
@@ -333,9 +339,9 @@ static gr_status fake_query(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql,
     return GR_OK;
 }
 
-static gr_status fake_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
-                             void (*on_progress)(void *arg, double fraction), void *arg, int64_t *ret_rows,
-                             gr_error *err) {
+static gr_status fake_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
+                             size_t n_params, void (*on_progress)(void *arg, double fraction), void *arg,
+                             int64_t *ret_rows, gr_error *err) {
     (void)params;
     (void)n_params;
     gr_fake_answer answer;

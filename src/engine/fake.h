@@ -16,7 +16,7 @@ typedef struct gr_fake_answer {
     int64_t batch_delay_ms; /* before every batch */
     gr_status fail;         /* instead of an answer; message below */
     const char *fail_message;
-    bool is_failing_late; /* only after all rows */
+    bool is_failing_late;           /* only after all rows */
     const gr_column_schema *schema; /* rows: borrowed until the engine is closed */
     size_t n_columns, n_rows;
     const gr_value *cells; /* row-major; decimals as the unscaled int64 in `i`, binary as text in `s` */

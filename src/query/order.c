@@ -22,7 +22,7 @@ static gr_str unique_alias(gr_query_parser *p, gr_map *used, gr_str wanted) {
 static void add_column(gr_query_parser *p, columns *list, gr_map *used, gr_query_column column) {
     column.alias = unique_alias(p, used, column.alias);
     GR_PUSH(p->arena, list, column);
-    gr_map_put(&p->order_columns, column.key, (void *)(uintptr_t)list->n); // NOLINT: an index, not an address
+    gr_map_put(&p->order_columns, column.key, (void *)(uintptr_t)list->n);
 }
 
 void gr_query_make_columns(gr_query_parser *p) {
@@ -43,7 +43,7 @@ void gr_query_make_columns(gr_query_parser *p) {
         gr_str alias = gr_arena_printf(p->arena, GR_FMT "_" GR_FMT, GR_ARG(t->field.asked->column), GR_ARG(name));
         add_column(p, &list, &used, (gr_query_column){GR_COLUMN_TIME, i, key, alias});
         /* Without granularity it means the first one asked for, unless the plain dimension is a column itself. */
-        gr_map_put(&p->order_columns, t->field.id, (void *)(uintptr_t)list.n); // NOLINT
+        gr_map_put(&p->order_columns, t->field.id, (void *)(uintptr_t)list.n);
     }
     for (size_t i = 0; i < q->n_measures; i++) {
         const gr_field *f = &q->measures[i];

@@ -13,8 +13,8 @@ typedef struct time_request {
 
 static gr_status no_granularity(gr_query_parser *p, const time_request *r) {
     return gr_error_set(p->err, GR_ERR_QUERY_GRANULARITY,
-                        "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT, GR_ARG(r->granularity),
-                        GR_ARG(gr_query_shown(r->dimension)));
+                        "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT,
+                        GR_ARG(gr_query_shown(r->granularity)), GR_ARG(gr_query_shown(r->dimension)));
 }
 
 static gr_status find_granularity(gr_query_parser *p, const time_request *r, gr_time_field *time) {
@@ -72,7 +72,7 @@ static void add_time(gr_query_parser *p, gr_query_times *times, gr_map *seen, gr
         }
         time.granularity = NULL; /* the column is there: only the range is new */
     } else {
-        gr_map_put(seen, key, (void *)(uintptr_t)(times->n + 1)); // NOLINT: an index, not an address
+        gr_map_put(seen, key, (void *)(uintptr_t)(times->n + 1));
     }
     GR_PUSH(p->arena, times, time);
 }
@@ -145,8 +145,6 @@ gr_status gr_query_read_times(gr_query_parser *p) {
     for (size_t i = 0; i < p->suffixed.n; i++) {
         const gr_query_suffixed *s = &p->suffixed.v[i];
         time_request r = {s->id, s->granularity, NULL, gr_query_at_item(&dimensions, s->index)};
-        if (s->granularity.n > MAX_GRANULARITY_BYTES)
-            return no_granularity(p, &(time_request){s->id, gr_query_shown(s->granularity), NULL, r.place});
         GR_TRY(read_time(p, &r, &time));
         add_time(p, &times, &seen, time);
     }

@@ -15,10 +15,10 @@ static gr_str real_text(double v, gr_arena *arena) {
     int precision = 1;
     do snprintf(text, sizeof text, "%.*e", precision - 1, v);
     while (strtod(text, NULL) != v && ++precision <= 17);
-    int exponent = atoi(strchr(text, 'e') + 1);
-    if (v == 0) return gr_arena_printf(arena, "0");
+    int64_t exponent = 0;
+    if (v == 0 || !gr_str_to_i64(gr_str_from(strchr(text, 'e') + 1), &exponent)) return GR_STR("0");
     if (exponent >= 21 || exponent < -6) return gr_arena_printf(arena, "%.*g", precision, v);
-    int decimals = precision - 1 - exponent;
+    int decimals = precision - 1 - (int)exponent;
     if (decimals >= 0) return gr_arena_printf(arena, "%.*f", decimals, v);
     return gr_arena_printf(arena, "%.0f", v);
 }

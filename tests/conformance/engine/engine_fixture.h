@@ -39,8 +39,8 @@ SHARED void set_up_folder(fixture *f) {
     assert_int_equal(chmod(f->dir, 0755), 0);
     f->arena = gr_arena_new();
     f->ctx = (gr_ctx){.arena = f->arena};
-    f->config = (gr_config){.root = gr_str_from(f->dir), .state_dir = GR_STR(".granary"), .engine_memory_mb = 1024,
-                            .engine_threads = 2};
+    f->config = (gr_config){
+        .root = gr_str_from(f->dir), .state_dir = GR_STR(".granary"), .engine_memory_mb = 1024, .engine_threads = 2};
 }
 
 SHARED gr_status try_open(fixture *f, const char *store) {
@@ -75,7 +75,8 @@ SHARED void write_file(fixture *f, const char *name, const char *text) {
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- cells as text ------------------------------------------------------------------------------------------------- */
+/* ---- cells as text -------------------------------------------------------------------------------------------------
+ */
 
 SHARED void add_decimal(gr_buf *out, __int128 v, unsigned scale) {
     char digits[64]; /* from the end */
@@ -115,7 +116,8 @@ SHARED gr_str cell_text(fixture *f, const gr_column *c, size_t row) {
     return text;
 }
 
-/* ---- statements ---------------------------------------------------------------------------------------------------- */
+/* ---- statements ----------------------------------------------------------------------------------------------------
+ */
 
 /* All rows of a stream as "a|b;c|d", closed. */
 SHARED gr_status read_all(fixture *f, gr_stream *stream, gr_str *ret) {
@@ -138,8 +140,8 @@ SHARED gr_status read_all(fixture *f, gr_stream *stream, gr_str *ret) {
     return status;
 }
 
-SHARED gr_status try_rows(fixture *f, gr_engine_conn *conn, const char *sql, const gr_value *params, size_t n, bool cache,
-                          gr_str *ret) {
+SHARED gr_status try_rows(fixture *f, gr_engine_conn *conn, const char *sql, const gr_value *params, size_t n,
+                          bool cache, gr_str *ret) {
     gr_stream *stream;
     GR_TRY(driver->query(conn, &f->ctx, gr_str_from(sql), params, n, cache, &stream, &f->err));
     return read_all(f, stream, ret);
@@ -182,7 +184,8 @@ SHARED gr_engine_conn *connect_to(fixture *f, const char *source) {
     return conn;
 }
 
-/* ---- another process ------------------------------------------------------------------------------------------------ */
+/* ---- another process ------------------------------------------------------------------------------------------------
+ */
 
 typedef struct holder {
     pid_t pid;

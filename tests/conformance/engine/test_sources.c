@@ -1,4 +1,5 @@
-/* Where data comes from: the embedded store, database files and folders of files, and all that can be wrong with them. */
+/* Where data comes from: the embedded store, database files and folders of files, and all that can be wrong with them.
+ */
 #include "conformance/engine/engine_fixture.h"
 
 static fixture f;
@@ -33,7 +34,8 @@ static void attach(const gr_source_config *source, bool want_write) {
     if (driver->attach(f.engine, source, want_write, &f.err)) fail_msg("%s", f.err.message);
 }
 
-/* ---- store --------------------------------------------------------------------------------------------------------- */
+/* ---- store ---------------------------------------------------------------------------------------------------------
+ */
 
 static void test_store_is_kept(void **state) {
     (void)state;
@@ -91,7 +93,8 @@ static void test_store_that_is_no_database(void **state) {
     assert_int_equal(try_open(&f, "file/store.duckdb"), GR_ERR_STORE_IO);
 }
 
-/* ---- database files ------------------------------------------------------------------------------------------------- */
+/* ---- database files -------------------------------------------------------------------------------------------------
+ */
 
 static void test_database_file(void **state) {
     (void)state;
@@ -108,23 +111,28 @@ static void test_database_file(void **state) {
     assert_string_equal(rows(&f, "SELECT sum(a)::BIGINT FROM \"src_de\"\"fault\".main.t"), "3");
 
     int64_t n = 0;
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE granary_store.main.r AS SELECT a FROM t"), NULL, 0,
-                                    NULL, NULL, &n, &f.err), GR_OK);
+    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE granary_store.main.r AS SELECT a FROM t"), NULL,
+                                    0, NULL, NULL, &n, &f.err),
+                     GR_OK);
     assert_int_equal(n, 3);
     assert_string_equal(rows(&f, "SELECT count(*) FROM r"), "3");
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE w AS SELECT 1 AS a"), NULL, 0, NULL, NULL, NULL, &f.err),
-                     GR_ERR_ENGINE_DATA);
+    assert_int_equal(
+        driver->update(conn, &f.ctx, GR_STR("CREATE TABLE w AS SELECT 1 AS a"), NULL, 0, NULL, NULL, NULL, &f.err),
+        GR_ERR_ENGINE_SQL);
 
     attach(&source, true); /* now a rollup is to live in it; the connection stays good */
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE w AS SELECT 1 AS a"), NULL, 0, NULL, NULL, NULL, &f.err),
-                     GR_OK);
+    assert_int_equal(
+        driver->update(conn, &f.ctx, GR_STR("CREATE TABLE w AS SELECT 1 AS a"), NULL, 0, NULL, NULL, NULL, &f.err),
+        GR_OK);
     assert_string_equal(rows_on(&f, conn, "SELECT a FROM w"), "1");
     attach(&source, true);
     attach(&source, false);
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("DROP TABLE w"), NULL, 0, NULL, NULL, NULL, &f.err), GR_ERR_ENGINE_DATA);
+    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("DROP TABLE w"), NULL, 0, NULL, NULL, NULL, &f.err),
+                     GR_ERR_ENGINE_SQL);
     source.read_only = GR_TRUE;
     attach(&source, true);
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("DROP TABLE w"), NULL, 0, NULL, NULL, NULL, &f.err), GR_ERR_ENGINE_DATA);
+    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("DROP TABLE w"), NULL, 0, NULL, NULL, NULL, &f.err),
+                     GR_ERR_ENGINE_SQL);
     driver->disconnect(conn);
 }
 
@@ -137,8 +145,9 @@ static void test_reattach_waits_for_readers(void **state) {
     gr_source_config source = source_at("d", "d.duckdb", false);
     attach(&source, true);
     gr_engine_conn *conn = connect_to(&f, "d");
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE big AS SELECT range AS a FROM range(500000)"), NULL, 0,
-                                    NULL, NULL, NULL, &f.err), GR_OK);
+    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE big AS SELECT range AS a FROM range(500000)"),
+                                    NULL, 0, NULL, NULL, NULL, &f.err),
+                     GR_OK);
     gr_stream *stream;
     const gr_batch *batch;
     assert_int_equal(driver->query(conn, &f.ctx, GR_STR("SELECT a FROM big"), NULL, 0, false, &stream, &f.err), GR_OK);
@@ -192,7 +201,7 @@ static void test_file_that_may_not_be_written(void **state) {
         gr_status status = try_run(&f, "DROP TABLE t");
         driver->disconnect(f.conn);
         driver->close(f.engine);
-        _exit(status == GR_ERR_ENGINE_DATA ? 0 : 93);
+        _exit(status == GR_ERR_ENGINE_SQL ? 0 : 93);
     }
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -246,14 +255,19 @@ static void test_wrong_paths(void **state) {
     assert_int_equal(access(path_in(&f, "missing.duckdb").p, F_OK), -1);
 }
 
-/* ---- folders --------------------------------------------------------------------------------------------------------- */
+/* ---- folders
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void make_folder(void) {
     set_up(&f, "store.duckdb");
-    static const char *const folders[] = {"data", "data/events", "data/events/2024", "data/empty", "data/.hidden",
-                                          "data/we[i]rd"};
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) assert_int_equal(mkdir(path_in(&f, folders[i]).p, 0755), 0);
-    runf(&f, "COPY (SELECT i AS id, 'n' || i AS name, DATE '2020-01-01' + i::INTEGER AS d FROM range(10) t(i)) TO '%s/data/orders.parquet'", f.dir);
+    static const char *const folders[] = {"data",       "data/events",  "data/events/2024",
+                                          "data/empty", "data/.hidden", "data/we[i]rd"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_int_equal(mkdir(path_in(&f, folders[i]).p, 0755), 0);
+    runf(&f,
+         "COPY (SELECT i AS id, 'n' || i AS name, DATE '2020-01-01' + i::INTEGER AS d FROM range(10) t(i)) TO "
+         "'%s/data/orders.parquet'",
+         f.dir);
     runf(&f, "COPY (SELECT i AS id, i * 1.5 AS v FROM range(5) t(i)) TO '%s/data/items.csv'", f.dir);
     runf(&f, "COPY (SELECT i AS id FROM range(6) t(i)) TO '%s/data/zipped.csv.gz'", f.dir);
     runf(&f, "COPY (SELECT i AS id, 'x' AS t FROM range(7) t(i)) TO '%s/data/logs.json'", f.dir);
@@ -291,21 +305,26 @@ static void test_folder(void **state) {
         {"SELECT a FROM \"it's \"\"q\"\"\"", "1"},
         {"SELECT count(*) FROM memory.src_shop.orders", "10"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_string_equal(rows_on(&f, conn, cases[i].sql), cases[i].rows);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(rows_on(&f, conn, cases[i].sql), cases[i].rows);
     assert_true(gr_str_eq_z(gr_engine_duckdb_source_catalog(&source, f.arena), "memory"));
 
     /* A file that arrives later is read; a new table appears when attached again; prepared statements go on. */
+    gr_str text;
+    assert_int_equal(try_rows(&f, conn, "SELECT id FROM events ORDER BY id", NULL, 0, true, &text), GR_OK);
+    assert_string_equal(text.p, "1;2");
     runf(&f, "COPY (SELECT 9 AS id) TO '%s/data/events/c.parquet'", f.dir);
     runf(&f, "COPY (SELECT 9 AS id) TO '%s/data/late.parquet'", f.dir);
-    assert_string_equal(rows_on(&f, conn, "SELECT id FROM events ORDER BY id"), "1;2;9");
-    gr_str text;
+    assert_int_equal(try_rows(&f, conn, "SELECT id FROM events ORDER BY id", NULL, 0, true, &text), GR_OK);
+    assert_string_equal(text.p, "1;2;9");
     assert_int_equal(try_rows(&f, conn, "SELECT count(*) FROM orders", NULL, 0, true, &text), GR_OK);
     attach(&source, true);
     assert_string_equal(rows_on(&f, conn, "SELECT id FROM late"), "9");
     assert_int_equal(try_rows(&f, conn, "SELECT count(*) FROM orders", NULL, 0, true, &text), GR_OK);
     assert_string_equal(text.p, "10");
-    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE granary_store.main.r AS SELECT * FROM orders"), NULL, 0,
-                                    NULL, NULL, NULL, &f.err), GR_OK);
+    assert_int_equal(driver->update(conn, &f.ctx, GR_STR("CREATE TABLE granary_store.main.r AS SELECT * FROM orders"),
+                                    NULL, 0, NULL, NULL, NULL, &f.err),
+                     GR_OK);
 
     /* A broken folder leaves the old views. */
     write_file(&f, "data/ORDERS.csv", "a\n1\n");
@@ -390,7 +409,8 @@ static void test_bad_folders(void **state) {
             write_file(&f, name, cases[i].texts[j]);
         }
         gr_source_config source = source_at("b", cases[i].folder, true);
-        if (driver->attach(f.engine, &source, false, &f.err) != GR_ERR_ENGINE_OPEN) fail_msg("%s is accepted", cases[i].folder);
+        if (driver->attach(f.engine, &source, false, &f.err) != GR_ERR_ENGINE_OPEN)
+            fail_msg("%s is accepted", cases[i].folder);
         if (!strstr(f.err.message, cases[i].has)) fail_msg("%s: %s", cases[i].folder, f.err.message);
     }
     assert_int_equal(mkdir(path_in(&f, "mixed").p, 0755), 0);
@@ -424,7 +444,8 @@ static void test_flights(void **state) {
     attach(&source, false);
     gr_engine_conn *conn = connect_to(&f, "flights");
     assert_string_equal(rows_on(&f, conn, "SELECT count(*) FROM flights"), "20000");
-    assert_string_equal(rows_on(&f, conn, "SELECT count(*) > 3000, typeof(any_value(latitude)) FROM airports"), "true|DOUBLE");
+    assert_string_equal(rows_on(&f, conn, "SELECT count(*) > 3000, typeof(any_value(latitude)) FROM airports"),
+                        "true|DOUBLE");
     driver->disconnect(conn);
 }
 

@@ -33,9 +33,9 @@ static int close_it(void **state) {
 }
 
 static const gr_column_schema schema[] = {
-    {GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0},     {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0},
-    {GR_STR_INIT("d"), GR_TYPE_DECIMAL, 18, 2},  {GR_STR_INIT("b"), GR_TYPE_BOOL, 0, 0},
-    {GR_STR_INIT("day"), GR_TYPE_DATE, 0, 0},    {GR_STR_INIT("x"), GR_TYPE_FLOAT64, 0, 0},
+    {GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0},    {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0},
+    {GR_STR_INIT("d"), GR_TYPE_DECIMAL, 18, 2}, {GR_STR_INIT("b"), GR_TYPE_BOOL, 0, 0},
+    {GR_STR_INIT("day"), GR_TYPE_DATE, 0, 0},   {GR_STR_INIT("x"), GR_TYPE_FLOAT64, 0, 0},
 };
 enum { N_COLUMNS = 6, N_ROWS = 5 };
 static gr_value cells[N_ROWS * N_COLUMNS];
@@ -54,7 +54,11 @@ static void make_cells(void) {
 
 static gr_fake_answer answer_with_rows(const char *sql_has) {
     make_cells();
-    return (gr_fake_answer){.sql_has = sql_has, .schema = schema, .n_columns = N_COLUMNS, .n_rows = N_ROWS, .cells = cells,
+    return (gr_fake_answer){.sql_has = sql_has,
+                            .schema = schema,
+                            .n_columns = N_COLUMNS,
+                            .n_rows = N_ROWS,
+                            .cells = cells,
                             .batch_rows = 2};
 }
 
@@ -146,15 +150,18 @@ static void test_late_failure(void **state) {
     stream->close(stream);
 }
 
-static void *cancel_soon(void *flag) {
-    usleep(20000);
-    atomic_store((atomic_bool *)flag, true);
-    return NULL;
-}
+typedef struct stopper {
+    atomic_bool flag;
+    bool is_interrupting;
+} stopper;
 
-static void *interrupt_soon(void *arg) {
+static void *stop_soon(void *arg) {
+    stopper *s = arg;
     usleep(20000);
-    driver->interrupt(arg);
+    if (s->is_interrupting)
+        driver->interrupt(conn);
+    else
+        atomic_store(&s->flag, true);
     return NULL;
 }
 
@@ -165,16 +172,16 @@ static void test_waiting_ends_early(void **state) {
     gr_engine_fake_script(engine, answers, 2);
     for (int how = 0; how < 3; how++) {
         for (int where = 0; where < 2; where++) {
-            atomic_bool flag = false;
-            gr_ctx limited = {.is_cancelled = how == 0 ? &flag : NULL,
+            stopper stop = {.is_interrupting = how == 2};
+            gr_ctx limited = {.is_cancelled = how == 0 ? &stop.flag : NULL,
                               .deadline_mono_us = how == 1 ? gr_clock_mono_us() + 20000 : 0};
             pthread_t thread;
-            if (how != 1)
-                assert_int_equal(pthread_create(&thread, NULL, how ? interrupt_soon : cancel_soon, how ? (void *)conn : (void *)&flag), 0);
+            if (how != 1) assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stop), 0);
             int64_t start = gr_clock_mono_us();
             gr_stream *stream = NULL;
             const gr_batch *batch;
-            gr_status status = driver->query(conn, &limited, where ? GR_STR("BATCHES") : GR_STR("SLOW"), NULL, 0, true, &stream, &err);
+            gr_status status =
+                driver->query(conn, &limited, where ? GR_STR("BATCHES") : GR_STR("SLOW"), NULL, 0, true, &stream, &err);
             if (where) {
                 assert_int_equal(status, GR_OK);
                 status = stream->next(stream, &batch, &err);

@@ -1,0 +1,302 @@
+/* The use cases of serve/, played: what a query does is written in the query itself, so that the front door can be tested
+ * with real sockets and no engine. Included by one test only. Keys of a query:
+ *   {"rows": n}           n rows of orders.count (default 1)
+ *   {"sleep_ms": n}       runs that long, or until it is cancelled
+ *   {"wait": "name"}      needs the build `name`: answered once fake_build_end(name) was called
+ *   {"fail": "id"}        fails with that id of errors.def
+ *   {"key": "x"}          the key of the one column */
+#ifndef GR_TEST_FAKE_SERVE_H
+#define GR_TEST_FAKE_SERVE_H
+#include "base/log.h"
+#include "base/mem.h"
+#include "data/json.h"
+#include "http/server.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_SUBSCRIBERS = 1024, MAX_FLIGHTS = 16 };
+
+struct gr_flight {
+    pthread_mutex_t lock;
+    atomic_int refs;
+    char name[64];
+    bool is_done;
+    gr_status status;
+    double fraction;
+    struct {
+        void (*fn)(void *);
+        void *arg;
+    } subs[MAX_SUBSCRIBERS];
+    size_t n_subs;
+};
+
+struct gr_serve {
+    gr_config config;
+    gr_model model;
+    gr_snapshot snapshot;
+    pthread_mutex_t lock;
+    gr_flight *flights[MAX_FLIGHTS];
+    size_t n_flights;
+    gr_preagg_view views[1];
+    bool is_reload_bad;
+    atomic_int n_running, n_queries, n_cancelled, n_builds, n_dropped, most_running;
+};
+
+static inline void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
+
+/* ---- flights --------------------------------------------------------------------------------------------------------- */
+gr_flight *gr_flight_ref(gr_flight *flight) {
+    atomic_fetch_add(&flight->refs, 1);
+    return flight;
+}
+
+void gr_flight_unref(gr_flight *flight) {
+    if (!flight || atomic_fetch_sub(&flight->refs, 1) > 1) return;
+    pthread_mutex_destroy(&flight->lock);
+    free(flight);
+}
+
+uint64_t gr_flight_subscribe(gr_flight *flight, void (*fn)(void *), void *arg) {
+    pthread_mutex_lock(&flight->lock);
+    bool is_done = flight->is_done;
+    uint64_t ticket = flight->n_subs;
+    if (!is_done) {
+        flight->subs[flight->n_subs].fn = fn;
+        flight->subs[flight->n_subs++].arg = arg;
+    }
+    pthread_mutex_unlock(&flight->lock);
+    if (is_done) fn(arg);
+    return ticket;
+}
+
+bool gr_flight_unsubscribe(gr_flight *flight, uint64_t ticket) {
+    pthread_mutex_lock(&flight->lock);
+    bool is_mine = !flight->is_done && flight->subs[ticket].fn;
+    if (is_mine) flight->subs[ticket].fn = NULL;
+    pthread_mutex_unlock(&flight->lock);
+    return is_mine;
+}
+
+gr_flight_view gr_flight_look(gr_flight *flight) {
+    pthread_mutex_lock(&flight->lock);
+    gr_flight_view view = {gr_str_from(flight->name), flight->is_done, flight->status, flight->fraction, 1000000, 7};
+    pthread_mutex_unlock(&flight->lock);
+    return view;
+}
+
+bool gr_flight_wait(gr_flight *flight, int64_t deadline_mono_us, gr_error *err) {
+    (void)deadline_mono_us;
+    if (flight->status) gr_error_set(err, flight->status, "the build of %s broke", flight->name);
+    return flight->is_done;
+}
+
+/* The flight of this name; made when there is none. Owned by the server. */
+static inline gr_flight *fake_flight(gr_serve *serve, const char *name) {
+    pthread_mutex_lock(&serve->lock);
+    gr_flight *flight = NULL;
+    for (size_t i = 0; i < serve->n_flights; i++)
+        if (strcmp(serve->flights[i]->name, name) == 0) flight = serve->flights[i];
+    if (!flight && serve->n_flights < MAX_FLIGHTS) {
+        flight = gr_mem_calloc(1, sizeof *flight);
+        pthread_mutex_init(&flight->lock, NULL);
+        atomic_init(&flight->refs, 1);
+        snprintf(flight->name, sizeof flight->name, "%s", name);
+        flight->fraction = 0.25;
+        serve->flights[serve->n_flights++] = flight;
+    }
+    pthread_mutex_unlock(&serve->lock);
+    return flight;
+}
+
+static inline void fake_build_end(gr_serve *serve, const char *name, gr_status status) {
+    gr_flight *flight = gr_flight_ref(fake_flight(serve, name));
+    pthread_mutex_lock(&flight->lock);
+    flight->is_done = true;
+    flight->status = status;
+    size_t n = flight->n_subs;
+    pthread_mutex_unlock(&flight->lock);
+    for (size_t i = 0; i < n; i++)
+        if (flight->subs[i].fn) flight->subs[i].fn(flight->subs[i].arg);
+    gr_flight_unref(flight);
+}
+
+/* ---- queries --------------------------------------------------------------------------------------------------------- */
+typedef struct fake_stream {
+    gr_stream base;
+    int64_t left, *values;
+    gr_column column;
+    gr_batch batch;
+} fake_stream;
+
+enum { FAKE_BATCH = 100 };
+
+static gr_status fake_next(gr_stream *stream, const gr_batch **ret, gr_error *err) {
+    (void)err;
+    fake_stream *s = (fake_stream *)stream;
+    size_t n = s->left < FAKE_BATCH ? (size_t)s->left : FAKE_BATCH;
+    for (size_t i = 0; i < n; i++) s->values[i] = (int64_t)i;
+    s->left -= (int64_t)n;
+    s->column = (gr_column){.type = GR_TYPE_INT64, .data = s->values};
+    s->batch = (gr_batch){n, 1, &s->column};
+    *ret = n ? &s->batch : NULL;
+    return GR_OK;
+}
+
+static void fake_close(gr_stream *stream) {
+    free(((fake_stream *)stream)->values);
+    free(stream);
+}
+
+static gr_stream *fake_stream_new(int64_t rows) {
+    static const gr_column_schema schema[] = {{GR_STR_INIT("orders__count"), GR_TYPE_INT64, 0, 0}};
+    fake_stream *s = gr_mem_calloc(1, sizeof *s);
+    s->base = (gr_stream){schema, 1, fake_next, fake_close};
+    s->left = rows;
+    s->values = gr_mem_calloc(FAKE_BATCH, sizeof *s->values);
+    return &s->base;
+}
+
+static gr_status fake_sleep(gr_serve *serve, const gr_ctx *ctx, int64_t ms, gr_error *err) {
+    int now = atomic_fetch_add(&serve->n_running, 1) + 1, most = atomic_load(&serve->most_running);
+    while (now > most && !atomic_compare_exchange_weak(&serve->most_running, &most, now)) continue;
+    for (int64_t t = 0; t < ms && !gr_ctx_is_cancelled(ctx); t += 5) sleep_ms(5);
+    atomic_fetch_sub(&serve->n_running, 1);
+    if (!gr_ctx_is_cancelled(ctx)) return GR_OK;
+    atomic_fetch_add(&serve->n_cancelled, 1);
+    return gr_error_set(err, GR_ERR_CANCELLED, "The query was cancelled");
+}
+
+static gr_status fake_fail(const json_t *query, gr_error *err) {
+    const char *id = json_string_value(json_object_get(query, "fail"));
+    if (!id) return GR_OK;
+    for (int s = 1; s < GR_STATUS__COUNT; s++) {
+        if (strcmp(gr_error_info_of((gr_status)s)->id, id)) continue;
+        gr_error_set(err, (gr_status)s, "it broke: \"%s\"", id);
+        gr_error_hint(err, "mend it");
+        return (gr_status)s;
+    }
+    return gr_error_set(err, GR_ERR_INTERNAL, "unknown id %s", id);
+}
+
+static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, gr_answer *ret) {
+    const char *key = json_string_value(json_object_get(json, "key"));
+    gr_query_column *column = GR_NEW(ctx->arena, gr_query_column);
+    gr_query *query = GR_NEW(ctx->arena, gr_query);
+    gr_plan *plan = GR_NEW(ctx->arena, gr_plan);
+    *column = (gr_query_column){.kind = GR_COLUMN_MEASURE,
+                                .key = gr_arena_dup(ctx->arena, gr_str_from(key ? key : "orders.count")),
+                                .alias = GR_STR("orders__count")};
+    *query = (gr_query){.model = &serve->model, .columns = column, .n_columns = 1, .tz = gr_tz_utc()};
+    *plan = (gr_plan){.query = query, .snapshot = &serve->snapshot, .data_source = GR_STR("default")};
+    *ret = (gr_answer){.query = query, .plan = plan, .data_source = plan->data_source, .planned_us = 11, .started_us = 22,
+                       .refreshed_us = 1612325106000000, .sql = {.text = GR_STR("SELECT 1")}};
+}
+
+gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
+                         gr_flight **ret_flight, gr_error *err) {
+    atomic_fetch_add(&serve->n_queries, 1);
+    const char *wait = json_string_value(json_object_get(request->query, "wait"));
+    gr_flight *flight = wait ? fake_flight(serve, wait) : NULL;
+    if (flight && !gr_flight_look(flight).is_done) {
+        *ret_flight = gr_flight_ref(flight);
+        return GR_OK;
+    }
+    GR_TRY(fake_fail(request->query, err));
+    const json_t *ms = json_object_get(request->query, "sleep_ms"), *rows = json_object_get(request->query, "rows");
+    if (ms) GR_TRY(fake_sleep(serve, ctx, json_integer_value(ms), err));
+    fake_answer(serve, ctx, request->query, ret);
+    ret->stream = fake_stream_new(rows ? json_integer_value(rows) : 1);
+    return GR_OK;
+}
+
+gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,
+                        gr_error *err) {
+    (void)as_if_built;
+    GR_TRY(fake_fail(request->query, err));
+    fake_answer(serve, ctx, request->query, ret);
+    return GR_OK;
+}
+
+void gr_answer_done(gr_answer *answer) {
+    if (answer->stream) answer->stream->close(answer->stream);
+    *answer = (gr_answer){0};
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------------------------- */
+gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret, gr_error *err) {
+    (void)options;
+    (void)diags;
+    (void)err;
+    gr_serve *serve = gr_mem_calloc(1, sizeof *serve);
+    serve->config = *config;
+    serve->model.hash = GR_STR("feed");
+    serve->snapshot.model = &serve->model;
+    serve->views[0] = (gr_preagg_view){.id = GR_STR("orders.main"), .cube = GR_STR("orders"), .name = GR_STR("main"),
+                                       .zone = GR_STR("UTC"), .store = GR_STR("embedded"), .status = GR_STR("active"),
+                                       .is_built = true, .table = GR_STR("t"), .rows = 42, .entity_id = 1};
+    pthread_mutex_init(&serve->lock, NULL);
+    *ret = serve;
+    return GR_OK;
+}
+
+void gr_serve_close(gr_serve *serve) {
+    for (size_t i = 0; i < serve->n_flights; i++) gr_flight_unref(serve->flights[i]);
+    pthread_mutex_destroy(&serve->lock);
+    free(serve);
+}
+
+const gr_config *gr_serve_config(const gr_serve *serve) { return &serve->config; }
+bool gr_serve_model_changed(gr_serve *serve) { return serve->is_reload_bad; }
+const gr_snapshot *gr_serve_snapshot_ref(gr_serve *serve) { return &serve->snapshot; }
+void gr_serve_snapshot_unref(const gr_snapshot *snapshot) { (void)snapshot; }
+
+gr_status gr_serve_reload(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_error *err) {
+    gr_loc loc = {GR_STR("orders.yml"), 3, 5};
+    if (serve->is_reload_bad) {
+        gr_diags_error(diags, GR_ERR_MODEL_INVALID, loc, "wrong");
+        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model has 1 error");
+    }
+    gr_diags_warn(diags, GR_ERR_MODEL_NO_EFFECT, loc, "no effect");
+    *ret_changed = true;
+    return GR_OK;
+}
+
+gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret, gr_error *err) {
+    (void)zone;
+    if (!gr_str_starts(preagg_id, GR_STR("orders.")))
+        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '" GR_FMT "'", GR_ARG(preagg_id));
+    atomic_fetch_add(&serve->n_builds, 1);
+    char name[64];
+    snprintf(name, sizeof name, GR_FMT, GR_ARG(preagg_id));
+    *ret = force ? gr_flight_ref(fake_flight(serve, name)) : NULL;
+    return GR_OK;
+}
+
+gr_status gr_serve_preaggs(gr_serve *serve, gr_arena *arena, gr_preagg_view **ret, size_t *ret_n, gr_error *err) {
+    (void)arena;
+    (void)err;
+    *ret = serve->views;
+    *ret_n = 1;
+    return GR_OK;
+}
+
+gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, gr_error *err) {
+    if (!gr_str_eq(preagg_id, GR_STR("orders.main")))
+        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no such pre-aggregation");
+    atomic_fetch_add(&serve->n_dropped, 1);
+    *ret_tables = 2;
+    return GR_OK;
+}
+
+gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope, gr_error *err) {
+    if (!serve->config.api_secret.value.n || gr_str_eq(local_token, GR_STR("local"))) return GR_OK;
+    if (!authorization.n) return gr_error_set(err, GR_ERR_AUTH_MISSING, "Authorization header isn't set");
+    if (gr_str_eq(authorization, GR_STR("Bearer all"))) return GR_OK;
+    if (!gr_str_eq(authorization, GR_STR("Bearer data")))
+        return gr_error_set(err, GR_ERR_AUTH_INVALID, "Invalid token");
+    if (gr_str_eq(scope, GR_STR("data"))) return GR_OK;
+    return gr_error_set(err, GR_ERR_AUTH_SCOPE, "API scope is missing: " GR_FMT, GR_ARG(scope));
+}
+#endif
