@@ -27,9 +27,12 @@ static void start(void) {
     life = gr_arena_new();
     if (!mkdtemp(root) || chdir(root) || mkdir("model", 0700) || mkdir("data", 0700)) abort();
     write_file("data/a.csv", "id,s\n1,x\n2,y\n");
-    write_file("model/a.yml", "cubes:\n- name: a\n  sql_table: a\n  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true}\n"
-                              "  - {name: s, sql: s, type: string}\n  measures:\n  - {name: c, type: count}\n");
-    write_file("granary.yml", "data_sources:\n  default: {type: duckdb, path: data}\nmodel: model\nlog: {level: \"off\"}\n");
+    write_file(
+        "model/a.yml",
+        "cubes:\n- name: a\n  sql_table: a\n  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true}\n"
+        "  - {name: s, sql: s, type: string}\n  measures:\n  - {name: c, type: count}\n");
+    write_file("granary.yml",
+               "data_sources:\n  default: {type: duckdb, path: data}\nmodel: model\nlog: {level: \"off\"}\n");
     gr_config *config;
     gr_error err = {0};
     char *no_environment[] = {NULL};
@@ -48,7 +51,8 @@ static void start(void) {
 /* Sends all, reads what comes until the server closes or half a second passes. Returns the bytes read. */
 static size_t talk(const void *bytes, size_t size) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(gr_http_port(http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(gr_http_port(http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval half = {0, 500000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half, sizeof half);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &half, sizeof half);
@@ -71,11 +75,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (data[0] % 3 == 0) {
         talk(data + 1, size - 1);
     } else if (data[0] % 3 == 1) {
-        n = snprintf(request, sizeof request, "POST /cubejs-api/v1/load HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", size - 1);
+        n = snprintf(request, sizeof request,
+                     "POST /cubejs-api/v1/load HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                     size - 1);
         memcpy(request + n, data + 1, size - 1);
         if (!talk(request, (size_t)n + size - 1)) abort(); /* a well-formed request is always answered */
     } else {
-        n = snprintf(request, sizeof request, "GET /cubejs-api/v1/load?query=%.*s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", (int)size - 1, (const char *)data + 1);
+        n = snprintf(request, sizeof request,
+                     "GET /cubejs-api/v1/load?query=%.*s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                     (int)size - 1, (const char *)data + 1);
         talk(request, (size_t)n);
     }
     static unsigned count;

@@ -9,13 +9,17 @@ static const char model_text[] =
     "cubes:\n"
     "- name: a\n  sql_table: a\n"
     "  joins:\n  - {name: b, sql: '{CUBE}.b_id = {b.id}', relationship: many_to_one}\n"
-    "  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true, public: true}\n  - {name: s, sql: s, type: string}\n"
+    "  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true, public: true}\n  - {name: s, sql: s, "
+    "type: string}\n"
     "  - {name: f, sql: f, type: boolean}\n"
-    "  - name: t\n    sql: t\n    type: time\n    granularities:\n    - {name: g, interval: 5 days, origin: '2020-01-01'}\n"
-    "  measures:\n  - {name: c, type: count}\n  - {name: v, sql: v, type: sum}\n  - {name: r, sql: '{v} / {c}', type: number}\n"
+    "  - name: t\n    sql: t\n    type: time\n    granularities:\n    - {name: g, interval: 5 days, origin: "
+    "'2020-01-01'}\n"
+    "  measures:\n  - {name: c, type: count}\n  - {name: v, sql: v, type: sum}\n  - {name: r, sql: '{v} / {c}', type: "
+    "number}\n"
     "  segments:\n  - {name: x, sql: \"{CUBE}.s = 'x'\"}\n"
     "  pre_aggregations:\n  - {name: p, measures: [c, v], dimensions: [s], time_dimension: t, granularity: day}\n"
-    "- name: b\n  sql_table: b\n  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true}\n  - {name: n, sql: n, type: string}\n"
+    "- name: b\n  sql_table: b\n  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true}\n  - {name: n, "
+    "sql: n, type: string}\n"
     "  measures:\n  - {name: c, type: count}\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

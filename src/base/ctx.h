@@ -7,14 +7,16 @@
 #include <stdatomic.h>
 
 typedef struct gr_ctx {
-    gr_arena *arena;              /* request or job arena */
-    int64_t deadline_mono_us;     /* 0 = none */
+    gr_arena *arena;                 /* request or job arena */
+    int64_t deadline_mono_us;        /* 0 = none */
     const atomic_bool *is_cancelled; /* may be NULL; set from any thread */
     gr_str request_id;
-    int64_t now_us;               /* the one "now" of this request, UTC */
+    int64_t now_us; /* the one "now" of this request, UTC */
 } gr_ctx;
 
-static inline bool gr_ctx_is_cancelled(const gr_ctx *ctx) { return ctx->is_cancelled && atomic_load(ctx->is_cancelled); }
+static inline bool gr_ctx_is_cancelled(const gr_ctx *ctx) {
+    return ctx->is_cancelled && atomic_load(ctx->is_cancelled);
+}
 static inline bool gr_ctx_is_late(const gr_ctx *ctx) {
     return ctx->deadline_mono_us && gr_clock_mono_us() > ctx->deadline_mono_us;
 }

@@ -16,14 +16,14 @@ typedef enum gr_status {
 #define GR_MUST_CHECK __attribute__((warn_unused_result))
 
 typedef struct gr_loc {
-    gr_str file; /* relative to the model folder, or empty */
+    gr_str file;        /* relative to the model folder, or empty */
     uint32_t line, col; /* from 1; 0 = unknown */
 } gr_loc;
 
 typedef struct gr_error {
     gr_status status;
-    gr_loc loc;      /* file text is borrowed (model arena) or static */
-    char file[256];  /* copy of loc.file, so that the error outlives the arena */
+    gr_loc loc;     /* file text is borrowed (model arena) or static */
+    char file[256]; /* copy of loc.file, so that the error outlives the arena */
     char message[1024];
     char hint[384];
     char engine_state[16]; /* the engine's own code or sqlstate, or "" */
@@ -32,7 +32,7 @@ typedef struct gr_error {
 typedef struct gr_error_info {
     const char *id; /* "query.unknown_member" */
     int http_status;
-    bool is_user;   /* Cube's body has "type":"UserError" */
+    bool is_user; /* Cube's body has "type":"UserError" */
     bool is_retryable;
     const char *doc;
 } gr_error_info;

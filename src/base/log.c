@@ -22,8 +22,10 @@ static void add_quoted(gr_buf *b, gr_str s) {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if (c == '"' || c == '\\') gr_buf_char(b, '\\');
-        if (c < 0x20) gr_buf_printf(b, "\\u%04x", c);
-        else gr_buf_char(b, (char)c);
+        if (c < 0x20)
+            gr_buf_printf(b, "\\u%04x", c);
+        else
+            gr_buf_char(b, (char)c);
     }
     gr_buf_char(b, '"');
 }
@@ -42,8 +44,10 @@ static void add_pair(gr_buf *b, bool json, const char *key, gr_str value) {
         add_quoted(b, value);
     } else {
         gr_buf_printf(b, " %s=", key);
-        if (is_plain(value)) gr_buf_add(b, value);
-        else add_quoted(b, value);
+        if (is_plain(value))
+            gr_buf_add(b, value);
+        else
+            add_quoted(b, value);
     }
 }
 
@@ -61,7 +65,8 @@ void gr_log_event(gr_log_level level, const char *event, ...) {
 
     gr_buf line;
     gr_buf_init(&line, 64 * 1024);
-    gr_buf_printf(&line, json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "%s %s %s", stamp, names[level], event);
+    gr_buf_printf(&line, json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "%s %s %s", stamp, names[level],
+                  event);
     va_list args;
     va_start(args, event);
     for (const char *key; (key = va_arg(args, const char *));) add_pair(&line, json, key, va_arg(args, gr_str));

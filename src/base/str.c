@@ -76,7 +76,8 @@ bool gr_str_to_f64(gr_str s, double *ret) {
     return true;
 }
 
-/* Length of the UTF-8 sequence at p (n bytes left), 0 when it is not one (RFC 3629: no surrogates, no overlong form). */
+/* Length of the UTF-8 sequence at p (n bytes left), 0 when it is not one (RFC 3629: no surrogates, no overlong form).
+ */
 static size_t utf8_step(const unsigned char *p, size_t n) {
     if (p[0] < 0x80) return 1;
     size_t len = p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;

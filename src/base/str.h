@@ -13,9 +13,10 @@ typedef struct gr_str {
 
 /* Only for literals: a variable does not compile. */
 #define GR_STR(lit) ((gr_str){"" lit "", sizeof(lit) - 1})
-#define GR_STR_INIT(lit) {"" lit "", sizeof(lit) - 1}
+#define GR_STR_INIT(lit)                                                                                               \
+    { "" lit "", sizeof(lit) - 1 }
 #define GR_FMT "%.*s"
-#define GR_ARG(s) (int)(s).n, (s).p
+#define GR_ARG(s) (int)(s).n, ((s).p ? (s).p : "")
 
 static inline gr_str gr_str_from(const char *z) { return z ? (gr_str){z, strlen(z)} : (gr_str){0}; }
 static inline bool gr_str_eq(gr_str a, gr_str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }

@@ -5,11 +5,16 @@
 #include "base/buf.h"
 
 static const gr_str names[GR_TYPE__COUNT] = {
-    [GR_TYPE_NULL] = GR_STR_INIT("null"),           [GR_TYPE_BOOL] = GR_STR_INIT("bool"),
-    [GR_TYPE_INT64] = GR_STR_INIT("int64"),         [GR_TYPE_FLOAT64] = GR_STR_INIT("float64"),
-    [GR_TYPE_DECIMAL] = GR_STR_INIT("decimal"),     [GR_TYPE_UTF8] = GR_STR_INIT("utf8"),
-    [GR_TYPE_DATE] = GR_STR_INIT("date"),           [GR_TYPE_TIMESTAMP] = GR_STR_INIT("timestamp"),
-    [GR_TYPE_TIMESTAMPTZ] = GR_STR_INIT("timestamptz"), [GR_TYPE_BINARY] = GR_STR_INIT("binary"),
+    [GR_TYPE_NULL] = GR_STR_INIT("null"),
+    [GR_TYPE_BOOL] = GR_STR_INIT("bool"),
+    [GR_TYPE_INT64] = GR_STR_INIT("int64"),
+    [GR_TYPE_FLOAT64] = GR_STR_INIT("float64"),
+    [GR_TYPE_DECIMAL] = GR_STR_INIT("decimal"),
+    [GR_TYPE_UTF8] = GR_STR_INIT("utf8"),
+    [GR_TYPE_DATE] = GR_STR_INIT("date"),
+    [GR_TYPE_TIMESTAMP] = GR_STR_INIT("timestamp"),
+    [GR_TYPE_TIMESTAMPTZ] = GR_STR_INIT("timestamptz"),
+    [GR_TYPE_BINARY] = GR_STR_INIT("binary"),
 };
 
 gr_str gr_type_name(gr_type type) { return (unsigned)type < GR_TYPE__COUNT ? names[type] : GR_STR("unknown"); }
@@ -74,10 +79,8 @@ gr_status gr_table_read(gr_stream *stream, size_t max_rows, gr_arena *arena, gr_
     gr_buf_done(&r.scratch);
     if (status) return status;
     gr_table *table = GR_NEW(arena, gr_table);
-    *table = (gr_table){.n_rows = r.n_rows,
-                        .n_columns = r.n_columns,
-                        .schema = copy_schema(stream, arena),
-                        .cells = r.cells.v};
+    *table = (gr_table){
+        .n_rows = r.n_rows, .n_columns = r.n_columns, .schema = copy_schema(stream, arena), .cells = r.cells.v};
     *ret = table;
     return GR_OK;
 }

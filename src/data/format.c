@@ -103,11 +103,16 @@ static bool format_binary(const gr_column *c, size_t row, gr_buf *out) {
 }
 
 static bool (*const formats[GR_TYPE__COUNT])(const gr_column *, size_t, gr_buf *) = {
-    [GR_TYPE_NULL] = format_null,           [GR_TYPE_BOOL] = format_bool,
-    [GR_TYPE_INT64] = format_int64,         [GR_TYPE_FLOAT64] = format_float64,
-    [GR_TYPE_DECIMAL] = format_decimal,     [GR_TYPE_UTF8] = format_utf8,
-    [GR_TYPE_DATE] = format_date,           [GR_TYPE_TIMESTAMP] = format_timestamp,
-    [GR_TYPE_TIMESTAMPTZ] = format_timestamp, [GR_TYPE_BINARY] = format_binary,
+    [GR_TYPE_NULL] = format_null,
+    [GR_TYPE_BOOL] = format_bool,
+    [GR_TYPE_INT64] = format_int64,
+    [GR_TYPE_FLOAT64] = format_float64,
+    [GR_TYPE_DECIMAL] = format_decimal,
+    [GR_TYPE_UTF8] = format_utf8,
+    [GR_TYPE_DATE] = format_date,
+    [GR_TYPE_TIMESTAMP] = format_timestamp,
+    [GR_TYPE_TIMESTAMPTZ] = format_timestamp,
+    [GR_TYPE_BINARY] = format_binary,
 };
 
 bool gr_batch_format(const gr_column *column, size_t row, gr_buf *out, bool *ret_is_bool) {

@@ -14,6 +14,7 @@ void gr_data_place(gr_str text, size_t offset, uint32_t *ret_line, uint32_t *ret
  * "0" also for -0. */
 enum { GR_DATA_F64_MAX_BYTES = 400 };
 size_t gr_data_f64_text(double v, char out[GR_DATA_F64_MAX_BYTES]);
-/* The same for JSON: with an exponent from 10^17 and below 10^-6, so that no reader takes it for an integer too long. */
+/* The same for JSON: with an exponent from 10^17 and below 10^-6, so that no reader takes it for an integer too long.
+ */
 size_t gr_data_f64_json(double v, char out[GR_DATA_F64_MAX_BYTES]);
 #endif

@@ -1,9 +1,9 @@
 /* JSON in: jansson behind a scan that bounds what it will see.
  * Invariant: jansson is given only UTF-8 of at most max_bytes and GR_JSON_MAX_DEPTH levels, so that its recursion is
  * bounded; a name that comes twice in one object is refused, so that nothing is silently lost. */
+#include "data/json.h"
 #include "base/mem.h"
 #include "data/internal.h"
-#include "data/json.h"
 
 static gr_status fail_at(gr_error *err, gr_status status, uint32_t line, uint32_t col, const char *what) {
     gr_error_set(err, status, "The JSON text cannot be read: %s (line %u, column %u).", what, line, col);
@@ -41,7 +41,8 @@ static const struct {
     enum json_error_code code;
     const char *what;
 } known_errors[] = {
-    {json_error_numeric_overflow, "a number is too large: an integer has at most 64 bits, a real number is at most 1.8e308"},
+    {json_error_numeric_overflow,
+     "a number is too large: an integer has at most 64 bits, a real number is at most 1.8e308"},
     {json_error_null_character, "\\u0000 is not allowed in a string"},
     {json_error_null_byte_in_key, "\\u0000 is not allowed in a name"},
     {json_error_duplicate_key, "a name comes twice in one object"},
@@ -58,8 +59,8 @@ static gr_status fail_of_jansson(gr_error *err, const json_error_t *e, size_t n)
         if (known_errors[i].code == code) snprintf(what, sizeof what, "%s", known_errors[i].what);
     for (char *p = what; *p; p++)
         if ((unsigned char)*p < ' ') *p = ' ';
-    return fail_at(err, GR_ERR_JSON_SYNTAX, e->line > 0 ? (uint32_t)e->line : 1, e->column > 0 ? (uint32_t)e->column : 1,
-                   what);
+    return fail_at(err, GR_ERR_JSON_SYNTAX, e->line > 0 ? (uint32_t)e->line : 1,
+                   e->column > 0 ? (uint32_t)e->column : 1, what);
 }
 
 static void release(void *value) { json_decref(value); }

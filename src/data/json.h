@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-enum { GR_JSON_MAX_DEPTH = 64 };
+enum { GR_JSON_MAX_DEPTH = 128 };
 
 /* Errors: GR_ERR_JSON_SYNTAX (message has line and column), GR_ERR_JSON_LIMIT (size or depth). *ret borrowed: arena. */
 GR_MUST_CHECK gr_status gr_json_parse(gr_str text, size_t max_bytes, gr_arena *arena, json_t **ret, gr_error *err);

@@ -46,8 +46,8 @@ void gr_jw_array_end(gr_jw *w) { close_level(w, ']'); }
 static bool is_plain(unsigned char c) { return c >= ' ' && c < 0x80 && c != '"' && c != '\\'; }
 
 static void escape_one(gr_buf *out, unsigned char c) {
-    static const char shorts[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-                                     ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+    static const char shorts[256] = {
+        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     static const char hex[] = "0123456789abcdef";
     gr_buf_char(out, '\\');
     if (shorts[c]) {

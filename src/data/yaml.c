@@ -134,9 +134,9 @@ static bool is_null_text(gr_str s) {
     return false;
 }
 
-/* libfyaml 0.7.12 misreads a single-quoted text with two escaped quotes side by side ('''''b' becomes three quotes, the b
- * is lost, and so is memory), so such a text is decoded here: '' is a quote, and line breaks fold (one is a space, more
- * are one less; blanks around them go). */
+/* libfyaml 0.7.12 misreads a single-quoted text with two escaped quotes side by side ('''''b' becomes three quotes, the
+ * b is lost, and so is memory), so such a text is decoded here: '' is a quote, and line breaks fold (one is a space,
+ * more are one less; blanks around them go). */
 static gr_str single_quoted_text(builder *b, gr_str raw) {
     char *out = gr_arena_alloc(b->arena, raw.n + 1);
     size_t n = 0;
@@ -196,7 +196,8 @@ static gr_status on_alias(builder *b, struct fy_event *e) {
     anchor *a = gr_map_get(&b->anchors, name);
     if (!a || a->is_open) {
         gr_error_set(b->err, GR_ERR_YAML_SYNTAX,
-                     a ? "The alias `*" GR_FMT "` stands inside of its own anchor." : "There is no anchor `&" GR_FMT "`.",
+                     a ? "The alias `*" GR_FMT "` stands inside of its own anchor."
+                       : "There is no anchor `&" GR_FMT "`.",
                      GR_ARG(name));
         gr_error_at(b->err, loc);
         return GR_ERR_YAML_SYNTAX;
@@ -263,16 +264,11 @@ static gr_status ignore(builder *b, struct fy_event *e) {
 }
 
 static gr_status (*const handlers[])(builder *, struct fy_event *) = {
-    [FYET_NONE] = ignore,
-    [FYET_STREAM_START] = ignore,
-    [FYET_STREAM_END] = ignore,
-    [FYET_DOCUMENT_START] = on_document,
-    [FYET_DOCUMENT_END] = ignore,
-    [FYET_MAPPING_START] = on_open,
-    [FYET_MAPPING_END] = on_close,
-    [FYET_SEQUENCE_START] = on_open,
-    [FYET_SEQUENCE_END] = on_close,
-    [FYET_SCALAR] = on_scalar,
+    [FYET_NONE] = ignore,           [FYET_STREAM_START] = ignore,
+    [FYET_STREAM_END] = ignore,     [FYET_DOCUMENT_START] = on_document,
+    [FYET_DOCUMENT_END] = ignore,   [FYET_MAPPING_START] = on_open,
+    [FYET_MAPPING_END] = on_close,  [FYET_SEQUENCE_START] = on_open,
+    [FYET_SEQUENCE_END] = on_close, [FYET_SCALAR] = on_scalar,
     [FYET_ALIAS] = on_alias,
 };
 
@@ -323,7 +319,8 @@ static gr_status build(builder *b) {
 }
 
 /* What libfyaml takes without a word, or chokes on, is refused first: bytes that are not UTF-8 (it drops the value),
- * control characters (it stops at a NUL as if the file ended), and directives (its time is quadratic in their length). */
+ * control characters (it stops at a NUL as if the file ended), and directives (its time is quadratic in their length).
+ */
 static gr_status scan(builder *b) {
     const char *what = NULL;
     size_t at = gr_data_utf8_bad(b->text);
@@ -344,7 +341,8 @@ static gr_status scan(builder *b) {
     return fail(b, GR_ERR_YAML_SYNTAX, loc, what);
 }
 
-gr_status gr_yaml_parse(gr_str text, gr_str file, gr_yaml_limits limits, gr_arena *arena, gr_yaml **ret, gr_error *err) {
+gr_status gr_yaml_parse(gr_str text, gr_str file, gr_yaml_limits limits, gr_arena *arena, gr_yaml **ret,
+                        gr_error *err) {
     builder b = {.arena = arena, .text = text, .limits = limits, .err = err};
     b.file = gr_arena_dup(arena, file);
     if (text.n > limits.max_bytes) {

@@ -66,7 +66,8 @@ static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
     if (conn && j->table.text.n && gr_store_drop(conn, &ctx, j->table.text, &ignored)) ignored = (gr_error){0};
-    if (gr_catalog_build_failed(j->exec->catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored)) return;
+    if (gr_catalog_build_failed(j->exec->catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored))
+        return;
 }
 
 static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_error *err) {
@@ -78,17 +79,20 @@ static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_
     return status;
 }
 
-gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                        void (*on_progress)(void *, double), void *arg, int64_t *ret_rows, gr_error *err) {
+gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                        const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
+                        gr_error *err) {
     const gr_rollup *r = rollup->entity;
     if (!r->can_build)
-        return gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id), GR_ARG(r->problem_text));
+        return gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id),
+                            GR_ARG(r->problem_text));
     job j = {.exec = exec, .ctx = ctx, .rollup = r};
     GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
     gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j.identity, ctx->arena);
     gr_preagg_row row;
     GR_TRY(gr_catalog_declare(exec->catalog, &decl, gr_clock_now_us(), ctx->arena, &row, err));
-    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, j.identity.structure_hash, gr_clock_now_us(), &j.build_id, &j.number, err));
+    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, j.identity.structure_hash, gr_clock_now_us(), &j.build_id,
+                                  &j.number, err));
     /* Entities of several zones share the cube's and the rollup's name; the structure hash tells them apart. */
     j.table = gr_store_table_name(exec->config, r, j.identity.structure_hash, j.number, exec->dialect, ctx->arena);
     gr_status status = run(&j, on_progress, arg, err);
@@ -96,10 +100,13 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
     size_t n_old = 0;
     if (!status) {
         gr_str coverage = gr_exec_coverage_write(r, &j.stat, ctx->arena);
-        status = gr_catalog_build_done(exec->catalog, j.build_id, j.stat.rows, j.stat.bytes, coverage, gr_clock_now_us(), ctx->arena, &old, &n_old, err);
+        status = gr_catalog_build_done(exec->catalog, j.build_id, j.stat.rows, j.stat.bytes, coverage,
+                                       gr_clock_now_us(), ctx->arena, &old, &n_old, err);
     }
-    if (status) remember_failure(exec, j.identity.structure_hash, err);
-    else forget_failure(exec, j.identity.structure_hash);
+    if (status)
+        remember_failure(exec, j.identity.structure_hash, err);
+    else
+        forget_failure(exec, j.identity.structure_hash);
     if (!status) *ret_rows = j.stat.rows;
     gr_exec_snapshot *current = (gr_exec_snapshot *)(void *)(uintptr_t)gr_exec_snapshot_ref(exec);
     gr_error publish_err = {0};
@@ -112,8 +119,8 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
     return status;
 }
 
-gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, gr_arena *arena,
-                         gr_preagg_row *ret, bool *ret_found, gr_error *err) {
+gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                         gr_arena *arena, gr_preagg_row *ret, bool *ret_found, gr_error *err) {
     const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
     *ret_found = false;
     return state ? gr_catalog_get(exec->catalog, state->entity_id, arena, ret, ret_found, err) : GR_OK;
@@ -127,7 +134,8 @@ gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup
     for (size_t i = 0; !status && i < current->pub.n_states[at]; i++) {
         gr_build_row *rows;
         size_t n = 0;
-        status = gr_catalog_drop_builds(exec->catalog, current->pub.states[at][i].entity_id, gr_clock_now_us(), ctx->arena, &rows, &n, err);
+        status = gr_catalog_drop_builds(exec->catalog, current->pub.states[at][i].entity_id, gr_clock_now_us(),
+                                        ctx->arena, &rows, &n, err);
         for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
     }
     if (!status) status = gr_exec_publish(exec, current->base, all.v, all.n, err);

@@ -18,9 +18,10 @@ static gr_str md5_hex(gr_str text, gr_arena *arena) {
     return copy;
 }
 
-/* Everything that the content of the table depends on: the load's text (model, zone, types, grain) and where it reads. */
-gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, gr_arena *arena,
-                           gr_exec_identity *ret, gr_error *err) {
+/* Everything that the content of the table depends on: the load's text (model, zone, types, grain) and where it reads.
+ */
+gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                           gr_arena *arena, gr_exec_identity *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
     GR_TRY(gr_sql_load(snapshot, r, zone, exec->dialect, arena, &ret->load, err));
     const gr_source_config *source = gr_config_source(exec->config, r->tree.nodes[0].cube->data_source);
@@ -33,12 +34,14 @@ gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, con
     return GR_OK;
 }
 
-gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity, gr_arena *arena) {
+gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
+                                   gr_arena *arena) {
     const gr_rollup *r = rollup->entity;
     gr_buf list;
     gr_buf_init(&list, 1 << 20);
     gr_buf_char(&list, '[');
-    for (size_t i = 0; i < r->n_components; i++) gr_buf_printf(&list, "%s\"" GR_FMT "\"", i ? ", " : "", GR_ARG(r->components[i].name));
+    for (size_t i = 0; i < r->n_components; i++)
+        gr_buf_printf(&list, "%s\"" GR_FMT "\"", i ? ", " : "", GR_ARG(r->components[i].name));
     gr_buf_char(&list, ']');
     gr_str measures = gr_arena_dup(arena, gr_buf_str(&list));
     gr_buf_done(&list);

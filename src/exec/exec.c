@@ -12,7 +12,10 @@ static gr_status make_state_dir(gr_str dir, gr_error *err) {
     path[dir.n] = 0;
     if (mkdir(path, 0700) == 0 || errno == EEXIST) return GR_OK;
     gr_status status = gr_error_set(err, GR_ERR_STORE_IO, "The storage folder '%s' cannot be made (%s)", path,
-                                    errno == EROFS ? "read-only file system" : errno == EACCES ? "no permission" : errno == ENOENT ? "its parent does not exist" : "system error");
+                                    errno == EROFS    ? "read-only file system"
+                                    : errno == EACCES ? "no permission"
+                                    : errno == ENOENT ? "its parent does not exist"
+                                                      : "system error");
     gr_error_hint(err, "set storage.path (GRANARY_STORAGE_PATH) to a folder that can be written");
     return status;
 }
@@ -22,7 +25,8 @@ static gr_status sweep(gr_exec *exec, gr_error *err);
 gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
     gr_arena *arena = gr_arena_new();
     gr_exec *exec = gr_mem_calloc(1, sizeof *exec);
-    *exec = (gr_exec){.config = config, .arena = arena, .dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect))};
+    *exec = (gr_exec){
+        .config = config, .arena = arena, .dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect))};
     pthread_mutex_init(&exec->mutex, NULL);
     pthread_mutex_init(&exec->publish, NULL);
     gr_str dir = config->state_dir;
@@ -31,9 +35,12 @@ gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
     gr_status status = make_state_dir(dir, err);
     if (!status) status = gr_engine_duckdb_driver.open(&options, &exec->engine, err);
     if (!status) exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
-    if (!status) status = gr_catalog_open(gr_arena_printf(arena, GR_FMT "/catalog.sqlite", GR_ARG(dir)), &exec->catalog, err);
-    if (status) gr_exec_close(exec);
-    else *ret = exec;
+    if (!status)
+        status = gr_catalog_open(gr_arena_printf(arena, GR_FMT "/catalog.sqlite", GR_ARG(dir)), &exec->catalog, err);
+    if (status)
+        gr_exec_close(exec);
+    else
+        *ret = exec;
     return status;
 }
 
@@ -69,7 +76,9 @@ static bool lives_in_source(const gr_exec *exec, const gr_model *model, gr_str s
 static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *diags) {
     const gr_source_config *source = gr_config_source(exec->config, cube->data_source);
     if (!source) {
-        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, cube->loc, "cube '" GR_FMT "': there is no data source '" GR_FMT "'", GR_ARG(cube->name), GR_ARG(cube->data_source));
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, cube->loc,
+                                    "cube '" GR_FMT "': there is no data source '" GR_FMT "'", GR_ARG(cube->name),
+                                    GR_ARG(cube->data_source));
         d->hint = GR_STR("name one of data_sources in granary.yml");
         return;
     }
@@ -77,7 +86,10 @@ static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *dia
     for (size_t i = 0; cannot_write && i < cube->n_preaggs; i++) {
         const gr_preagg *p = cube->preaggs[i];
         if (p->is_external < 0 ? exec->config->external_default : p->is_external != 0) continue;
-        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, p->loc, "'" GR_FMT "' is to live in the source (external: false), and '" GR_FMT "' cannot be written", GR_ARG(p->id), GR_ARG(source->name));
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, p->loc,
+                                    "'" GR_FMT "' is to live in the source (external: false), and '" GR_FMT
+                                    "' cannot be written",
+                                    GR_ARG(p->id), GR_ARG(source->name));
         d->hint = source->is_folder ? GR_STR("a folder of files has no place for tables: leave out `external: false`")
                                     : GR_STR("set read_only: false on the data source, or leave out `external: false`");
     }
@@ -88,7 +100,8 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) check_source(exec, model->cubes[i], diags);
     if (diags->n_errors > n_errors)
-        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT, GR_ARG(diags->list.v[diags->list.n - 1].message));
+        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT,
+                            GR_ARG(diags->list.v[diags->list.n - 1].message));
     for (size_t i = 0; i < exec->config->n_sources; i++) {
         const gr_source_config *source = &exec->config->sources[i];
         GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec, model, source->name), err));
@@ -139,7 +152,8 @@ static void pooled_close(gr_stream *s) {
     free(p);
 }
 
-gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_stream **ret, gr_error *err) {
+gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_stream **ret,
+                        gr_error *err) {
     gr_engine_conn *conn;
     GR_TRY(gr_pool_take(exec->pool, ctx, data_source, &conn, err));
     gr_stream *inner;
@@ -152,4 +166,12 @@ gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, co
     *p = (pooled_stream){{inner->schema, inner->n_columns, pooled_next, pooled_close}, inner, exec->pool, conn};
     *ret = &p->pub;
     return GR_OK;
+}
+
+gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_error *err) {
+    gr_engine_conn *conn;
+    GR_TRY(gr_pool_take(exec->pool, ctx, data_source, &conn, err));
+    gr_status status = conn->driver->update(conn, ctx, sql->text, sql->params, sql->n_params, NULL, NULL, NULL, err);
+    gr_pool_give(exec->pool, conn);
+    return status;
 }

@@ -24,16 +24,21 @@ const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec); /* NULL before the first
 void gr_exec_snapshot_unref(const gr_snapshot *snapshot);
 
 /* Run a rendered plan on a pooled connection; the stream gives it back when closed. */
-GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_stream **ret,
-                                      gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
+                                      gr_stream **ret, gr_error *err);
+/* Run one statement without rows on a pooled connection. */
+GR_MUST_CHECK gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
+                                       gr_error *err);
 /* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. One build at a time (the caller's lane).
  * A failure is recorded too, with the time before which no query tries again. */
-GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                                      const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
-                                      gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                      const gr_rollup *rollup, const gr_tz *zone, void (*on_progress)(void *, double),
+                                      void *arg, int64_t *ret_rows, gr_error *err);
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
-GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
+                                     gr_error *err);
 /* The catalog's row of a rollup in a zone; *ret_found false when it was never declared. */
-GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                                       gr_arena *arena, gr_preagg_row *ret, bool *ret_found, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                       const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
+                                       gr_error *err);
 #endif

@@ -40,7 +40,8 @@ struct gr_exec {
     gr_pool *pool;
     gr_catalog *catalog;
     const gr_dialect *dialect;
-    pthread_mutex_t mutex; /* exec.current: guards `current` and `failures`; never held over a call into engine or catalog */
+    pthread_mutex_t
+        mutex; /* exec.current: guards `current` and `failures`; never held over a call into engine or catalog */
     gr_exec_snapshot *current;
     gr_exec_failure *failures;
     pthread_mutex_t publish; /* exec.publish: one publisher at a time; taken before exec.current */
@@ -51,9 +52,10 @@ typedef struct gr_exec_identity {
     gr_str grain_hash, structure_hash, load_text;
     gr_sql load;
 } gr_exec_identity;
-GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                                         gr_arena *arena, gr_exec_identity *ret, gr_error *err);
-gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity, gr_arena *arena);
+GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                         const gr_tz *zone, gr_arena *arena, gr_exec_identity *ret, gr_error *err);
+gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
+                                   gr_arena *arena);
 gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
@@ -61,5 +63,6 @@ void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena
 gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);
 void gr_exec_base_unref(gr_exec_base *base);
 /* Assemble and publish; `drops` are tables that the new snapshot no longer names. */
-GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops,
+                                        gr_error *err);
 #endif

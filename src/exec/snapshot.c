@@ -24,7 +24,8 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
     if (conn) gr_pool_give(exec->pool, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
-    for (size_t i = 0; !status && i < n && i < n_columns && cube->n_dimensions; i++) base->types[members[i]->index] = &columns[i];
+    for (size_t i = 0; !status && i < n && i < n_columns && cube->n_dimensions; i++)
+        base->types[members[i]->index] = &columns[i];
     gr_arena_free(scratch);
 }
 
@@ -74,7 +75,10 @@ static void snapshot_unref(gr_exec_snapshot *s) {
 }
 
 void gr_exec_snapshot_unref(const gr_snapshot *snapshot) {
-    union { const gr_snapshot *pub; gr_exec_snapshot *own; } u = {.pub = snapshot}; /* pub is the first field */
+    union {
+        const gr_snapshot *pub;
+        gr_exec_snapshot *own;
+    } u = {.pub = snapshot}; /* pub is the first field */
     snapshot_unref(u.own);
 }
 
@@ -104,8 +108,8 @@ static const gr_preagg_row *row_of(const gr_preagg_row *rows, size_t n, gr_str n
 }
 
 /* One zone of one rollup. Declares the entity when the catalog does not have it as it is now. */
-static gr_status add_state(gr_exec_snapshot *s, const gr_rollup *r, const gr_tz *zone, const gr_preagg_row *rows, size_t n_rows,
-                           gr_rollup_state *out, gr_error *err) {
+static gr_status add_state(gr_exec_snapshot *s, const gr_rollup *r, const gr_tz *zone, const gr_preagg_row *rows,
+                           size_t n_rows, gr_rollup_state *out, gr_error *err) {
     gr_exec_identity identity;
     GR_TRY(gr_exec_identify(s->exec, &s->pub, r, zone, s->arena, &identity, err));
     const gr_preagg_row *row = row_of(rows, n_rows, r->tree.nodes[0].cube->name, identity.grain_hash);
@@ -130,7 +134,8 @@ static gr_status add_state(gr_exec_snapshot *s, const gr_rollup *r, const gr_tz 
 }
 
 /* The zones of a rollup: UTC, and each that the catalog has an entity of this definition for. */
-static gr_status add_states(gr_exec_snapshot *s, const gr_rollup *r, const gr_preagg_row *rows, size_t n_rows, gr_error *err) {
+static gr_status add_states(gr_exec_snapshot *s, const gr_rollup *r, const gr_preagg_row *rows, size_t n_rows,
+                            gr_error *err) {
     uint32_t at = r->preagg->index;
     const gr_tz **zones = GR_NEW_N(s->arena, const gr_tz *, n_rows + 1);
     size_t n = 0;
@@ -157,17 +162,24 @@ static gr_status assemble(gr_exec *exec, gr_exec_base *base, gr_exec_snapshot **
     s->base = base;
     atomic_fetch_add(&base->refs, 1);
     size_t n = base->model->n_preaggs, n_rows = 0;
-    s->pub = (gr_snapshot){.model = base->model, .index = base->index, .types = base->types,
-                           .states = GR_NEW_N(s->arena, gr_rollup_state *, n + 1), .n_states = GR_NEW_N(s->arena, size_t, n + 1),
-                           .max_zones = exec->config->max_build_zones, .now_us = gr_clock_now_us(), .is_rollup_only = exec->config->rollup_only};
+    s->pub = (gr_snapshot){.model = base->model,
+                           .index = base->index,
+                           .types = base->types,
+                           .states = GR_NEW_N(s->arena, gr_rollup_state *, n + 1),
+                           .n_states = GR_NEW_N(s->arena, size_t, n + 1),
+                           .max_zones = exec->config->max_build_zones,
+                           .now_us = gr_clock_now_us(),
+                           .is_rollup_only = exec->config->rollup_only};
     gr_preagg_row *rows = NULL;
     gr_status status = gr_catalog_list(exec->catalog, s->arena, &rows, &n_rows, err);
     for (size_t i = 0; !status && i < n; i++) {
         const gr_rollup *r = gr_plan_index_rollup(base->index, base->model->preaggs[i]);
         if (r->entity == r && r->can_build) status = add_states(s, r, rows, n_rows, err);
     }
-    if (status) snapshot_unref(s);
-    else *ret = s;
+    if (status)
+        snapshot_unref(s);
+    else
+        *ret = s;
     return status;
 }
 
@@ -183,7 +195,8 @@ gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row 
         pthread_mutex_unlock(&exec->mutex);
         if (old) {
             old->next = fresh;
-            for (size_t i = 0; i < n_drops; i++) GR_PUSH(old->arena, &old->drops, gr_arena_dup(old->arena, drops[i].table_name));
+            for (size_t i = 0; i < n_drops; i++)
+                GR_PUSH(old->arena, &old->drops, gr_arena_dup(old->arena, drops[i].table_name));
             snapshot_unref(old);
         } else {
             snapshot_unref(fresh);

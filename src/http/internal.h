@@ -22,6 +22,7 @@
 
 typedef struct gr_http_request gr_http_request;
 typedef struct gr_http_lane gr_http_lane;
+typedef struct gr_http_build gr_http_build;
 
 /* ---- URLs (url.c) ---------------------------------------------------------------------------------------------------- */
 typedef struct gr_http_param {
@@ -106,6 +107,7 @@ struct gr_http_request {
     /* guarded by http->lock while the request is suspended */
     gr_http_state state;
     bool is_fired;          /* the flight ended while subscribing or expiring */
+    bool is_waited_out;     /* to be answered "Continue wait" instead of being run */
     int64_t park_deadline_us; /* of the first parking; 0 = none yet */
     gr_flight *flight;      /* owned */
     uint64_t ticket;
@@ -119,9 +121,8 @@ struct gr_http_request {
     bool has_timing;
 
     /* event stream of a build (stream.c) */
-    gr_flight *stream; /* owned */
+    gr_http_build *stream; /* owned */
     bool is_stream, is_stream_done;
-    gr_str stream_zone;
     size_t stream_sent; /* bytes of `out` that were given to MHD */
     int64_t stream_beat_us, stream_look_us;
     double stream_fraction;
@@ -137,15 +138,12 @@ struct gr_http_lane {
     pthread_t *threads;
 };
 
-/* Builds that were started through the API, so that their progress can be asked for. */
+/* Builds that were started through the API (builds.c), oldest first, at most one per pre-aggregation and zone. */
 enum { GR_HTTP_MAX_BUILDS = 64 };
 typedef struct gr_http_builds {
     pthread_mutex_t lock;
-    struct {
-        char *key; /* "orders.main@UTC", owned */
-        gr_flight *flight;
-    } v[GR_HTTP_MAX_BUILDS];
-    size_t n; /* oldest first */
+    gr_http_build *v[GR_HTTP_MAX_BUILDS];
+    size_t n;
 } gr_http_builds;
 
 typedef enum gr_http_counter {
@@ -197,6 +195,8 @@ GR_MUST_CHECK gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads,
 void gr_http_lane_join(gr_http_lane *lane); /* http->is_closed is set; the queue is empty */
 /* Hand a suspended request over. False: the lane is full or the server stops. */
 bool gr_http_lane_submit(gr_http_request *request);
+/* The request is EXPIRING: have it answered "Continue wait", unless its build has ended meanwhile. */
+void gr_http_expire(gr_http_request *request);
 /* timer.c: ends of waits, clients that left, event streams */
 void *gr_http_timer_run(void *http);
 
@@ -211,14 +211,18 @@ GR_MUST_CHECK gr_status gr_http_body_json(gr_http_request *request, json_t **ret
 /* stream.c: server-sent events of a build */
 bool gr_http_wants_stream(const gr_http_request *request);
 ssize_t gr_http_stream_read(void *cls, uint64_t pos, char *buf, size_t max);
-void gr_http_stream_begin(gr_http_request *request, gr_flight *flight, gr_str zone); /* takes a reference */
+void gr_http_stream_begin(gr_http_request *request, gr_http_build *build);           /* takes the reference */
 void gr_http_stream_one(gr_http_request *request, const gr_http_progress *progress); /* one event, then the end */
 
 /* builds.c */
 void gr_http_builds_init(gr_http_builds *builds);
 void gr_http_builds_done(gr_http_builds *builds);
-void gr_http_builds_put(gr_http_builds *builds, gr_str preagg_id, gr_str zone, gr_flight *flight);
-gr_flight *gr_http_builds_get(gr_http_builds *builds, gr_str preagg_id, gr_str zone); /* owned, or NULL */
+/* Both owned: gr_http_build_unref. The second is NULL when there is none. */
+gr_http_build *gr_http_builds_put(gr_http_builds *builds, gr_str preagg_id, gr_str zone, gr_flight *flight);
+gr_http_build *gr_http_builds_get(gr_http_builds *builds, gr_str preagg_id, gr_str zone);
+void gr_http_build_unref(gr_http_build *build);
+/* The texts are borrowed from the record, the error is copied to *error. */
+gr_http_progress gr_http_build_look(gr_http_build *build, gr_error *error);
 
 static inline void gr_http_count(gr_http *http, gr_http_counter counter) {
     atomic_fetch_add_explicit(&http->counters[counter], 1, memory_order_relaxed);

@@ -1,16 +1,16 @@
 /* Worker lanes: bounded queues of suspended requests, and threads that run their handlers. A request that must wait for a
  * build is parked: it holds no thread, and goes back into its queue when the build ends.
  *
- *        submit            pop                flight is set
- *   ───────────> QUEUED ────────> RUNNING ──────────────────> SUBSCRIBING ──> PARKED ──(timer)──> EXPIRING
- *                  ^                 │ finish                       │            │                    │
- *                  │                 v                              └────────────┴── build ended ─────┤
- *                  │               DONE <───────────────────── "Continue wait" ──────────────────────┤
- *                  └─────────────────────────────────────────────────────────────────────────────────┘
+ *        submit            pop                  flight is set
+ *   ───────────> QUEUED ────────> RUNNING ─────────────────────> SUBSCRIBING ────> PARKED ──(timer)──> EXPIRING
+ *                  ^                 │ finish                         │               │                    │
+ *                  │                 v                                │               │                    │
+ *                  │               DONE                               │               │                    │
+ *                  └──────── the build ended, or it has waited long enough ───────────┴────────────────────┘
  *
  * Invariant: exactly one thread works on a suspended request at any time; whoever changes its state under the lock to
  * QUEUED or DONE gives it away. */
-#include "http/lane.h"
+#include "http/internal.h"
 
 #include "base/mem.h"
 
@@ -23,7 +23,9 @@ void gr_http_lane_init(gr_http_lane *lane, gr_http *http, size_t max_queued) {
     pthread_cond_init(&lane->wake, NULL);
 }
 
-static gr_http_lane *lane_of(gr_http_request *request) { return &request->http->lanes[request->route->lane]; }
+static gr_http_lane *lane_of(gr_http_request *request) {
+    return &request->http->lanes[request->is_waited_out ? GR_HTTP_LIGHT : request->route->lane];
+}
 
 /* Under the lock. What was admitted once comes back whatever the queue's length. */
 static void push(gr_http_request *request) {
@@ -48,7 +50,7 @@ bool gr_http_lane_submit(gr_http_request *request) {
     return is_taken;
 }
 
-void gr_http_finish(gr_http_request *request) {
+static void finish(gr_http_request *request) {
     gr_http *http = request->http;
     struct MHD_Connection *conn = request->conn;
     pthread_mutex_lock(&http->lock);
@@ -98,7 +100,7 @@ static void park(gr_http_request *request) {
     pthread_mutex_unlock(&http->lock);
 }
 
-void gr_http_answer_wait(gr_http_request *request) {
+static void answer_wait(gr_http_request *request) {
     gr_http *http = request->http;
     pthread_mutex_lock(&http->lock);
     bool is_closed = http->is_closed;
@@ -113,16 +115,18 @@ void gr_http_answer_wait(gr_http_request *request) {
     gr_http_count(http, GR_HTTP_N_CONTINUE);
 }
 
+/* The answer is left to a worker, because letting go of a flight may be the end of a snapshot and take time. */
 void gr_http_expire(gr_http_request *request) {
-    if (gr_flight_unsubscribe(request->flight, request->ticket)) {
-        gr_http_answer_wait(request);
-        gr_http_finish(request);
-        return;
-    }
-    /* The build's end has been told, or is being told: the one that comes second puts the request back. */
+    bool is_ours = gr_flight_unsubscribe(request->flight, request->ticket);
     pthread_mutex_lock(&request->http->lock);
-    request->park_deadline_us = INT64_MAX;
-    park_or_push(request);
+    if (is_ours) {
+        request->is_waited_out = true;
+        push(request);
+    } else {
+        /* The build's end has been told, or is being told: the one that comes second puts the request back. */
+        request->park_deadline_us = INT64_MAX;
+        park_or_push(request);
+    }
     pthread_mutex_unlock(&request->http->lock);
 }
 
@@ -148,16 +152,20 @@ static void run(gr_http_request *request) {
     gr_error err = {0};
     gr_flight_unref(request->flight);
     request->flight = NULL;
-    if (run_handler(request, &err)) {
+    if (request->is_waited_out) {
+        answer_wait(request);
+    } else if (run_handler(request, &err)) {
         gr_http_answer_error(request, &err);
     } else if (request->flight) {
         if (must_park(request)) {
             park(request);
             return;
         }
-        gr_http_answer_wait(request);
+        gr_flight_unref(request->flight);
+        request->flight = NULL;
+        answer_wait(request);
     }
-    gr_http_finish(request);
+    finish(request);
 }
 
 static void *work(void *arg) {

@@ -83,14 +83,17 @@ static gr_status answer_progress(gr_http_request *request, const gr_http_progres
     return gr_http_encode_progress(progress, &request->out, err);
 }
 
-static gr_status answer_flight(gr_http_request *request, gr_flight *flight, const gr_tz *zone, gr_error *err) {
+/* Takes the reference. */
+static gr_status answer_build(gr_http_request *request, gr_http_build *build, gr_error *err) {
     if (gr_http_wants_stream(request)) {
-        gr_http_stream_begin(request, flight, gr_tz_name(zone));
+        gr_http_stream_begin(request, build);
         return GR_OK;
     }
     gr_error error = {0};
-    gr_http_progress progress = gr_http_progress_of(flight, gr_tz_name(zone), &error);
-    return gr_http_encode_progress(&progress, &request->out, err);
+    gr_http_progress progress = gr_http_build_look(build, &error);
+    gr_status status = gr_http_encode_progress(&progress, &request->out, err);
+    gr_http_build_unref(build);
+    return status;
 }
 
 gr_status gr_http_do_build(gr_http_request *request, gr_error *err) {
@@ -103,22 +106,18 @@ gr_status gr_http_do_build(gr_http_request *request, gr_error *err) {
         GR_TRY(progress_from_catalog(request, asked.zone, &progress, err));
         return answer_progress(request, &progress, err);
     }
-    gr_http_builds_put(&request->http->builds, request->segment, gr_tz_name(asked.zone), flight);
-    gr_status status = answer_flight(request, flight, asked.zone, err);
-    if (!status && !request->is_stream) request->http_status = 202;
+    gr_http_build *build =
+        gr_http_builds_put(&request->http->builds, request->segment, gr_tz_name(asked.zone), flight);
     gr_flight_unref(flight);
-    return status;
+    if (!gr_http_wants_stream(request)) request->http_status = 202;
+    return answer_build(request, build, err);
 }
 
 gr_status gr_http_do_build_progress(gr_http_request *request, gr_error *err) {
     build_asked asked = {0};
     GR_TRY(read_build(request, &asked, err));
-    gr_flight *flight = gr_http_builds_get(&request->http->builds, request->segment, gr_tz_name(asked.zone));
-    if (flight) {
-        gr_status status = answer_flight(request, flight, asked.zone, err);
-        gr_flight_unref(flight);
-        return status;
-    }
+    gr_http_build *build = gr_http_builds_get(&request->http->builds, request->segment, gr_tz_name(asked.zone));
+    if (build) return answer_build(request, build, err);
     gr_http_progress progress;
     GR_TRY(progress_from_catalog(request, asked.zone, &progress, err));
     return answer_progress(request, &progress, err);
@@ -171,14 +170,11 @@ typedef struct load_now {
     size_t workers, busy, queued, parked, open;
 } load_now;
 
+/* Of the lane that runs queries: the other one answers this very request. */
 static load_now measure(gr_http *http) {
+    const gr_http_lane *lane = &http->lanes[GR_HTTP_QUERY];
     pthread_mutex_lock(&http->lock);
-    load_now now = {.parked = http->n_parked, .open = http->n_open};
-    for (size_t i = 0; i < GR_HTTP_LANE__COUNT; i++) {
-        now.workers += http->lanes[i].n_threads;
-        now.busy += http->lanes[i].n_busy;
-        now.queued += http->lanes[i].n_queued;
-    }
+    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open};
     pthread_mutex_unlock(&http->lock);
     return now;
 }

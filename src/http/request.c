@@ -40,7 +40,7 @@ void gr_http_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls
     if (!request) return;
     *con_cls = NULL;
     gr_flight_unref(request->flight);
-    gr_flight_unref(request->stream);
+    gr_http_build_unref(request->stream);
     gr_buf_done(&request->out);
     gr_buf_done(&request->body);
     gr_arena_free(request->work);

@@ -15,7 +15,7 @@ static const gr_http_route routes[] = {
     {LOOK, "/readyz", NULL, GR_HTTP_INLINE, false, gr_http_do_ready},
     {LOOK, "/cubejs-api/livez", NULL, GR_HTTP_INLINE, false, gr_http_do_health},
     {LOOK, "/cubejs-api/readyz", NULL, GR_HTTP_INLINE, false, gr_http_do_ready},
-    {GR_HTTP_GET, "/ops/status", "jobs", GR_HTTP_INLINE, false, gr_http_do_status},
+    {GR_HTTP_GET, "/ops/status", "jobs", GR_HTTP_LIGHT, false, gr_http_do_status},
     {GR_HTTP_POST, "/ops/reload", "jobs", GR_HTTP_LIGHT, false, gr_http_do_reload},
     {GR_HTTP_GET, "/ops/pre-aggregations", "jobs", GR_HTTP_LIGHT, false, gr_http_do_preaggs},
     {GR_HTTP_DELETE, "/ops/pre-aggregations/{}", "jobs", GR_HTTP_LIGHT, false, gr_http_do_drop},

@@ -28,18 +28,17 @@ void gr_http_stream_one(gr_http_request *request, const gr_http_progress *progre
     request->is_stream_done = true;
 }
 
-void gr_http_stream_begin(gr_http_request *request, gr_flight *flight, gr_str zone) {
+void gr_http_stream_begin(gr_http_request *request, gr_http_build *build) {
     gr_buf_reset(&request->out);
     request->is_stream = true;
-    request->stream = gr_flight_ref(flight);
-    request->stream_zone = gr_arena_dup(request->arena, zone);
+    request->stream = build;
     request->stream_fraction = -2; /* unlike any: the first look is told */
 }
 
 static void look(gr_http_request *request) {
     int64_t now = gr_clock_mono_us();
     gr_error error = {0};
-    gr_http_progress progress = gr_http_progress_of(request->stream, request->stream_zone, &error);
+    gr_http_progress progress = gr_http_build_look(request->stream, &error);
     request->stream_look_us = now;
     if (progress.is_done) {
         put_event(request, "done", &progress);

@@ -2,7 +2,7 @@
  * cancelled), and wakes event streams so that they look at their build again.
  * Invariant: it never runs a handler and never waits for a lock that is held during work. */
 #include "base/mem.h"
-#include "http/lane.h"
+#include "http/internal.h"
 
 #include <poll.h>
 #include <stdlib.h>

@@ -10,7 +10,8 @@ bool gr_component_is_mergeable(gr_agg agg) {
 }
 
 bool gr_component_survives_fan_out(gr_agg agg) {
-    return agg == GR_AGG_MIN || agg == GR_AGG_MAX || agg == GR_AGG_COUNT_DISTINCT || agg == GR_AGG_COUNT_DISTINCT_APPROX;
+    return agg == GR_AGG_MIN || agg == GR_AGG_MAX || agg == GR_AGG_COUNT_DISTINCT ||
+           agg == GR_AGG_COUNT_DISTINCT_APPROX;
 }
 
 static void add_column(const gr_cube *cube, gr_str name, gr_buf *out) {
@@ -50,8 +51,10 @@ static void add_part(const gr_part *part, const gr_cube *owner, gr_buf *out) {
         break;
     case GR_PART_CUBE_SQL:
         gr_buf_z(out, "(");
-        if (part->cube->sql) add_expr(part->cube->sql, part->cube, out);
-        else add_expr(part->cube->sql_table, part->cube, out);
+        if (part->cube->sql)
+            add_expr(part->cube->sql, part->cube, out);
+        else
+            add_expr(part->cube->sql_table, part->cube, out);
         gr_buf_z(out, ")");
         break;
     case GR_PART_MEMBER:
@@ -89,8 +92,10 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
         gr_buf_z(out, m->cases[i].when ? " when " : " else ");
         if (m->cases[i].when) add_expr(m->cases[i].when, m->cube, out);
         gr_buf_z(out, " then ");
-        if (m->cases[i].label_sql) add_expr(m->cases[i].label_sql, m->cube, out);
-        else gr_buf_printf(out, "'" GR_FMT "'", GR_ARG(m->cases[i].label));
+        if (m->cases[i].label_sql)
+            add_expr(m->cases[i].label_sql, m->cube, out);
+        else
+            gr_buf_printf(out, "'" GR_FMT "'", GR_ARG(m->cases[i].label));
     }
     if (m->latitude && m->longitude) {
         add_expr(m->latitude, m->cube, out);
@@ -113,7 +118,8 @@ bool gr_measure_is_decomposable(const gr_member *m) {
 }
 
 static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
-    static const char *const names[GR_AGG__COUNT] = {"count", "sum", "min", "max", "count_distinct", "approx", "opaque"};
+    static const char *const names[GR_AGG__COUNT] = {"count",          "sum",    "min",   "max",
+                                                     "count_distinct", "approx", "opaque"};
     gr_buf key;
     gr_buf_init(&key, 1 << 20);
     gr_buf_printf(&key, "%s ", names[agg]);
@@ -170,7 +176,9 @@ void gr_measure_components(const gr_plan_index *index, const gr_member *measure,
     }
 }
 
-const gr_components *gr_plan_index_components(const gr_plan_index *index, const gr_member *measure) { return &index->components[measure->index]; }
+const gr_components *gr_plan_index_components(const gr_plan_index *index, const gr_member *measure) {
+    return &index->components[measure->index];
+}
 
 void gr_component_index(gr_plan_index *index, gr_arena *arena) {
     const gr_model *model = index->model;

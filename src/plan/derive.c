@@ -1,21 +1,71 @@
-/* Which SQL text may be computed from stored columns: no raw column of the source may hide in it. Unknown words are taken
- * for columns, so that what is not understood is refused, never guessed. */
+/* Which SQL text may be computed from stored columns: no raw column of the source may hide in it. Unknown words are
+ * taken for columns, so that what is not understood is refused, never guessed. */
 #include "plan/internal.h"
 
 #include <ctype.h>
 
 static const char *const words[] = {
-    "and", "or", "not", "case", "when", "then", "else", "end", "is", "null", "in", "like", "ilike", "between", "as",
-    "true", "false", "cast", "distinct", "from", "interval", "escape", "date", "timestamp", "varchar", "text", "integer",
-    "int", "bigint", "double", "precision", "numeric", "decimal", "boolean", "float", "year", "month", "day", "hour",
+    "and",       "or",      "not",     "case",      "when",    "then", "else",    "end",  "is",       "null",
+    "in",        "like",    "ilike",   "between",   "as",      "true", "false",   "cast", "distinct", "from",
+    "interval",  "escape",  "date",    "timestamp", "varchar", "text", "integer", "int",  "bigint",   "double",
+    "precision", "numeric", "decimal", "boolean",   "float",   "year", "month",   "day",  "hour",
 };
 /* Calls that give the same result for the same input, wherever they run. */
 static const char *const calls[] = {
-    "coalesce", "nullif", "concat", "lower", "upper", "trim", "ltrim", "rtrim", "length", "substr", "substring", "left",
-    "right", "replace", "round", "floor", "ceil", "ceiling", "abs", "sign", "greatest", "least", "cast", "try_cast",
-    "if", "ifnull", "date_trunc", "date_part", "extract", "strftime", "concat_ws", "split_part", "sqrt", "ln", "log",
-    "exp", "power", "pow", "mod", "to_char", "regexp_matches", "regexp_replace", "in", "and", "or", "not", "when", "then",
-    "else", "between", "decimal", "numeric", "varchar", "case",
+    "coalesce",
+    "nullif",
+    "concat",
+    "lower",
+    "upper",
+    "trim",
+    "ltrim",
+    "rtrim",
+    "length",
+    "substr",
+    "substring",
+    "left",
+    "right",
+    "replace",
+    "round",
+    "floor",
+    "ceil",
+    "ceiling",
+    "abs",
+    "sign",
+    "greatest",
+    "least",
+    "cast",
+    "try_cast",
+    "if",
+    "ifnull",
+    "date_trunc",
+    "date_part",
+    "extract",
+    "strftime",
+    "concat_ws",
+    "split_part",
+    "sqrt",
+    "ln",
+    "log",
+    "exp",
+    "power",
+    "pow",
+    "mod",
+    "to_char",
+    "regexp_matches",
+    "regexp_replace",
+    "in",
+    "and",
+    "or",
+    "not",
+    "when",
+    "then",
+    "else",
+    "between",
+    "decimal",
+    "numeric",
+    "varchar",
+    "case",
 };
 
 static bool is_listed(gr_str word, const char *const *list, size_t n) {
@@ -28,8 +78,10 @@ static bool is_listed(gr_str word, const char *const *list, size_t n) {
 static size_t skip_quoted(gr_str s, size_t i) {
     for (i++; i < s.n; i++) {
         if (s.p[i] != '\'') continue;
-        if (i + 1 < s.n && s.p[i + 1] == '\'') i++;
-        else return i + 1;
+        if (i + 1 < s.n && s.p[i + 1] == '\'')
+            i++;
+        else
+            return i + 1;
     }
     return s.n;
 }

@@ -1,11 +1,10 @@
-/* The index of a model: for every pre-aggregation its join tree, grain and stored components, worked out once at load, so
- * that a query looks only at the rollups of its own cubes. Definitions of one identity share components (decisions 16, 17). */
+/* The index of a model: for every pre-aggregation its join tree, grain and stored components, worked out once at load,
+ * so that a query looks only at the rollups of its own cubes. Definitions of one identity share components (decisions
+ * 16, 17). */
 #include "plan/internal.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-
-
 
 static gr_path path_of(const gr_member_ref *ref, gr_arena *arena) {
     if (ref->path.n) return ref->path;
@@ -68,8 +67,8 @@ static void add_components(gr_rollup *r, const gr_components *components, gr_are
         if (r->tree.nodes[node].is_multiplied && !gr_component_survives_fan_out(c->agg) && r->can_build) {
             r->can_build = false;
             r->problem = GR_ERR_PLAN_FAN_OUT;
-            r->problem_text = gr_arena_printf(arena, "a join of this pre-aggregation multiplies the rows of '" GR_FMT "'",
-                                              GR_ARG(c->measure->id));
+            r->problem_text = gr_arena_printf(
+                arena, "a join of this pre-aggregation multiplies the rows of '" GR_FMT "'", GR_ARG(c->measure->id));
         }
     }
 }
@@ -80,7 +79,8 @@ static int str_order(const void *a, const void *b) { return gr_str_cmp(*(const g
 static gr_str qualified(const gr_rollup *r, const gr_rollup_column *c, gr_arena *arena) {
     gr_str way = {0};
     for (uint32_t node = c->node;; node = r->tree.nodes[node].parent) {
-        way = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(r->tree.nodes[node].cube->name), way.n ? "." : "", GR_ARG(way));
+        way = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(r->tree.nodes[node].cube->name), way.n ? "." : "",
+                              GR_ARG(way));
         if (node == 0) break;
     }
     gr_str text = gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(way), GR_ARG(c->member->name));
@@ -148,7 +148,8 @@ static gr_str grain_list(const gr_rollup *r, gr_arena *arena) {
 
 static gr_status check_sources(gr_rollup *r) {
     for (size_t i = 1; i < r->tree.n; i++)
-        if (!gr_str_eq(r->tree.nodes[i].cube->data_source, r->tree.nodes[0].cube->data_source)) return GR_ERR_PLAN_MIXED_SOURCES;
+        if (!gr_str_eq(r->tree.nodes[i].cube->data_source, r->tree.nodes[0].cube->data_source))
+            return GR_ERR_PLAN_MIXED_SOURCES;
     return GR_OK;
 }
 
@@ -161,7 +162,8 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, bool external_defa
     const gr_member_ref *lists[] = {p->measures, p->dimensions, p->segments, p->time_dimensions};
     const size_t counts[] = {p->n_measures, p->n_dimensions, p->n_segments, p->n_time_dimensions};
     for (size_t l = 0; l < 4; l++)
-        for (size_t i = 0; i < counts[l]; i++) gr_tree_collect(lists[l][i].member, path_of(&lists[l][i], arena), arena, &paths);
+        for (size_t i = 0; i < counts[l]; i++)
+            gr_tree_collect(lists[l][i].member, path_of(&lists[l][i], arena), arena, &paths);
     if (paths.n == 0) {
         r->can_build = false;
         r->problem = GR_ERR_PLAN_UNSUPPORTED;
@@ -174,7 +176,7 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, bool external_defa
     if (r->problem) {
         r->can_build = false;
         r->problem_text = r->problem == GR_ERR_PLAN_MIXED_SOURCES ? GR_STR("its cubes live in different data sources")
-                                                                 : gr_arena_dup(arena, gr_str_from(err.message));
+                                                                  : gr_arena_dup(arena, gr_str_from(err.message));
         return;
     }
     r->columns = GR_NEW_N(arena, gr_rollup_column, p->n_dimensions + p->n_segments + p->n_time_dimensions + 1);
@@ -212,10 +214,13 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
         if (!r->can_build) continue;
-        gr_str key = gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
+        gr_str key =
+            gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
         gr_rollup *first = gr_map_get(&by_identity, key);
-        if (first) share_identity(first, r, arena);
-        else gr_map_put(&by_identity, key, r);
+        if (first)
+            share_identity(first, r, arena);
+        else
+            gr_map_put(&by_identity, key, r);
     }
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
@@ -242,7 +247,9 @@ gr_plan_index *gr_plan_index_new(const gr_model *model, bool external_default, g
     return index;
 }
 
-const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg) { return &index->rollups[preagg->index]; }
+const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg) {
+    return &index->rollups[preagg->index];
+}
 
 const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz) {
     return rollup->depends_on_zone && !gr_tz_is_utc(tz) ? tz : gr_tz_utc();

@@ -10,7 +10,8 @@ enum { GR_TREE_NONE = UINT32_MAX };
 typedef GR_VEC(gr_path) gr_paths;
 /* Add the path of a member and of every foreign member that its expressions need. */
 void gr_tree_collect(const gr_member *member, gr_path path, gr_arena *arena, gr_paths *out);
-GR_MUST_CHECK gr_status gr_tree_build(const gr_paths *paths, size_t n_cubes, gr_arena *arena, gr_tree *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_tree_build(const gr_paths *paths, size_t n_cubes, gr_arena *arena, gr_tree *ret,
+                                      gr_error *err);
 uint32_t gr_tree_find(const gr_tree *tree, const gr_cube *cube);
 /* The cube hangs in both trees by the same chain of joins from the same root. */
 bool gr_tree_same_way(const gr_tree *a, uint32_t node_a, const gr_tree *b, uint32_t node_b);
@@ -28,7 +29,8 @@ struct gr_plan_index {
 };
 
 /* ---- derive.c ---- */
-/* The text between holes uses only literals, operators, keywords and calls of deterministic functions: no raw column. */
+/* The text between holes uses only literals, operators, keywords and calls of deterministic functions: no raw column.
+ */
 bool gr_derive_text_is_portable(gr_str text);
 
 /* ---- match.c ---- */

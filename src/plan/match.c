@@ -1,8 +1,8 @@
-/* Matching by definition (cube.md §4; decisions 1, 3, 5, 6): one small predicate per rule, in the order of rules.def. Each
- * says yes or leaves one refusal. A rollup that passes them all gives the same answer as the source.
+/* Matching by definition (cube.md §4; decisions 1, 3, 5, 6): one small predicate per rule, in the order of rules.def.
+ * Each says yes or leaves one refusal. A rollup that passes them all gives the same answer as the source.
  *
- * The grain lattice and alignment are asked of cal/; what is stored is asked of the rollup's columns and components; the
- * tree is compared hop by hop, so that equal names reached by different ways stay different members. */
+ * The grain lattice and alignment are asked of cal/; what is stored is asked of the rollup's columns and components;
+ * the tree is compared hop by hop, so that equal names reached by different ways stay different members. */
 #include "plan/internal.h"
 
 typedef struct matcher {
@@ -29,7 +29,8 @@ static bool same_way(const matcher *m, const gr_cube *cube) {
 static const gr_rollup_column *stored(const gr_rollup *rollup, const gr_member *member, const gr_granularity *g) {
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
-        if (c->member == member && (g ? c->granularity && gr_granularity_eq(c->granularity, g) : !c->granularity)) return c;
+        if (c->member == member && (g ? c->granularity && gr_granularity_eq(c->granularity, g) : !c->granularity))
+            return c;
     }
     return NULL;
 }
@@ -54,8 +55,8 @@ static bool expr_is_derivable(const matcher *m, const gr_expr *expr, int depth) 
     return true;
 }
 
-/* Stored as it is, or computable from members that are (4.2, "owned members"). A time dimension's raw value is zone-free
- * and may be stored; its expression is not derived. */
+/* Stored as it is, or computable from members that are (4.2, "owned members"). A time dimension's raw value is
+ * zone-free and may be stored; its expression is not derived. */
 static bool is_derivable(const matcher *m, const gr_member *member, int depth) {
     enum { DEEPEST = 16 };
     if (depth > DEEPEST) return false;
@@ -69,7 +70,8 @@ static bool is_derivable(const matcher *m, const gr_member *member, int depth) {
         !expr_is_derivable(m, member->longitude, depth))
         return false;
     for (size_t i = 0; i < member->n_cases; i++)
-        if (!expr_is_derivable(m, member->cases[i].when, depth) || !expr_is_derivable(m, member->cases[i].label_sql, depth))
+        if (!expr_is_derivable(m, member->cases[i].when, depth) ||
+            !expr_is_derivable(m, member->cases[i].label_sql, depth))
             return false;
     return true;
 }
@@ -78,7 +80,8 @@ static bool is_derivable(const matcher *m, const gr_member *member, int depth) {
 static const gr_member *through_aliases(const gr_member *member) {
     for (int i = 0; i < 16; i++) {
         const gr_expr *e = member->sql;
-        if (member->n_cases || !e || e->n_parts != 1 || e->parts[0].kind != GR_PART_MEMBER || e->parts[0].granularity) break;
+        if (member->n_cases || !e || e->n_parts != 1 || e->parts[0].kind != GR_PART_MEMBER || e->parts[0].granularity)
+            break;
         member = e->parts[0].member;
     }
     return member;
@@ -171,8 +174,8 @@ static bool range_is_aligned(const gr_time_field *t, const gr_granularity *have)
 }
 
 /* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed. */
-static const gr_rollup_column *pick_time(const gr_plan *plan, const gr_rollup *rollup, const gr_time_field *t, bool *ret_is_loose,
-                                         gr_rule *ret_rule) {
+static const gr_rollup_column *pick_time(const gr_plan *plan, const gr_rollup *rollup, const gr_time_field *t,
+                                         bool *ret_is_loose, gr_rule *ret_rule) {
     *ret_rule = GR_RULE_TIME_MISSING;
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
@@ -198,7 +201,8 @@ static bool check_time(matcher *m, const gr_time_field *t) {
     const gr_member *member = t->field.member;
     gr_rule rule = GR_RULE_TIME_MISSING;
     bool is_loose = false;
-    const gr_rollup_column *best = same_way(m, member->cube) ? pick_time(m->plan, m->rollup, t, &is_loose, &rule) : NULL;
+    const gr_rollup_column *best =
+        same_way(m, member->cube) ? pick_time(m->plan, m->rollup, t, &is_loose, &rule) : NULL;
     if (!best) return refuse(m, rule, member, t->granularity);
     m->is_non_strict |= is_loose;
     /* A doubled hour has two stored instants and one name on the wall clock, so only UTC keeps them one to one. */
@@ -224,7 +228,8 @@ static bool all_covered(const matcher *m) {
  * always one row in the answer, so the stored row must be certain to exist. */
 static bool is_opaque_risk(const matcher *m, gr_agg agg) {
     bool has_groups = m->query->n_dimensions > 0;
-    for (size_t i = 0; i < m->query->n_time_dimensions; i++) has_groups |= m->query->time_dimensions[i].granularity != NULL;
+    for (size_t i = 0; i < m->query->n_time_dimensions; i++)
+        has_groups |= m->query->time_dimensions[i].granularity != NULL;
     return agg == GR_AGG_OPAQUE && !has_groups && m->rollup->n_columns > 0;
 }
 
@@ -269,10 +274,11 @@ bool gr_match_rollup(gr_plan *plan, const gr_rollup *rollup, gr_refusal *ret_ref
     return true;
 }
 
-/* Instant columns hold UTC buckets: they can be re-cut for a zone whose offsets, over the time that matters, are multiples
- * of the grain. That time is the query's range, else what is stored, else (not built yet) from 1900 on: the build then
- * says what is stored, and the query is planned again. */
-bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup_state *state, gr_refusal *ret_refusal) {
+/* Instant columns hold UTC buckets: they can be re-cut for a zone whose offsets, over the time that matters, are
+ * multiples of the grain. That time is the query's range, else what is stored, else (not built yet) from 1900 on: the
+ * build then says what is stored, and the query is planned again. */
+bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup_state *state,
+                   gr_refusal *ret_refusal) {
     static const int64_t from_1900 = -2208988800000000;
     const gr_query *q = plan->query;
     for (size_t i = 0; i < rollup->n_columns; i++) {

@@ -12,11 +12,14 @@ static gr_status check_fan_out(const gr_plan *plan, const gr_member *measure, gr
     for (size_t i = 0; i < components->n; i++) {
         const gr_component *c = &components->v[i];
         uint32_t node = gr_tree_find(&plan->tree, c->measure->cube);
-        if (node == GR_TREE_NONE || !plan->tree.nodes[node].is_multiplied || gr_component_survives_fan_out(c->agg)) continue;
-        gr_status status = gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
-                                        "The joins of this query multiply the rows of '" GR_FMT "', so '" GR_FMT "' would be inflated",
-                                        GR_ARG(c->measure->cube->name), GR_ARG(c->measure->id));
-        gr_error_hint(err, "ask for the measures of '" GR_FMT "' in a query of their own, without members of '" GR_FMT "'",
+        if (node == GR_TREE_NONE || !plan->tree.nodes[node].is_multiplied || gr_component_survives_fan_out(c->agg))
+            continue;
+        gr_status status =
+            gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
+                         "The joins of this query multiply the rows of '" GR_FMT "', so '" GR_FMT "' would be inflated",
+                         GR_ARG(c->measure->cube->name), GR_ARG(c->measure->id));
+        gr_error_hint(err,
+                      "ask for the measures of '" GR_FMT "' in a query of their own, without members of '" GR_FMT "'",
                       GR_ARG(c->measure->cube->name), GR_ARG(plan->tree.nodes[0].cube->name));
         return status;
     }
@@ -38,9 +41,12 @@ static void collect_filter(const gr_filter *f, gr_arena *arena, gr_paths *out) {
 static gr_status build_tree(gr_plan *plan, gr_arena *arena, gr_error *err) {
     const gr_query *q = plan->query;
     gr_paths paths = {0};
-    for (size_t i = 0; i < q->n_measures; i++) gr_tree_collect(q->measures[i].member, q->measures[i].path, arena, &paths);
-    for (size_t i = 0; i < q->n_dimensions; i++) gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, &paths);
-    for (size_t i = 0; i < q->n_segments; i++) gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, &paths);
+    for (size_t i = 0; i < q->n_measures; i++)
+        gr_tree_collect(q->measures[i].member, q->measures[i].path, arena, &paths);
+    for (size_t i = 0; i < q->n_dimensions; i++)
+        gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, &paths);
+    for (size_t i = 0; i < q->n_segments; i++)
+        gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, &paths);
     for (size_t i = 0; i < q->n_row_filters; i++) collect_filter(q->row_filters[i], arena, &paths);
     for (size_t i = 0; i < q->n_measure_filters; i++) collect_filter(q->measure_filters[i], arena, &paths);
     for (size_t i = 0; i < q->n_time_dimensions; i++)
@@ -49,7 +55,8 @@ static gr_status build_tree(gr_plan *plan, gr_arena *arena, gr_error *err) {
     plan->data_source = plan->tree.nodes[0].cube->data_source;
     for (uint32_t i = 1; i < plan->tree.n; i++)
         if (!gr_str_eq(plan->tree.nodes[i].cube->data_source, plan->data_source))
-            return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "'" GR_FMT "' and '" GR_FMT "' live in different data sources",
+            return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES,
+                                "'" GR_FMT "' and '" GR_FMT "' live in different data sources",
                                 GR_ARG(plan->tree.nodes[0].cube->name), GR_ARG(plan->tree.nodes[i].cube->name));
     if (q->is_ungrouped) return GR_OK;
     for (size_t i = 0; i < q->n_measures; i++) GR_TRY(check_fan_out(plan, q->measures[i].member, err));
@@ -83,8 +90,10 @@ static bool settle(chooser *c, const gr_rollup *r) {
         plan->state = is_built ? state : NULL;
         return true;
     }
-    if (state && state->is_failed && c->options.now_us < state->retry_at_us) note(c, (gr_refusal){GR_RULE_BUILD_FAILED, r, NULL, NULL});
-    else if (r->preagg->build == GR_BUILD_EXPLICIT) note(c, (gr_refusal){GR_RULE_NOT_BUILT, r, NULL, NULL});
+    if (state && state->is_failed && c->options.now_us < state->retry_at_us)
+        note(c, (gr_refusal){GR_RULE_BUILD_FAILED, r, NULL, NULL});
+    else if (r->preagg->build == GR_BUILD_EXPLICIT)
+        note(c, (gr_refusal){GR_RULE_NOT_BUILT, r, NULL, NULL});
     else if (!state && r->depends_on_zone && plan->snapshot->n_states &&
              (int64_t)plan->snapshot->n_states[r->entity->preagg->index] >= plan->snapshot->max_zones)
         note(c, (gr_refusal){GR_RULE_TIME_ZONE, r, NULL, NULL});
@@ -105,8 +114,10 @@ static void choose(chooser *c) {
             if (p->type != GR_PREAGG_ROLLUP) continue;
             const gr_rollup *r = gr_plan_index_rollup(c->plan->snapshot->index, p);
             gr_refusal refusal = {GR_RULE_FORBIDDEN, r, NULL, NULL};
-            if (c->options.without_rollups || !gr_match_rollup(c->plan, r, &refusal)) note(c, refusal);
-            else if (settle(c, r)) return;
+            if (c->options.without_rollups || !gr_match_rollup(c->plan, r, &refusal))
+                note(c, refusal);
+            else if (settle(c, r))
+                return;
         }
 }
 
@@ -121,7 +132,8 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
     plan->n_refusals = c.refusals.n;
     if (!plan->rollup) plan->is_non_strict_range = plan->is_exact_match = false;
     if (snapshot->is_rollup_only && !plan->rollup && !plan->to_build && !options.without_rollups) {
-        gr_status status = gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY, "No pre-aggregation serves this query, and rollup-only mode is on");
+        gr_status status = gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY,
+                                        "No pre-aggregation serves this query, and rollup-only mode is on");
         if (plan->n_refusals) {
             gr_str detail = gr_refusal_detail(&plan->refusals[0], arena);
             gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
@@ -134,7 +146,8 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
 
 const gr_rollup_column *gr_plan_stored_column(const gr_plan *plan, const gr_member *member) {
     for (size_t i = 0; i < plan->rollup->n_columns; i++)
-        if (plan->rollup->columns[i].member == member && !plan->rollup->columns[i].granularity) return &plan->rollup->columns[i];
+        if (plan->rollup->columns[i].member == member && !plan->rollup->columns[i].granularity)
+            return &plan->rollup->columns[i];
     return NULL;
 }
 

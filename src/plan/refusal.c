@@ -1,7 +1,9 @@
 /* The words of refusals and the smallest repair, worked out only when somebody asks (decisions 14). */
 #include "plan/internal.h"
 
-static const struct { gr_str id, doc; } rules[GR_RULE__COUNT] = {
+static const struct {
+    gr_str id, doc;
+} rules[GR_RULE__COUNT] = {
 #define GR_RULE(name, id, doc) [GR_RULE_##name] = {GR_STR_INIT(id), GR_STR_INIT(doc)},
 #include "plan/rules.def"
 #undef GR_RULE
@@ -21,7 +23,8 @@ gr_str gr_refusal_detail(const gr_refusal *r, gr_arena *arena) {
 
 static const gr_rollup_column *stored_time(const gr_refusal *r) {
     for (size_t i = 0; i < r->rollup->n_columns; i++)
-        if (r->rollup->columns[i].member == r->member && r->rollup->columns[i].granularity) return &r->rollup->columns[i];
+        if (r->rollup->columns[i].member == r->member && r->rollup->columns[i].granularity)
+            return &r->rollup->columns[i];
     return NULL;
 }
 
@@ -37,24 +40,30 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
     case GR_RULE_MEASURE_MISSING:
         return gr_arena_printf(arena, "add " GR_FMT " to the measures of " GR_FMT, GR_ARG(member), GR_ARG(rollup));
     case GR_RULE_TIME_MISSING:
-        return gr_arena_printf(arena, "give " GR_FMT " the time_dimension " GR_FMT " with granularity " GR_FMT, GR_ARG(rollup),
-                               GR_ARG(member), GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")));
+        return gr_arena_printf(arena, "give " GR_FMT " the time_dimension " GR_FMT " with granularity " GR_FMT,
+                               GR_ARG(rollup), GR_ARG(member),
+                               GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")));
     case GR_RULE_GRANULARITY:
-        return gr_arena_printf(arena, "store " GR_FMT " at granularity " GR_FMT " or finer (it is stored by " GR_FMT ")", GR_ARG(member),
-                               GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")),
+        return gr_arena_printf(arena,
+                               "store " GR_FMT " at granularity " GR_FMT " or finer (it is stored by " GR_FMT ")",
+                               GR_ARG(member), GR_ARG(r->granularity ? r->granularity->name : GR_STR("day")),
                                GR_ARG(time ? time->granularity->name : GR_STR("nothing")));
     case GR_RULE_RANGE:
-        return gr_arena_printf(arena, "start and end the range on whole units of " GR_FMT ", or store a finer granularity",
+        return gr_arena_printf(arena,
+                               "start and end the range on whole units of " GR_FMT ", or store a finer granularity",
                                GR_ARG(time ? time->granularity->name : GR_STR("the stored granularity")));
     case GR_RULE_EXACT_GRAIN:
-        return gr_arena_printf(arena, "ask for all dimensions and the granularity of " GR_FMT ", or define a rollup at the query's grain for " GR_FMT,
+        return gr_arena_printf(arena,
+                               "ask for all dimensions and the granularity of " GR_FMT
+                               ", or define a rollup at the query's grain for " GR_FMT,
                                GR_ARG(rollup), GR_ARG(member));
     case GR_RULE_NOT_BUILT: return gr_arena_printf(arena, "granary preagg build " GR_FMT, GR_ARG(rollup));
     case GR_RULE_BUILD_FAILED: return GR_STR("see the error in `granary preagg list`, mend it, and build again");
     case GR_RULE_TIME_ZONE: return GR_STR("ask in UTC, build the zone ahead, or raise build.max_time_zones");
     case GR_RULE_ROOT:
-        return gr_arena_printf(arena, "define the rollup with members that start at the query's cube (this one starts at " GR_FMT ")",
-                               GR_ARG(r->rollup->tree.n ? r->rollup->tree.nodes[0].cube->name : GR_STR("no cube")));
+        return gr_arena_printf(
+            arena, "define the rollup with members that start at the query's cube (this one starts at " GR_FMT ")",
+            GR_ARG(r->rollup->tree.n ? r->rollup->tree.nodes[0].cube->name : GR_STR("no cube")));
     case GR_RULE_FORBIDDEN:
     case GR_RULE_CANNOT_BUILD:
     case GR_RULE_UNGROUPED:

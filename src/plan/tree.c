@@ -1,8 +1,8 @@
 /* Join trees (cube.md 5.1) and which of their cubes are multiplied (5.2).
  *
- * Edges are the declared joins, from the declaring cube to its target. For the cubes that a query needs, each is tried as
- * root; from it the shortest way to each other cube is walked (explicit paths are walked as written); the tree with the
- * fewest cubes wins, the first in collection order among equals. A cube stands in a tree once.
+ * Edges are the declared joins, from the declaring cube to its target. For the cubes that a query needs, each is tried
+ * as root; from it the shortest way to each other cube is walked (explicit paths are walked as written); the tree with
+ * the fewest cubes wins, the first in collection order among equals. A cube stands in a tree once.
  *
  *      line_items --many_to_one--> orders --many_to_one--> users        root: line_items
  *      users is multiplied: walking from it, an edge is crossed against many_to_one. */
@@ -10,9 +10,7 @@
 
 #include "base/buf.h"
 
-static bool path_eq(gr_path a, gr_path b) {
-    return a.n == b.n && memcmp(a.cubes, b.cubes, a.n * sizeof *a.cubes) == 0;
-}
+static bool path_eq(gr_path a, gr_path b) { return a.n == b.n && memcmp(a.cubes, b.cubes, a.n * sizeof *a.cubes) == 0; }
 
 static void add_path(gr_paths *out, gr_path path, gr_arena *arena) {
     for (size_t i = 0; i < out->n; i++)
@@ -115,7 +113,8 @@ static bool walk_shortest(builder *b, const gr_cube *from, const gr_cube *to) {
     }
     if (!b->came_by[to->index]) return false;
     GR_VEC(const gr_join *) way = {0};
-    for (const gr_cube *at = to; at != from; at = b->came_by[at->index]->from) GR_PUSH(b->arena, &way, b->came_by[at->index]);
+    for (const gr_cube *at = to; at != from; at = b->came_by[at->index]->from)
+        GR_PUSH(b->arena, &way, b->came_by[at->index]);
     for (size_t i = way.n; i-- > 0;)
         if (!hang(b, way.v[i])) return false;
     return true;
@@ -168,9 +167,12 @@ static gr_status no_path(const gr_paths *paths, bool is_ambiguous, gr_arena *are
         gr_buf_printf(&names, "%s'" GR_FMT "'", seen.n ? ", " : "", GR_ARG(cube->name));
         GR_PUSH(arena, &seen, cube);
     }
-    gr_status status = gr_error_set(err, GR_ERR_PLAN_NO_JOIN_PATH, "Can't find join path to join " GR_FMT, GR_ARG(gr_buf_str(&names)));
-    if (is_ambiguous) gr_error_hint(err, "a cube is reached by two different ways, which one query cannot do yet");
-    else gr_error_hint(err, "declare a join between these cubes, or ask for their members in separate queries");
+    gr_status status =
+        gr_error_set(err, GR_ERR_PLAN_NO_JOIN_PATH, "Can't find join path to join " GR_FMT, GR_ARG(gr_buf_str(&names)));
+    if (is_ambiguous)
+        gr_error_hint(err, "a cube is reached by two different ways, which one query cannot do yet");
+    else
+        gr_error_hint(err, "declare a join between these cubes, or ask for their members in separate queries");
     gr_buf_done(&names);
     return status;
 }
@@ -192,7 +194,8 @@ gr_status gr_tree_build(const gr_paths *paths, size_t n_cubes, gr_arena *arena, 
         if (best.n == 1) break;
     }
     if (best.n == 0) return no_path(paths, is_ambiguous, arena, err);
-    for (uint32_t i = 0; best.n > 1 && i < best.n; i++) best.nodes[i].is_multiplied = is_multiplied_from(&best, i, GR_TREE_NONE);
+    for (uint32_t i = 0; best.n > 1 && i < best.n; i++)
+        best.nodes[i].is_multiplied = is_multiplied_from(&best, i, GR_TREE_NONE);
     *ret = best;
     return GR_OK;
 }

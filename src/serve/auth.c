@@ -28,9 +28,7 @@ static bool has_scope(jwt_t *jwt, gr_str scope) {
     bool is_there = false;
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item) {
-        is_there |= json_is_string(item) && gr_str_eq(gr_json_str(item), scope);
-    }
+    json_array_foreach(list, i, item) { is_there |= json_is_string(item) && gr_str_eq(gr_json_str(item), scope); }
     json_decref(list);
     free(json);
     return is_there;
@@ -57,13 +55,16 @@ static gr_status check_jwt(const gr_serve *serve, gr_str token, gr_str scope, gr
     int rc = jwt_decode(&jwt, z, (const unsigned char *)secret.p, (int)secret.n);
     free(z);
     gr_status status = GR_OK;
-    if (rc || jwt_get_alg(jwt) != JWT_ALG_HS256 || !is_current(jwt, gr_clock_now_us() / 1000000)) status = invalid(err);
-    else if (!has_scope(jwt, scope)) status = gr_error_set(err, GR_ERR_AUTH_SCOPE, "API scope is missing: " GR_FMT, GR_ARG(scope));
+    if (rc || jwt_get_alg(jwt) != JWT_ALG_HS256 || !is_current(jwt, gr_clock_now_us() / 1000000))
+        status = invalid(err);
+    else if (!has_scope(jwt, scope))
+        status = gr_error_set(err, GR_ERR_AUTH_SCOPE, "API scope is missing: " GR_FMT, GR_ARG(scope));
     if (!rc) jwt_free(jwt);
     return status;
 }
 
-gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope, gr_error *err) {
+gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope,
+                             gr_error *err) {
     if (is_local(serve, local_token)) return GR_OK;
     if (serve->config->dev_mode || !serve->config->api_secret.value.n) return GR_OK;
     if (!gr_str_trim(authorization).n) return gr_error_set(err, GR_ERR_AUTH_MISSING, "Authorization header isn't set");

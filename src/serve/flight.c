@@ -1,4 +1,5 @@
-/* Builds in flight: a hundred requests that need one rollup wait for one build. The lane runs them one after another. */
+/* Builds in flight: a hundred requests that need one rollup wait for one build. The lane runs them one after another.
+ */
 #include "serve/internal.h"
 
 #include <errno.h>
@@ -43,8 +44,8 @@ static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_ro
     return f && f->snapshot->model == snapshot->model && f->rollup->entity == rollup->entity && f->zone == zone;
 }
 
-gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, gr_flight **ret,
-                         gr_error *err) {
+gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                         gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     gr_flight *found = NULL;
     gr_status status = GR_OK;
@@ -60,14 +61,17 @@ gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_
         status = gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
     } else {
         gr_flight *f = flight_new(serve, gr_serve_snapshot_ref(serve), rollup, zone);
-        if (f->snapshot->model != snapshot->model) { /* reloaded meanwhile: the caller's rollup belongs to the old model */
+        if (f->snapshot->model !=
+            snapshot->model) { /* reloaded meanwhile: the caller's rollup belongs to the old model */
             atomic_store(&f->refs, 1);
             gr_flight_unref(f);
             pthread_mutex_unlock(&lane->mutex);
             return gr_error_set(err, GR_ERR_CANCELLED, "The model was reloaded while the query was planned; try again");
         }
-        if (lane->last) lane->last->next = f;
-        else lane->first = f;
+        if (lane->last)
+            lane->last->next = f;
+        else
+            lane->first = f;
         lane->last = f;
         lane->n_waiting++;
         pthread_cond_signal(&lane->cond);
@@ -169,7 +173,8 @@ void gr_lane_stop(gr_serve *serve) {
 
 gr_flight_view gr_flight_look(gr_flight *f) {
     pthread_mutex_lock(&f->mutex);
-    gr_flight_view view = {f->rollup->preagg->id, f->is_done, f->status, f->is_done && !f->status ? 1 : f->fraction, f->started_us, f->rows};
+    gr_flight_view view = {f->rollup->preagg->id, f->is_done, f->status, f->is_done && !f->status ? 1 : f->fraction,
+                           f->started_us,         f->rows};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }
@@ -179,7 +184,8 @@ bool gr_flight_wait(gr_flight *f, int64_t deadline_mono_us, gr_error *err) {
     pthread_mutex_lock(&f->mutex);
     int rc = 0;
     while (!f->is_done && rc != ETIMEDOUT)
-        rc = deadline_mono_us ? pthread_cond_timedwait(&f->cond, &f->mutex, &until) : pthread_cond_wait(&f->cond, &f->mutex);
+        rc = deadline_mono_us ? pthread_cond_timedwait(&f->cond, &f->mutex, &until)
+                              : pthread_cond_wait(&f->cond, &f->mutex);
     bool is_done = f->is_done;
     if (is_done && err) *err = f->error;
     pthread_mutex_unlock(&f->mutex);

@@ -15,7 +15,7 @@ struct gr_flight {
     const gr_snapshot *snapshot; /* held: rollup points into it */
     const gr_rollup *rollup;
     const gr_tz *zone;
-    pthread_mutex_t mutex;       /* flight: guards all below */
+    pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;
     bool is_done;
     gr_status status;
@@ -48,8 +48,8 @@ typedef struct gr_lane {
 struct gr_serve {
     const gr_config *config;
     gr_serve_options options;
-    gr_exec *exec;       /* NULL when check only */
-    gr_str model_dir;    /* absolute */
+    gr_exec *exec;    /* NULL when check only */
+    gr_str model_dir; /* absolute */
     gr_arena *arena;
     gr_lane lane;
     pthread_mutex_t reload; /* serve.reload: one reload at a time */
@@ -60,6 +60,6 @@ struct gr_serve {
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
 /* Join the flight for the same rollup and zone of the same model, or queue a new one. Owned by the caller. */
-GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                                       gr_flight **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                       const gr_tz *zone, gr_flight **ret, gr_error *err);
 #endif

@@ -10,31 +10,38 @@ static gr_status find(const gr_snapshot *snapshot, gr_str id, const gr_rollup **
     gr_str names[256];
     size_t n = snapshot->model->n_preaggs < 256 ? snapshot->model->n_preaggs : 256;
     for (size_t i = 0; i < n; i++) names[i] = snapshot->model->preaggs[i]->id;
-    gr_status status = gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '" GR_FMT "'", GR_ARG(id));
+    gr_status status =
+        gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '" GR_FMT "'", GR_ARG(id));
     gr_str near = gr_diags_nearest(id, names, n);
-    if (near.n) gr_error_hint(err, "did you mean '" GR_FMT "'?", GR_ARG(near));
-    else gr_error_hint(err, "`granary preagg list` shows them all, as cube.name");
+    if (near.n)
+        gr_error_hint(err, "did you mean '" GR_FMT "'?", GR_ARG(near));
+    else
+        gr_error_hint(err, "`granary preagg list` shows them all, as cube.name");
     return status;
 }
 
-gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret, gr_error *err) {
+gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret,
+                         gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     const gr_rollup *rollup;
     gr_status status = find(snapshot, preagg_id, &rollup, err);
     if (!status && !(rollup->can_build && rollup->entity->can_build))
-        status = gr_error_set(err, rollup->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id), GR_ARG(rollup->problem_text));
+        status = gr_error_set(err, rollup->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id),
+                              GR_ARG(rollup->problem_text));
     if (!status) {
         const gr_tz *own = gr_rollup_zone(rollup, zone);
         const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, own);
-        if (state && state->is_built && !force) *ret = NULL;
-        else status = gr_lane_submit(serve, snapshot, rollup, own, ret, err);
+        if (state && state->is_built && !force)
+            *ret = NULL;
+        else
+            status = gr_lane_submit(serve, snapshot, rollup, own, ret, err);
     }
     gr_serve_snapshot_unref(snapshot);
     return status;
 }
 
-static gr_status view_of(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *r, const gr_rollup_state *state, gr_arena *arena,
-                         gr_preagg_view *ret, gr_error *err) {
+static gr_status view_of(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *r, const gr_rollup_state *state,
+                         gr_arena *arena, gr_preagg_view *ret, gr_error *err) {
     *ret = (gr_preagg_view){.id = gr_arena_dup(arena, r->preagg->id),
                             .cube = gr_arena_dup(arena, r->preagg->cube->name),
                             .name = gr_arena_dup(arena, r->preagg->name),

@@ -3,12 +3,17 @@
 
 static gr_query_options query_options(const gr_serve *serve, const gr_tz *tz, int64_t now_us) {
     const gr_config *c = serve->config;
-    return (gr_query_options){.default_limit = c->default_limit, .max_limit = c->max_limit, .max_members = (size_t)c->max_members,
-                              .max_filter_depth = (size_t)c->max_filter_depth, .max_filter_values = (size_t)c->max_filter_values,
-                              .default_tz = tz, .now_us = now_us};
+    return (gr_query_options){.default_limit = c->default_limit,
+                              .max_limit = c->max_limit,
+                              .max_members = (size_t)c->max_members,
+                              .max_filter_depth = (size_t)c->max_filter_depth,
+                              .max_filter_values = (size_t)c->max_filter_values,
+                              .default_tz = tz,
+                              .now_us = now_us};
 }
 
-static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *a, gr_error *err) {
+static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
+                           gr_answer *a, gr_error *err) {
     const gr_tz *tz;
     GR_TRY(gr_tz_get(serve->config->default_timezone, &tz, err));
     gr_query_options options = query_options(serve, tz, ctx->now_us);
@@ -16,7 +21,8 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     GR_TRY(gr_query_parse(a->snapshot->model, request->query, &options, ctx->arena, &query, err));
     if (request->has_cache) query->cache = request->cache;
     a->query = query;
-    gr_plan_options how = {.without_rollups = request->without_rollups, .ignore_builds = as_if_built, .now_us = ctx->now_us};
+    gr_plan_options how = {
+        .without_rollups = request->without_rollups, .ignore_builds = as_if_built, .now_us = ctx->now_us};
     gr_plan *plan;
     GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
     a->plan = plan;
@@ -32,14 +38,17 @@ void gr_answer_done(gr_answer *a) {
     a->snapshot = NULL;
 }
 
-gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret, gr_error *err) {
+gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,
+                        gr_error *err) {
     gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
     int64_t start = gr_clock_mono_us();
     gr_status status = plan_once(serve, ctx, request, as_if_built, &a, err);
     if (!status) status = gr_sql_query(a.plan, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
     a.planned_us = gr_clock_mono_us() - start;
-    if (status) gr_answer_done(&a);
-    else *ret = a;
+    if (status)
+        gr_answer_done(&a);
+    else
+        *ret = a;
     return status;
 }
 
@@ -79,8 +88,8 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
     }
 }
 
-gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret, gr_flight **ret_flight,
-                         gr_error *err) {
+gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
+                         gr_flight **ret_flight, gr_error *err) {
     enum { MOST_ROUNDS = 64 }; /* each round ends with one candidate built or failed */
     for (int round = 0; round < MOST_ROUNDS; round++) {
         gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
@@ -89,8 +98,10 @@ gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *r
         a.planned_us = gr_clock_mono_us() - start;
         if (!status && !a.plan->to_build) {
             status = execute(serve, ctx, &a, err);
-            if (status) gr_answer_done(&a);
-            else *ret = a;
+            if (status)
+                gr_answer_done(&a);
+            else
+                *ret = a;
             return status;
         }
         gr_flight *flight = NULL;

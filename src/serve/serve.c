@@ -26,8 +26,8 @@ static uint64_t fingerprint(const char *dir, int depth) {
         gr_str name = gr_str_from(e->d_name);
         if (!gr_str_ends(name, GR_STR(".yml")) && !gr_str_ends(name, GR_STR(".yaml"))) continue;
         char text[4300];
-        int m = snprintf(text, sizeof text, "%s %lld %lld.%ld %llu", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                         st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
+        int m = snprintf(text, sizeof text, "%s %lld %lld.%ld %llu", path, (long long)st.st_size,
+                         (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
         if (m > 0) sum += gr_str_hash((gr_str){text, (size_t)m < sizeof text ? (size_t)m : sizeof text - 1});
     }
     closedir(d);
@@ -50,20 +50,24 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
     return status;
 }
 
-gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret, gr_error *err) {
+gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret,
+                        gr_error *err) {
     gr_serve *serve = gr_mem_calloc(1, sizeof *serve);
     serve->config = config;
     serve->options = options;
     serve->arena = gr_arena_new();
     pthread_mutex_init(&serve->reload, NULL);
     gr_str dir = config->model_dir;
-    serve->model_dir = dir.n && dir.p[0] == '/' ? gr_arena_dup(serve->arena, dir)
-                                                : gr_arena_printf(serve->arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
+    serve->model_dir = dir.n && dir.p[0] == '/'
+                           ? gr_arena_dup(serve->arena, dir)
+                           : gr_arena_printf(serve->arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
     gr_status status = options.is_check_only ? GR_OK : gr_exec_open(config, &serve->exec, err);
     if (!status) status = load(serve, diags, NULL, err);
     if (!status && serve->exec) gr_lane_start(serve);
-    if (status) gr_serve_close(serve);
-    else *ret = serve;
+    if (status)
+        gr_serve_close(serve);
+    else
+        *ret = serve;
     return status;
 }
 

@@ -1,5 +1,6 @@
-/* The use cases: run a query, explain it, build a pre-aggregation, reload the model. Everything that HTTP and the command
- * line do goes through here. Threads: any, unless a comment says otherwise. Source: house.md §1, decisions 11, 15, 21, 27. */
+/* The use cases: run a query, explain it, build a pre-aggregation, reload the model. Everything that HTTP and the
+ * command line do goes through here. Threads: any, unless a comment says otherwise. Source: house.md §1, decisions 11,
+ * 15, 21, 27. */
 #ifndef GR_SERVE_SERVE_H
 #define GR_SERVE_SERVE_H
 #include "base/ctx.h"
@@ -18,8 +19,8 @@ typedef struct gr_serve_options {
 
 /* Load the model, open engine and catalog. Diagnostics (also of a failing load) go to `diags`. `config` is borrowed for
  * the server's life. Errors: model.*, engine.*, catalog.*, store.locked (another process serves this store). */
-GR_MUST_CHECK gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret,
-                                      gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags,
+                                      gr_serve **ret, gr_error *err);
 /* Cancels what runs, waits for builds to stop, closes everything. */
 void gr_serve_close(gr_serve *serve);
 const gr_config *gr_serve_config(const gr_serve *serve);
@@ -34,11 +35,11 @@ void gr_serve_snapshot_unref(const gr_snapshot *snapshot);
 
 /* ---- queries ----------------------------------------------------------------------------------------------------- */
 typedef struct gr_request {
-    json_t *query;          /* parsed query object, borrowed */
-    gr_cache_mode cache;    /* of the request; used when has_cache */
+    json_t *query;       /* parsed query object, borrowed */
+    gr_cache_mode cache; /* of the request; used when has_cache */
     bool has_cache;
-    bool without_rollups;   /* answer from the source (tests and `granary query --no-rollups`) */
-    bool must_not_wait;     /* a needed build: return it as ret_flight at once instead of waiting for it */
+    bool without_rollups; /* answer from the source (tests and `granary query --no-rollups`) */
+    bool must_not_wait;   /* a needed build: return it as ret_flight at once instead of waiting for it */
 } gr_request;
 
 /* A running answer: rows are pulled from `stream`. Release with gr_answer_done in any case. */
@@ -47,17 +48,17 @@ typedef struct gr_answer {
     const gr_query *query;       /* in ctx->arena */
     const gr_plan *plan;
     gr_sql sql;
-    gr_stream *stream;           /* NULL for limit 0 is never the case: an empty stream */
+    gr_stream *stream; /* NULL for limit 0 is never the case: an empty stream */
     bool has_total;
     int64_t total;
-    int64_t refreshed_us;        /* lastRefreshTime: build time of the rollup, or now for the source */
+    int64_t refreshed_us; /* lastRefreshTime: build time of the rollup, or now for the source */
     gr_str data_source;
     int64_t planned_us, started_us; /* durations: parse+plan, engine until first batch (monotonic differences) */
 } gr_answer;
 
-/* Parse, plan, build on demand, execute. When a build is needed: with must_not_wait *ret_flight (owned: gr_flight_unref)
- * is set and GR_OK returned with answer->stream NULL; otherwise waits until ctx's deadline.
- * Errors: query.*, plan.*, engine.*, cancelled, timeout. */
+/* Parse, plan, build on demand, execute. When a build is needed: with must_not_wait *ret_flight (owned:
+ * gr_flight_unref) is set and GR_OK returned with answer->stream NULL; otherwise waits until ctx's deadline. Errors:
+ * query.*, plan.*, engine.*, cancelled, timeout. */
 GR_MUST_CHECK gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
                                        gr_flight **ret_flight, gr_error *err);
 void gr_answer_done(gr_answer *answer);
@@ -66,11 +67,12 @@ void gr_answer_done(gr_answer *answer);
 GR_MUST_CHECK gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                                       gr_answer *ret, gr_error *err);
 
-/* ---- builds ------------------------------------------------------------------------------------------------------- */
+/* ---- builds -------------------------------------------------------------------------------------------------------
+ */
 /* Start (or join) the build of pre-aggregation "cube.name" for a zone; `force`: also when it is built already. When it
  * is built and not forced, *ret is NULL and GR_OK. Errors: preagg.not_found, plan.*, http.busy. */
-GR_MUST_CHECK gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret,
-                                       gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force,
+                                       gr_flight **ret, gr_error *err);
 typedef struct gr_flight_view {
     gr_str preagg_id; /* borrowed from the flight */
     bool is_done;
@@ -79,7 +81,8 @@ typedef struct gr_flight_view {
     int64_t started_us, rows;
 } gr_flight_view;
 gr_flight_view gr_flight_look(gr_flight *flight);
-/* True when it finished before the deadline (monotonic us; 0 = no deadline). *err gets the build's own error, if any. */
+/* True when it finished before the deadline (monotonic us; 0 = no deadline). *err gets the build's own error, if any.
+ */
 bool gr_flight_wait(gr_flight *flight, int64_t deadline_mono_us, gr_error *err);
 /* `fn(arg)` is called once, from the build's thread, when it finishes; at once when it has. Returns a ticket. */
 uint64_t gr_flight_subscribe(gr_flight *flight, void (*fn)(void *arg), void *arg);
@@ -90,26 +93,28 @@ void gr_flight_unref(gr_flight *flight);
 
 typedef struct gr_preagg_view {
     gr_str id, cube, name, zone, store; /* "orders.main" */
-    int64_t entity_id;       /* 0: never declared */
-    gr_str status;           /* pending, materializing, active, failed, stale */
+    int64_t entity_id;                  /* 0: never declared */
+    gr_str status;                      /* pending, materializing, active, failed, stale */
     bool is_built;
     gr_str table;
     int64_t build_number, rows, bytes, built_at_us, build_ms;
     gr_str error;
-    gr_str problem;          /* why the definition cannot be built, or empty */
+    gr_str problem; /* why the definition cannot be built, or empty */
 } gr_preagg_view;
 /* One line per pre-aggregation of the model and zone known. */
-GR_MUST_CHECK gr_status gr_serve_preaggs(gr_serve *serve, gr_arena *arena, gr_preagg_view **ret, size_t *ret_n, gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_preaggs(gr_serve *serve, gr_arena *arena, gr_preagg_view **ret, size_t *ret_n,
+                                         gr_error *err);
 /* Drop the tables of "cube.name" in all zones; it becomes pending. */
 GR_MUST_CHECK gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, gr_error *err);
 
 /* The token of server.json, set once before requests are served; copied. */
 void gr_serve_set_local_token(gr_serve *serve, gr_str token);
 
-/* ---- who may ------------------------------------------------------------------------------------------------------- */
+/* ---- who may -------------------------------------------------------------------------------------------------------
+ */
 /* `authorization` is the header's value, or empty. Developer mode (no secret, or dev_mode) lets everything pass. The
  * token of server.json (`local_token`) passes for every scope. scope: "data", "meta", "sql", "jobs" or empty.
  * Errors: auth.missing, auth.invalid, auth.scope. */
-GR_MUST_CHECK gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope,
-                                           gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token,
+                                           gr_str scope, gr_error *err);
 #endif

@@ -17,7 +17,9 @@ static bool is_boolean(const gr_member *m) {
     return is_measure(m) ? m->agg == GR_MEASURE_BOOLEAN : m->kind == GR_MEMBER_SEGMENT || m->dim_type == GR_DIM_BOOLEAN;
 }
 
-static bool is_time(const gr_member *m) { return !is_measure(m) && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME; }
+static bool is_time(const gr_member *m) {
+    return !is_measure(m) && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME;
+}
 
 /* A time given as text, compared with a time dimension: without offset it is on the wall clock of the query's zone. */
 static gr_str time_param(gr_sqlw *w, gr_str text) {
@@ -34,9 +36,12 @@ static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
     gr_value v = {.type = GR_TYPE_UTF8, .as.s = text};
     if (is_time(m)) return time_param(w, text);
     if (is_number(m)) {
-        if (gr_str_to_i64(text, &v.as.i)) v.type = GR_TYPE_INT64;
-        else if (gr_str_to_f64(text, &v.as.d)) v.type = GR_TYPE_FLOAT64;
-        else v.as.s = text;
+        if (gr_str_to_i64(text, &v.as.i))
+            v.type = GR_TYPE_INT64;
+        else if (gr_str_to_f64(text, &v.as.d))
+            v.type = GR_TYPE_FLOAT64;
+        else
+            v.as.s = text;
     } else if (is_boolean(m)) {
         v = (gr_value){.type = GR_TYPE_BOOL, .as.b = gr_str_eq_nocase(text, GR_STR("true")) || gr_str_eq_z(text, "1")};
     }
@@ -50,7 +55,8 @@ static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
     if (is_time(m) && !want_text) return gr_sqlw_instant(w, m, raw);
     gr_type type = column_type(w, m);
     bool is_text = type == GR_TYPE_UTF8 || (type == GR_TYPE_NULL && m->dim_type == GR_DIM_STRING);
-    if (want_text || (m->dim_type == GR_DIM_STRING && m->kind == GR_MEMBER_DIMENSION && !is_text)) return is_text ? raw : gr_sqlw_op1(w, GR_SQL_TEXT, raw);
+    if (want_text || (m->dim_type == GR_DIM_STRING && m->kind == GR_MEMBER_DIMENSION && !is_text))
+        return is_text ? raw : gr_sqlw_op1(w, GR_SQL_TEXT, raw);
     return raw;
 }
 
@@ -60,9 +66,13 @@ static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     gr_str *params = GR_NEW_N(w->arena, gr_str, f->n_values);
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
     gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
-    gr_str test = f->n_values == 1 ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(list))
-                                   : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), is_negated ? "NOT " : "", GR_ARG(list));
-    return f->has_null != is_negated ? gr_arena_printf(w->arena, GR_FMT " OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c)) : test;
+    gr_str test =
+        f->n_values == 1
+            ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(list))
+            : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), is_negated ? "NOT " : "", GR_ARG(list));
+    return f->has_null != is_negated
+               ? gr_arena_printf(w->arena, GR_FMT " OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c))
+               : test;
 }
 
 /* %, _ and \ of the value stand for themselves. */

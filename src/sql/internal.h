@@ -13,9 +13,9 @@ typedef enum gr_sql_op {
 
 struct gr_dialect {
     gr_str name;
-    char quote;                         /* of identifiers, doubled inside */
-    gr_str ops[GR_SQL_OP__COUNT];       /* templates; empty = the engine cannot, refused by name */
-    bool refuses[GR_SQL_OP__COUNT];     /* stated on purpose: a test fails when an op is neither filled nor refused */
+    char quote;                     /* of identifiers, doubled inside */
+    gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
+    bool refuses[GR_SQL_OP__COUNT]; /* stated on purpose: a test fails when an op is neither filled nor refused */
 };
 extern const gr_dialect gr_dialect_duckdb;
 
@@ -23,9 +23,9 @@ extern const gr_dialect gr_dialect_duckdb;
 typedef struct gr_sqlw {
     const gr_dialect *dialect;
     const gr_snapshot *snapshot;
-    const gr_plan *plan;      /* NULL when a load or a description is written */
-    const gr_query *query;    /* or NULL */
-    const gr_rollup *from;    /* the rollup that is read, or NULL: source tables */
+    const gr_plan *plan;   /* NULL when a load or a description is written */
+    const gr_query *query; /* or NULL */
+    const gr_rollup *from; /* the rollup that is read, or NULL: source tables */
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
@@ -46,10 +46,10 @@ gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *betwe
 
 /* member.c: dimensions and segments */
 gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner);
-gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member);          /* the raw value */
-gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member);      /* as answered: times on the wall clock */
-gr_str gr_sqlw_stored(gr_sqlw *w, gr_str column);                  /* a column of the rollup that is read */
-gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);                /* FROM … LEFT JOIN … */
+gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member);     /* the raw value */
+gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: times on the wall clock */
+gr_str gr_sqlw_stored(gr_sqlw *w, gr_str column);               /* a column of the rollup that is read */
+gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);           /* FROM … LEFT JOIN … */
 
 /* time.c */
 gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw); /* naive UTC */
@@ -57,14 +57,14 @@ gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant);
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor_local_us);
 gr_str gr_sqlw_member_bucket(gr_sqlw *w, const gr_member *member, const gr_granularity *g); /* {created_at.day} */
 gr_str gr_sqlw_stored_bucket(gr_sqlw *w, const gr_member *member, const gr_granularity *g); /* column of a load */
-gr_str gr_sqlw_time_field(gr_sqlw *w, const gr_time_field *time);    /* bucket of a query's time dimension */
-gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *time);         /* its date range as a condition */
+gr_str gr_sqlw_time_field(gr_sqlw *w, const gr_time_field *time); /* bucket of a query's time dimension */
+gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *time);      /* its date range as a condition */
 /* `member >= from AND < to` (or one side) on raw values; sides: 1 = from, 2 = to. */
 gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *member, const char *comparison, const gr_range *range, bool is_from);
 
 /* measure.c */
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
-gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empty when it has none */
+gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure);    /* ANDed; empty when it has none */
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component); /* accumulated over source rows */
 
 /* filter.c */

@@ -1,5 +1,5 @@
-/* Measures as SQL (5.4): over source rows their components are accumulated; over a rollup the stored components are merged;
- * the finish is the same text in both, so that both give the same number. */
+/* Measures as SQL (5.4): over source rows their components are accumulated; over a rollup the stored components are
+ * merged; the finish is the same text in both, so that both give the same number. */
 #include "sql/internal.h"
 
 /* "count(pk)" counts joined rows that exist; a composite key exists when all its parts do. */
@@ -29,7 +29,8 @@ static gr_str row_value(gr_sqlw *w, const gr_member *m) {
     gr_str value = m->sql ? gr_sqlw_expr(w, m->sql, m->cube) : key_expr(w, m->cube);
     if (!m->n_filters) return value;
     gr_str when = gr_sqlw_own_filters(w, m);
-    return gr_arena_printf(w->arena, "CASE WHEN " GR_FMT " THEN " GR_FMT " END", GR_ARG(when), GR_ARG(value.n ? value : GR_STR("1")));
+    return gr_arena_printf(w->arena, "CASE WHEN " GR_FMT " THEN " GR_FMT " END", GR_ARG(when),
+                           GR_ARG(value.n ? value : GR_STR("1")));
 }
 
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *c) {
@@ -66,13 +67,16 @@ static gr_str merged(gr_sqlw *w, const gr_component *c) {
 static gr_str ungrouped(gr_sqlw *w, const gr_member *m) {
     if (m->is_calculated) {
         if (!gr_measure_is_decomposable(m))
-            return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "'" GR_FMT "' aggregates in its own SQL and cannot be asked ungrouped", GR_ARG(m->id));
+            return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                                "'" GR_FMT "' aggregates in its own SQL and cannot be asked ungrouped", GR_ARG(m->id));
         return gr_sqlw_expr(w, m->sql, m->cube);
     }
     gr_str value = row_value(w, m);
-    bool is_count = m->agg == GR_MEASURE_COUNT || m->agg == GR_MEASURE_COUNT_DISTINCT || m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
+    bool is_count =
+        m->agg == GR_MEASURE_COUNT || m->agg == GR_MEASURE_COUNT_DISTINCT || m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
     if (!is_count) return value;
-    return value.n ? gr_arena_printf(w->arena, "CASE WHEN (" GR_FMT ") IS NOT NULL THEN 1 END", GR_ARG(value)) : GR_STR("1");
+    return value.n ? gr_arena_printf(w->arena, "CASE WHEN (" GR_FMT ") IS NOT NULL THEN 1 END", GR_ARG(value))
+                   : GR_STR("1");
 }
 
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *m) {
@@ -80,6 +84,7 @@ gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *m) {
     if (m->is_calculated && gr_measure_is_decomposable(m)) return gr_sqlw_expr(w, m->sql, m->cube);
     const gr_components *c = gr_plan_index_components(w->snapshot->index, m);
     gr_str texts[2];
-    for (size_t i = 0; i < c->n && i < 2; i++) texts[i] = w->from ? merged(w, &c->v[i]) : gr_sqlw_component(w, &c->v[i]);
+    for (size_t i = 0; i < c->n && i < 2; i++)
+        texts[i] = w->from ? merged(w, &c->v[i]) : gr_sqlw_component(w, &c->v[i]);
     return c->n == 2 ? gr_sqlw_op(w, GR_SQL_AVG_FINISH, texts) : texts[0];
 }

@@ -1,5 +1,5 @@
-/* Dimensions, segments and joins as SQL. Over source tables a member is its expression with table aliases put in; over a
- * rollup it is its stored column, or its expression computed from stored columns. */
+/* Dimensions, segments and joins as SQL. Over source tables a member is its expression with table aliases put in; over
+ * a rollup it is its stored column, or its expression computed from stored columns. */
 #include "sql/internal.h"
 
 static gr_str part_text(gr_sqlw *w, const gr_part *part) {
@@ -40,7 +40,8 @@ static gr_str case_text(gr_sqlw *w, const gr_member *m) {
         gr_str label = c->label_sql ? gr_sqlw_expr(w, c->label_sql, m->cube) : gr_sqlw_text_literal(w, c->label);
         if (c->when) {
             gr_str when = gr_sqlw_expr(w, c->when, m->cube);
-            text = gr_arena_printf(w->arena, GR_FMT " WHEN " GR_FMT " THEN " GR_FMT, GR_ARG(text), GR_ARG(when), GR_ARG(label));
+            text = gr_arena_printf(w->arena, GR_FMT " WHEN " GR_FMT " THEN " GR_FMT, GR_ARG(text), GR_ARG(when),
+                                   GR_ARG(label));
         } else {
             text = gr_arena_printf(w->arena, GR_FMT " ELSE " GR_FMT, GR_ARG(text), GR_ARG(label));
         }
@@ -58,7 +59,8 @@ gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *m) {
     if (column) return gr_sqlw_stored(w, column->name);
     if (m->n_cases) return case_text(w, m);
     if (m->latitude && m->longitude)
-        return gr_sqlw_op2(w, GR_SQL_CONCAT_GEO, gr_sqlw_expr(w, m->latitude, m->cube), gr_sqlw_expr(w, m->longitude, m->cube));
+        return gr_sqlw_op2(w, GR_SQL_CONCAT_GEO, gr_sqlw_expr(w, m->latitude, m->cube),
+                           gr_sqlw_expr(w, m->longitude, m->cube));
     if (!m->sql) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "'" GR_FMT "' has no expression", GR_ARG(m->id));
     return gr_sqlw_expr(w, m->sql, m->cube);
 }
@@ -72,7 +74,8 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
 static gr_str table_text(gr_sqlw *w, const gr_cube *cube) {
     gr_str alias = gr_sqlw_ident(w, cube->alias);
     gr_str text = gr_sqlw_expr(w, cube->sql ? cube->sql : cube->sql_table, cube);
-    return gr_arena_printf(w->arena, cube->sql ? "(" GR_FMT ") AS " GR_FMT : GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(alias));
+    return gr_arena_printf(w->arena, cube->sql ? "(" GR_FMT ") AS " GR_FMT : GR_FMT " AS " GR_FMT, GR_ARG(text),
+                           GR_ARG(alias));
 }
 
 gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree) {
@@ -86,7 +89,8 @@ gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree) {
     for (size_t i = 1; i < tree->n; i++) {
         const gr_tree_node *node = &tree->nodes[i];
         gr_str table = table_text(w, node->cube), on = gr_sqlw_expr(w, node->join->sql, node->join->from);
-        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN " GR_FMT " ON " GR_FMT, GR_ARG(text), GR_ARG(table), GR_ARG(on));
+        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN " GR_FMT " ON " GR_FMT, GR_ARG(text), GR_ARG(table),
+                               GR_ARG(on));
     }
     return text;
 }

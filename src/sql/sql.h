@@ -1,5 +1,5 @@
-/* Plans as SQL text with bound parameters, for a dialect that is a table of data. No value of a user is ever in the text.
- * Memory: everything in the given arena. Threads: pure. Source: cube.md §5; duckdb.md §6, §9. */
+/* Plans as SQL text with bound parameters, for a dialect that is a table of data. No value of a user is ever in the
+ * text. Memory: everything in the given arena. Threads: pure. Source: cube.md §5; duckdb.md §6, §9. */
 #ifndef GR_SQL_SQL_H
 #define GR_SQL_SQL_H
 #include "plan/plan.h"
@@ -13,16 +13,19 @@ typedef struct gr_sql {
 typedef struct gr_dialect gr_dialect;
 const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb"; NULL when there is none */
 
-/* The query of a plan: columns in the order of query->columns. The source of the FROM is the plan's rollup table, or the
- * source's tables. Errors: plan.unsupported. */
-GR_MUST_CHECK gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
+/* The query of a plan: columns in the order of query->columns. The source of the FROM is the plan's rollup table, or
+ * the source's tables. Errors: plan.unsupported. */
+GR_MUST_CHECK gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+                                     gr_error *err);
 /* count(*) of the same query without order, limit and offset. */
-GR_MUST_CHECK gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+                                     gr_error *err);
 /* The SELECT that fills a rollup for a zone; its text is also what the structure hash is made of. */
 GR_MUST_CHECK gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                                     const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
 /* `SELECT <every dimension's expression> FROM <cube>`: described, not run, to learn the types. */
 GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_cube *cube, const gr_dialect *dialect, gr_arena *arena,
-                                             const gr_member ***ret_members, size_t *ret_n, gr_str *ret_text, gr_error *err);
+                                             const gr_member ***ret_members, size_t *ret_n, gr_str *ret_text,
+                                             gr_error *err);
 gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena);
 #endif

@@ -3,8 +3,8 @@
  *   raw --instant--> naive UTC --local--> wall clock --trunc--> bucket
  *   stored hour bucket (instant) ---------^                     ^------ stored day bucket (already local)
  *
- * Ranges are half-open. On a source they compare instants, so that indexes and zone maps work; where a bound falls into a
- * doubled hour the wall clock itself is compared, which is what the bound means. */
+ * Ranges are half-open. On a source they compare instants, so that indexes and zone maps work; where a bound falls into
+ * a doubled hour the wall clock itself is compared, which is what the bound means. */
 #include "sql/internal.h"
 
 static gr_value stamp(int64_t us) { return (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us}; }
@@ -35,7 +35,8 @@ static gr_str stamp_literal(gr_sqlw *w, int64_t us) {
 }
 
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor) {
-    if (g->grain != GR_GRAIN_CUSTOM) return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
+    if (g->grain != GR_GRAIN_CUSTOM)
+        return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
     gr_str origin = stamp_literal(w, anchor);
     if (g->interval.months) {
         gr_civil at = gr_civil_from_us(anchor);
@@ -44,7 +45,8 @@ gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t 
         return gr_sqlw_op(w, GR_SQL_BIN_MONTHS, (gr_str[]){local, months, origin, base});
     }
     int64_t width = g->interval.days * 86400000000 + g->interval.us;
-    return gr_sqlw_op(w, GR_SQL_BIN_MICROS, (gr_str[]){local, gr_arena_printf(w->arena, "%lld", (long long)width), origin});
+    return gr_sqlw_op(w, GR_SQL_BIN_MICROS,
+                      (gr_str[]){local, gr_arena_printf(w->arena, "%lld", (long long)width), origin});
 }
 
 static gr_str local_of_member(gr_sqlw *w, const gr_member *m) {
@@ -76,7 +78,8 @@ gr_str gr_sqlw_time_field(gr_sqlw *w, const gr_time_field *t) {
 }
 
 /* One bound against a value that is a naive UTC time stamp (`is_instant`) or a naive local one. */
-static gr_str bound(gr_sqlw *w, gr_str value, bool is_instant, const char *comparison, const gr_range *r, bool is_from) {
+static gr_str bound(gr_sqlw *w, gr_str value, bool is_instant, const char *comparison, const gr_range *r,
+                    bool is_from) {
     bool is_ambiguous = is_from ? r->is_from_ambiguous : r->is_to_ambiguous;
     if (is_instant && is_ambiguous) {
         value = gr_sqlw_local(w, value);
@@ -102,6 +105,7 @@ gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
     } else {
         value = gr_sqlw_instant(w, t->field.member, gr_sqlw_member(w, t->field.member));
     }
-    gr_str from = bound(w, value, is_instant, ">=", &t->range, true), to = bound(w, value, is_instant, "<", &t->range, false);
+    gr_str from = bound(w, value, is_instant, ">=", &t->range, true),
+           to = bound(w, value, is_instant, "<", &t->range, false);
     return gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(from), GR_ARG(to));
 }

@@ -36,7 +36,8 @@ static const char *op_doc(gr_sql_op op) {
 gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
     gr_str t = w->dialect->ops[op];
     if (!t.n)
-        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "The engine '" GR_FMT "' has no operation for: %s", GR_ARG(w->dialect->name), op_doc(op));
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "The engine '" GR_FMT "' has no operation for: %s",
+                            GR_ARG(w->dialect->name), op_doc(op));
     size_t total = 0;
     for (size_t i = 0; i < t.n; i++) {
         bool is_hole = t.p[i] == '{' && i + 2 < t.n && t.p[i + 2] == '}';
@@ -76,7 +77,9 @@ static gr_str quoted(gr_arena *arena, gr_str s, char quote) {
     return (gr_str){out, (size_t)(p - out)};
 }
 
-gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) { return quoted(arena, identifier, dialect->quote); }
+gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) {
+    return quoted(arena, identifier, dialect->quote);
+}
 gr_str gr_sqlw_ident(gr_sqlw *w, gr_str name) { return quoted(w->arena, name, w->dialect->quote); }
 gr_str gr_sqlw_text_literal(gr_sqlw *w, gr_str text) { return quoted(w->arena, text, '\''); }
 

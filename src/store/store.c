@@ -23,9 +23,11 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     size_t at = sizeof number;
     do number[--at] = digits[build & 31];
     while ((build >>= 5) > 0 && at > 0);
-    t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias), GR_ARG(r->preagg->alias),
-                             GR_ARG(gr_str_sub(structure_hash, 0, 8)), GR_ARG(((gr_str){number + at, sizeof number - at})));
-    gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena), gr_sql_quote(dialect, t.name, arena)};
+    t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias),
+                             GR_ARG(r->preagg->alias), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
+                             GR_ARG(((gr_str){number + at, sizeof number - at})));
+    gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),
+                      gr_sql_quote(dialect, t.name, arena)};
     t.text = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(parts[0]), GR_ARG(parts[1]), GR_ARG(parts[2]));
     return t;
 }
@@ -34,14 +36,20 @@ static gr_status run(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_err
     return conn->driver->update(conn, ctx, sql, NULL, 0, NULL, NULL, NULL, err);
 }
 
-gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, const gr_store_table *table,
-                                  const gr_sql *select, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r,
+                                  const gr_store_table *table, const gr_sql *select,
+                                  void (*on_progress)(void *, double), void *arg, gr_error *err) {
     if (!is_embedded(r)) {
         const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
-        gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena), schema = gr_sql_quote(dialect, table->schema, ctx->arena);
-        GR_TRY(run(conn, ctx, gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog), GR_ARG(schema)), err));
+        gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
+               schema = gr_sql_quote(dialect, table->schema, ctx->arena);
+        GR_TRY(run(conn, ctx,
+                   gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog),
+                                   GR_ARG(schema)),
+                   err));
     }
-    gr_str sql = gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
+    gr_str sql =
+        gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
     return conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
 }
 
@@ -58,22 +66,26 @@ static gr_status one_row(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, in
     return status;
 }
 
-gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, gr_str table, const gr_dialect *dialect,
-                              gr_store_stat *ret, gr_error *err) {
+gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, gr_str table,
+                              const gr_dialect *dialect, gr_store_stat *ret, gr_error *err) {
     gr_buf sql;
     gr_buf_init(&sql, 1 << 20);
     gr_buf_z(&sql, "SELECT count(*)");
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str name = gr_sql_quote(dialect, r->columns[i].name, ctx->arena);
-        if (r->columns[i].is_instant) gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
-        else gr_buf_z(&sql, ", CAST(0 AS BIGINT), CAST(0 AS BIGINT)");
+        if (r->columns[i].is_instant)
+            gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
+        else
+            gr_buf_z(&sql, ", CAST(0 AS BIGINT), CAST(0 AS BIGINT)");
     }
     gr_buf_printf(&sql, " FROM " GR_FMT, GR_ARG(table));
     int64_t *values = GR_NEW_N(ctx->arena, int64_t, 1 + 2 * r->n_columns);
     gr_str text = gr_arena_dup(ctx->arena, gr_buf_str(&sql));
     gr_buf_done(&sql);
     GR_TRY(one_row(conn, ctx, text, values, 1 + 2 * r->n_columns, err));
-    *ret = (gr_store_stat){.rows = values[0], .min_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1), .max_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1)};
+    *ret = (gr_store_stat){.rows = values[0],
+                           .min_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1),
+                           .max_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1)};
     for (size_t i = 0; i < r->n_columns; i++) {
         ret->min_us[i] = values[1 + 2 * i];
         ret->max_us[i] = values[2 + 2 * i];

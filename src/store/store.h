@@ -1,6 +1,6 @@
-/* Where rollups live: in Granary's embedded store, or beside the data in the source. A table of a build has a name of its
- * own for ever; it is made in one statement, so that half a table is never visible; readers find it only through the
- * catalog. Source: decisions 21, 22; duckdb.md §3. */
+/* Where rollups live: in Granary's embedded store, or beside the data in the source. A table of a build has a name of
+ * its own for ever; it is made in one statement, so that half a table is never visible; readers find it only through
+ * the catalog. Source: decisions 21, 22; duckdb.md §3. */
 #ifndef GR_STORE_STORE_H
 #define GR_STORE_STORE_H
 #include "engine/engine.h"
@@ -12,8 +12,8 @@ typedef struct gr_store_table {
 } gr_store_table;
 
 /* `<cube>_<preagg>_<structure>_<build>` (decisions 22), where the rollup lives. Memory: arena. */
-gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rollup, gr_str structure_hash, int64_t build,
-                                   const gr_dialect *dialect, gr_arena *arena);
+gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rollup, gr_str structure_hash,
+                                   int64_t build, const gr_dialect *dialect, gr_arena *arena);
 gr_str gr_store_name(const gr_rollup *rollup, gr_arena *arena); /* "embedded", "source:default" */
 
 /* Fill the table from a SELECT. Errors: engine.*, store.io, cancelled, timeout; then no table is there. */
@@ -24,8 +24,8 @@ typedef struct gr_store_stat {
     int64_t rows, bytes;
     int64_t *min_us, *max_us; /* by rollup column; of instant columns only */
 } gr_store_stat;
-GR_MUST_CHECK gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup, gr_str table,
-                                            const gr_dialect *dialect, gr_store_stat *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
+                                            gr_str table, const gr_dialect *dialect, gr_store_stat *ret, gr_error *err);
 /* A table that is not there is no error. */
 GR_MUST_CHECK gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
 #endif

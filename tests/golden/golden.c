@@ -51,11 +51,14 @@ static gr_str plan_text(const gr_plan *plan) {
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     const gr_rollup *r = plan->rollup;
-    gr_buf_printf(&out, "{\n  \"serves\": \"" GR_FMT "\",\n  \"zone\": \"" GR_FMT "\",\n  \"exact\": %s,\n  \"refusals\": [", GR_ARG(r ? r->preagg->id : GR_STR("source")),
-                  GR_ARG(r ? gr_tz_name(plan->rollup_zone) : GR_STR("")), plan->is_exact_match ? "true" : "false");
+    gr_buf_printf(&out,
+                  "{\n  \"serves\": \"" GR_FMT "\",\n  \"zone\": \"" GR_FMT "\",\n  \"exact\": %s,\n  \"refusals\": [",
+                  GR_ARG(r ? r->preagg->id : GR_STR("source")), GR_ARG(r ? gr_tz_name(plan->rollup_zone) : GR_STR("")),
+                  plan->is_exact_match ? "true" : "false");
     for (size_t i = 0; i < plan->n_refusals; i++) {
         const gr_refusal *f = &plan->refusals[i];
-        gr_buf_printf(&out, "%s\n    \"" GR_FMT ": " GR_FMT " " GR_FMT "\"", i ? "," : "", GR_ARG(f->rollup->preagg->id), GR_ARG(gr_rule_id(f->rule)),
+        gr_buf_printf(&out, "%s\n    \"" GR_FMT ": " GR_FMT " " GR_FMT "\"", i ? "," : "",
+                      GR_ARG(f->rollup->preagg->id), GR_ARG(gr_rule_id(f->rule)),
                       GR_ARG(f->member ? f->member->id : GR_STR("")));
     }
     gr_buf_z(&out, plan->n_refusals ? "\n  ]\n}\n" : "]\n}\n");
@@ -73,10 +76,14 @@ static gr_str sql_text(const gr_sql *sql) {
         const gr_value *v = &sql->params[i];
         char stamp[48];
         gr_buf_printf(&out, "-- $%zu ", i + 1);
-        if (v->type == GR_TYPE_UTF8) gr_buf_add(&out, v->as.s);
-        else if (v->type == GR_TYPE_TIMESTAMP) gr_buf_add(&out, (gr_str){stamp, gr_time_format(v->as.i, stamp)});
-        else if (v->type == GR_TYPE_FLOAT64) gr_buf_printf(&out, "%.17g", v->as.d);
-        else gr_buf_i64(&out, v->type == GR_TYPE_BOOL ? v->as.b : v->as.i);
+        if (v->type == GR_TYPE_UTF8)
+            gr_buf_add(&out, v->as.s);
+        else if (v->type == GR_TYPE_TIMESTAMP)
+            gr_buf_add(&out, (gr_str){stamp, gr_time_format(v->as.i, stamp)});
+        else if (v->type == GR_TYPE_FLOAT64)
+            gr_buf_printf(&out, "%.17g", v->as.d);
+        else
+            gr_buf_i64(&out, v->type == GR_TYPE_BOOL ? v->as.b : v->as.i);
         gr_buf_char(&out, '\n');
     }
     gr_str text = gr_arena_dup(suite, gr_buf_str(&out));
@@ -103,7 +110,8 @@ static gr_str run(const gr_ctx *ctx, json_t *json, bool rollups) {
         gr_plan *plan = plan_of(ctx, s, json, rollups, false);
         if (plan->to_build) {
             int64_t rows;
-            if (gr_exec_build(executor, ctx, s, plan->to_build, plan->to_build_zone, NULL, NULL, &rows, &err)) fail_msg("%s", err.message);
+            if (gr_exec_build(executor, ctx, s, plan->to_build, plan->to_build_zone, NULL, NULL, &rows, &err))
+                fail_msg("%s", err.message);
             gr_exec_snapshot_unref(s);
             continue;
         }
@@ -111,14 +119,16 @@ static gr_str run(const gr_ctx *ctx, json_t *json, bool rollups) {
         gr_stream *stream;
         gr_table *table;
         if (gr_sql_query(plan, gr_exec_dialect(executor), ctx->arena, &sql, &err)) fail_msg("%s", err.message);
-        if (gr_exec_query(executor, ctx, plan->data_source, &sql, &stream, &err)) fail_msg("%s\n" GR_FMT, err.message, GR_ARG(sql.text));
+        if (gr_exec_query(executor, ctx, plan->data_source, &sql, &stream, &err))
+            fail_msg("%s\n" GR_FMT, err.message, GR_ARG(sql.text));
         if (gr_table_read(stream, 100000, ctx->arena, &table, &err)) fail_msg("%s", err.message);
         stream->close(stream);
         gr_exec_snapshot_unref(s);
         gr_buf out;
         gr_buf_init(&out, 1 << 24);
         for (size_t i = 0; i < table->n_rows * table->n_columns; i++)
-            gr_buf_printf(&out, GR_FMT "%c", GR_ARG(table->cells[i].is_null ? GR_STR("null") : table->cells[i].text), (i + 1) % table->n_columns ? '|' : '\n');
+            gr_buf_printf(&out, GR_FMT "%c", GR_ARG(table->cells[i].is_null ? GR_STR("null") : table->cells[i].text),
+                          (i + 1) % table->n_columns ? '|' : '\n');
         gr_str text = gr_arena_dup(ctx->arena, gr_buf_str(&out));
         gr_buf_done(&out);
         return text;
@@ -131,7 +141,8 @@ static void run_case(void **state) {
     gr_ctx ctx = {.arena = arena, .now_us = fixed_now};
     json_t *root;
     gr_error err = {0};
-    if (gr_json_parse(read_file(gr_arena_printf(arena, "%s/case.json", dir).p), 1 << 20, arena, &root, &err)) fail_msg("%s", err.message);
+    if (gr_json_parse(read_file(gr_arena_printf(arena, "%s/case.json", dir).p), 1 << 20, arena, &root, &err))
+        fail_msg("%s", err.message);
     json_t *query = json_object_get(root, "query");
     bool rollups = json_is_true(json_object_get(root, "rollups"));
     const gr_snapshot *s = gr_exec_snapshot_ref(executor);
@@ -147,7 +158,8 @@ static void run_case(void **state) {
     gr_str from_source = run(&ctx, query, false);
     assert_true(from_source.n > 0);
     gr_str from_rollup = run(&ctx, query, true);
-    if (!gr_str_eq(from_source, from_rollup)) fail_msg("answers differ\nsource:\n" GR_FMT "\nrollup:\n" GR_FMT, GR_ARG(from_source), GR_ARG(from_rollup));
+    if (!gr_str_eq(from_source, from_rollup))
+        fail_msg("answers differ\nsource:\n" GR_FMT "\nrollup:\n" GR_FMT, GR_ARG(from_source), GR_ARG(from_rollup));
     gr_arena_free(arena);
 }
 
@@ -156,15 +168,18 @@ static void make_data(const gr_config *config) {
     gr_engine_conn *conn;
     gr_error err = {0};
     gr_ctx ctx = {.arena = suite};
-    if (gr_engine_duckdb_driver.open(&(gr_engine_options){config, gr_str_from("")}, &engine, &err)) fail_msg("%s", err.message);
+    if (gr_engine_duckdb_driver.open(&(gr_engine_options){config, gr_str_from("")}, &engine, &err))
+        fail_msg("%s", err.message);
     gr_str file = config->sources[0].path;
     if (engine->driver->connect(engine, GR_STR(""), &conn, &err)) fail_msg("%s", err.message);
     gr_str statements[16] = {gr_arena_printf(suite, "ATTACH '" GR_FMT "' AS data", GR_ARG(file)), GR_STR("USE data")};
     size_t n = 2;
     gr_str all = read_file(GR_GOLDEN_DIR "/data.sql");
-    for (size_t at = 0, end; (end = gr_str_find(all, ';', at)) != SIZE_MAX; at = end + 1) statements[n++] = gr_str_sub(all, at, end - at);
+    for (size_t at = 0, end; (end = gr_str_find(all, ';', at)) != SIZE_MAX; at = end + 1)
+        statements[n++] = gr_str_sub(all, at, end - at);
     for (size_t i = 0; i < n; i++)
-        if (engine->driver->update(conn, &ctx, statements[i], NULL, 0, NULL, NULL, NULL, &err)) fail_msg("%s", err.message);
+        if (engine->driver->update(conn, &ctx, statements[i], NULL, 0, NULL, NULL, NULL, &err))
+            fail_msg("%s", err.message);
     engine->driver->disconnect(conn);
     engine->driver->close(engine);
 }
@@ -176,14 +191,23 @@ static int open_all(void **state) {
     gr_source_config *source = GR_NEW(suite, gr_source_config);
     *source = (gr_source_config){.name = GR_STR("default"), .path = gr_arena_printf(suite, "%s/data.duckdb", root)};
     gr_config *config = GR_NEW(suite, gr_config);
-    *config = (gr_config){.root = gr_str_from(root), .sources = source, .n_sources = 1, .state_dir = GR_STR("state"), .preagg_schema = GR_STR("granary"), .external_default = true,
-                          .max_build_zones = 8, .engine_memory_mb = 1024, .engine_threads = 2, .engine_connections = 4};
+    *config = (gr_config){.root = gr_str_from(root),
+                          .sources = source,
+                          .n_sources = 1,
+                          .state_dir = GR_STR("state"),
+                          .preagg_schema = GR_STR("granary"),
+                          .external_default = true,
+                          .max_build_zones = 8,
+                          .engine_memory_mb = 1024,
+                          .engine_threads = 2,
+                          .engine_connections = 4};
     make_data(config);
     gr_diags diags;
     gr_model *model;
     gr_diags_init(&diags, suite);
     if (gr_exec_open(config, &executor, &err)) fail_msg("%s", err.message);
-    if (gr_model_load_dir(GR_STR(GR_GOLDEN_DIR "/model"), &diags, &model, &err)) fail_msg("%s: " GR_FMT, err.message, GR_ARG(diags.list.v[0].message));
+    if (gr_model_load_dir(GR_STR(GR_GOLDEN_DIR "/model"), &diags, &model, &err))
+        fail_msg("%s: " GR_FMT, err.message, GR_ARG(diags.list.v[0].message));
     if (gr_exec_set_model(executor, model, &diags, &err)) fail_msg("%s", err.message);
     gr_model_unref(model);
     return 0;

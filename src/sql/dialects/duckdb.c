@@ -1,5 +1,5 @@
-/* DuckDB 1.5 (duckdb.md §6). Naive time stamps are UTC; the session's zone is never relied on, except that casts of text
- * without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
+/* DuckDB 1.5 (duckdb.md §6). Naive time stamps are UTC; the session's zone is never relied on, except that casts of
+ * text without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
 #include "sql/internal.h"
 
 #define MONTHS "(date_part('year', {0}) * 12 + date_part('month', {0}) - 1 - ({3}))"
@@ -17,8 +17,9 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_AT_ZONE] = GR_STR_INIT("(({0} AT TIME ZONE 'UTC') AT TIME ZONE {1})"),
             [GR_SQL_TRUNC] = GR_STR_INIT("date_trunc({1}, {0})"),
             /* Month ends clamp, so that bin k starts at origin + k months; one step back where that overshot. */
-            [GR_SQL_BIN_MONTHS] = GR_STR_INIT("(CASE WHEN {2} + to_months(" BIN " * {1}) > {0} THEN {2} + to_months((" BIN
-                                              " - 1) * {1}) ELSE {2} + to_months(" BIN " * {1}) END)"),
+            [GR_SQL_BIN_MONTHS] =
+                GR_STR_INIT("(CASE WHEN {2} + to_months(" BIN " * {1}) > {0} THEN {2} + to_months((" BIN
+                            " - 1) * {1}) ELSE {2} + to_months(" BIN " * {1}) END)"),
             [GR_SQL_BIN_MICROS] = GR_STR_INIT("time_bucket(to_microseconds({1}), {0}, {2})"),
             [GR_SQL_TIMESTAMP_LITERAL] = GR_STR_INIT("TIMESTAMP {0}"),
             [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),

@@ -211,13 +211,13 @@ static void test_texts(void **state) {
 static void test_times(void **state) {
     (void)state;
     const int32_t days[] = {0, 18262, -1, INT32_MAX, -INT32_MAX, INT32_MIN};
-    const char *dates[] = {"1970-01-01T00:00:00.000", "2020-01-01T00:00:00.000", "1969-12-31T00:00:00.000",
-                           NULL, NULL, NULL};
+    const char *dates[] = {
+        "1970-01-01T00:00:00.000", "2020-01-01T00:00:00.000", "1969-12-31T00:00:00.000", NULL, NULL, NULL};
     gr_column column = {.type = GR_TYPE_DATE, .data = days};
     for (size_t i = 0; i < COUNT(days); i++) expect(&column, i, dates[i], false);
     const int64_t us[] = {0, 1577836800123456, -1000, INT64_MAX, -INT64_MAX, INT64_MIN};
-    const char *times[] = {"1970-01-01T00:00:00.000", "2020-01-01T00:00:00.123", "1969-12-31T23:59:59.999",
-                           NULL, NULL, NULL};
+    const char *times[] = {
+        "1970-01-01T00:00:00.000", "2020-01-01T00:00:00.123", "1969-12-31T23:59:59.999", NULL, NULL, NULL};
     const gr_type types[] = {GR_TYPE_TIMESTAMP, GR_TYPE_TIMESTAMPTZ};
     for (size_t t = 0; t < COUNT(types); t++) {
         column = (gr_column){.type = types[t], .data = us};
@@ -312,11 +312,16 @@ static void test_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floats),     cmocka_unit_test(test_float_extremes),
-        cmocka_unit_test(test_float_round_trip), cmocka_unit_test(test_decimals),
-        cmocka_unit_test(test_integers_and_bools), cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_texts),      cmocka_unit_test(test_times),
-        cmocka_unit_test(test_type_names), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_float_extremes),
+        cmocka_unit_test(test_float_round_trip),
+        cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_integers_and_bools),
+        cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_type_names),
+        cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

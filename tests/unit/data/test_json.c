@@ -97,8 +97,12 @@ static void test_limits(void **state) {
     assert_int_equal(gr_json_parse(repeat(arena, "[", 100000, "", ""), 1 << 20, arena, &value, &err),
                      GR_ERR_JSON_LIMIT);
     /* Brackets in a text are no depth. */
-    assert_int_equal(gr_json_parse(repeat(arena, "[", 0, "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
-                                                         "[[[[[[[[[[[[[[\"", ""), 5000, arena, &value, &err), GR_OK);
+    assert_int_equal(gr_json_parse(repeat(arena, "[", 0,
+                                          "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+                                          "[[[[[[[[[[[[[[\"",
+                                          ""),
+                                   5000, arena, &value, &err),
+                     GR_OK);
     gr_arena_free(arena);
 }
 
@@ -139,7 +143,8 @@ static void test_writes(void **state) {
     gr_jw_key(&w, GR_STR("e"));
     gr_jw_json(&w, NULL);
     gr_jw_object_end(&w);
-    expect_text(&out, "{\"a\":\"x\\\"\\\\\\n\\u0001/é\",\"b\\t\":[[],{},-9223372036854775808,-0.05,1e300,-1.25e-7,4,null,null,false,null,"
+    expect_text(&out, "{\"a\":\"x\\\"\\\\\\n\\u0001/"
+                      "é\",\"b\\t\":[[],{},-9223372036854775808,-0.05,1e300,-1.25e-7,4,null,null,false,null,"
                       "{\"r\":1}],\"c\":7,\"d\":true,\"e\":null}");
     gr_buf_done(&out);
 }
@@ -237,8 +242,12 @@ static void test_too_deep_to_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),   cmocka_unit_test(test_refuses),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_writes),  cmocka_unit_test(test_escapes),     cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_too_deep_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

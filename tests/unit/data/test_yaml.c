@@ -88,14 +88,23 @@ static void test_tree(void **state) {
 
 static void test_empty(void **state) {
     (void)state;
-    static const gr_str texts[] = {GR_STR_INIT(""), GR_STR_INIT("\n\n"), GR_STR_INIT("# only\n"), GR_STR_INIT("---\n"),
-                                   GR_STR_INIT("\xEF\xBB\xBF"), GR_STR_INIT("~"), GR_STR_INIT("--- # x\n...\n")};
+    static const gr_str texts[] = {GR_STR_INIT(""),
+                                   GR_STR_INIT("\n\n"),
+                                   GR_STR_INIT("# only\n"),
+                                   GR_STR_INIT("---\n"),
+                                   GR_STR_INIT("\xEF\xBB\xBF"),
+                                   GR_STR_INIT("~"),
+                                   GR_STR_INIT("--- # x\n...\n")};
     for (size_t i = 0; i < COUNT(texts); i++) {
         gr_yaml *root = good(texts[i]);
         assert_int_equal(root->kind, GR_YAML_NULL);
         assert_int_equal(root->loc.line, 1);
     }
-    assert_true(gr_str_eq_z(gr_yaml_get(good(GR_STR("\xEF\xBB\xBF" "a: b\r\n")), GR_STR("a"))->text, "b"));
+    assert_true(gr_str_eq_z(gr_yaml_get(good(GR_STR("\xEF\xBB\xBF"
+                                                    "a: b\r\n")),
+                                        GR_STR("a"))
+                                ->text,
+                            "b"));
 }
 
 static void test_scalars(void **state) {
@@ -106,13 +115,37 @@ static void test_scalars(void **state) {
         int kind;
         int64_t value;
     } cases[] = {
-        {"true", BOOL, 1}, {"True", BOOL, 1}, {"FALSE", BOOL, 0}, {"yes", NONE, 0}, {"'true'", NONE, 0},
-        {"on", NONE, 0}, {"12", INT, 12}, {"-12", INT, -12}, {"+7", INT, 7}, {"010", INT, 10}, {"0x1F", INT, 31},
-        {"0o17", INT, 15}, {"0o18", NONE, 0}, {"0x", NONE, 0}, {"0x7fffffffffffffff", INT, INT64_MAX},
-        {"0x8000000000000000", NONE, 0}, {"9223372036854775807", INT, INT64_MAX}, {"9223372036854775808", NONE, 0},
-        {"-9223372036854775808", INT, INT64_MIN}, {"1.0", NONE, 0}, {"1_000", NONE, 0}, {"\"5\"", NONE, 0},
-        {"!!str 5", NONE, 0}, {"!!str true", NONE, 0}, {"null", NULLS, 0}, {"~", NULLS, 0}, {"NULL", NULLS, 0},
-        {"''", NONE, 0}, {"'null'", NONE, 0}, {"-", NONE, 0}, {"nul", NONE, 0},
+        {"true", BOOL, 1},
+        {"True", BOOL, 1},
+        {"FALSE", BOOL, 0},
+        {"yes", NONE, 0},
+        {"'true'", NONE, 0},
+        {"on", NONE, 0},
+        {"12", INT, 12},
+        {"-12", INT, -12},
+        {"+7", INT, 7},
+        {"010", INT, 10},
+        {"0x1F", INT, 31},
+        {"0o17", INT, 15},
+        {"0o18", NONE, 0},
+        {"0x", NONE, 0},
+        {"0x7fffffffffffffff", INT, INT64_MAX},
+        {"0x8000000000000000", NONE, 0},
+        {"9223372036854775807", INT, INT64_MAX},
+        {"9223372036854775808", NONE, 0},
+        {"-9223372036854775808", INT, INT64_MIN},
+        {"1.0", NONE, 0},
+        {"1_000", NONE, 0},
+        {"\"5\"", NONE, 0},
+        {"!!str 5", NONE, 0},
+        {"!!str true", NONE, 0},
+        {"null", NULLS, 0},
+        {"~", NULLS, 0},
+        {"NULL", NULLS, 0},
+        {"''", NONE, 0},
+        {"'null'", NONE, 0},
+        {"-", NONE, 0},
+        {"nul", NONE, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[64];
@@ -164,7 +197,8 @@ static void test_refuses(void **state) {
         gr_status status = parse(cases[i].text, &node);
         if (status != GR_ERR_YAML_SYNTAX || !strstr(err.message, cases[i].says) || err.loc.line != cases[i].line ||
             err.loc.col != cases[i].col || strcmp(err.file, "m.yml") != 0)
-            fail_msg("case %zu: status %d, %s at %s:%u:%u", i, status, err.message, err.file, err.loc.line, err.loc.col);
+            fail_msg("case %zu: status %d, %s at %s:%u:%u", i, status, err.message, err.file, err.loc.line,
+                     err.loc.col);
         assert_null(node);
     }
 }
@@ -271,8 +305,7 @@ static void test_json(void **state) {
         const char *yaml, *json;
     } cases[] = {
         {"", "null"},
-        {"{a: 1, b: [true, ~, 'x', \"5\"], c: {}, d: []}",
-         "{\"a\":1,\"b\":[true,null,\"x\",\"5\"],\"c\":{},\"d\":[]}"},
+        {"{a: 1, b: [true, ~, 'x', \"5\"], c: {}, d: []}", "{\"a\":1,\"b\":[true,null,\"x\",\"5\"],\"c\":{},\"d\":[]}"},
         {"[1.50, -0.5, +.5, 5., 1e3, 1.E-3, 007.5, 0x10, 00012]", "[1.50,-0.5,0.5,5,1e3,1E-3,7.5,16,12]"},
         {"[99999999999999999999, -00099999999999999999999, 1e999, .inf, .nan, 1.2.3, ., e5]",
          "[99999999999999999999,-99999999999999999999,\"1e999\",\".inf\",\".nan\",\"1.2.3\",\".\",\"e5\"]"},
@@ -303,7 +336,7 @@ static void test_is_silent(void **state) {
     int saved = dup(2);
     assert_int_equal(dup2(fileno(file), 2), 2);
     static const gr_str texts[] = {GR_STR_INIT("a: [1\n"), GR_STR_INIT("a: b: c"), GR_STR_INIT("\"\\q\""),
-                                   GR_STR_INIT("a: *x"), GR_STR_INIT("&a &b c"), GR_STR_INIT("\"\\ud83d\"")};
+                                   GR_STR_INIT("a: *x"),   GR_STR_INIT("&a &b c"), GR_STR_INIT("\"\\ud83d\"")};
     gr_yaml *node = NULL;
     size_t n_failed = 0;
     for (size_t i = 0; i < COUNT(texts); i++) n_failed += parse(texts[i], &node) == GR_ERR_YAML_SYNTAX;

@@ -242,6 +242,8 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
 }
 
 void gr_serve_close(gr_serve *serve) {
+    for (size_t i = 0; i < serve->n_flights; i++)
+        if (!serve->flights[i]->is_done) fake_build_end(serve, serve->flights[i]->name, GR_ERR_CANCELLED);
     for (size_t i = 0; i < serve->n_flights; i++) gr_flight_unref(serve->flights[i]);
     pthread_mutex_destroy(&serve->lock);
     free(serve);

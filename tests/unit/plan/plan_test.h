@@ -20,10 +20,12 @@ static inline gr_snapshot test_snapshot(const char *yaml, gr_arena *arena) {
     gr_error err = {0};
     if (gr_model_load_files(&file, 1, &diags, &model, &err))
         fail_msg("%s: " GR_FMT, err.message, GR_ARG(diags.list.n ? diags.list.v[0].message : GR_STR("")));
-    return (gr_snapshot){.model = model, .index = gr_plan_index_new(model, true, arena), .max_zones = 8, .now_us = test_now};
+    return (gr_snapshot){
+        .model = model, .index = gr_plan_index_new(model, true, arena), .max_zones = 8, .now_us = test_now};
 }
 
-static inline gr_status test_plan(const gr_snapshot *s, const char *json, gr_arena *arena, gr_plan **ret, gr_error *err) {
+static inline gr_status test_plan(const gr_snapshot *s, const char *json, gr_arena *arena, gr_plan **ret,
+                                  gr_error *err) {
     gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), test_now};
     json_t *root;
     gr_query *query;

@@ -41,7 +41,8 @@
     "  dimensions:\n  - {name: id, sql: id, type: number, primary_key: true}\n"                                        \
     "  - {name: country, sql: country, type: string}\n  - {name: name, sql: name, type: string}\n"                     \
     "  measures:\n  - {name: count, type: count}\n  - {name: age, sql: age, type: sum}\n"                              \
-    "views:\n- name: ov\n  cubes:\n  - {join_path: orders, includes: [status, city, created_at, count, ratio, uniq]}\n" \
+    "views:\n- name: ov\n  cubes:\n  - {join_path: orders, includes: [status, city, created_at, count, ratio, "        \
+    "uniq]}\n"                                                                                                         \
     "  - {join_path: orders.users, includes: [country]}\n"
 
 #define MAIN                                                                                                           \
@@ -67,7 +68,8 @@ typedef struct match_case {
 #define TDR(gran, from, to)                                                                                            \
     "\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"granularity\":\"" gran "\",\"dateRange\":[\"" from     \
     "\",\"" to "\"]}]"
-#define RANGE(from, to) "\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"dateRange\":[\"" from "\",\"" to "\"]}]"
+#define RANGE(from, to)                                                                                                \
+    "\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"dateRange\":[\"" from "\",\"" to "\"]}]"
 #define EQ(member, ...) "{\"member\":\"" member "\",\"operator\":\"equals\",\"values\":[" __VA_ARGS__ "]}"
 #define M(name) "\"measures\":[\"orders." name "\"]"
 #define D(...) "\"dimensions\":[" __VA_ARGS__ "]"
@@ -80,19 +82,32 @@ static const match_case cases[] = {
     {MAIN, "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "}", NULL, "match.exact_grain"},
     {MAIN, "{" M("uniq") "," D("\"orders.city\",\"orders.status\"") "," TD("day") "}", "orders.main", NULL},
     {MAIN, "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "," TD("month") "}", NULL, "match.exact_grain"},
-    {MAIN, "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "," TDR("day", "2020-01-01", "2020-01-31") "}", "orders.main", NULL},
-    {MAIN, "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "," TDR("day", "2020-01-01", "2020-01-31T15:30:00") "}", NULL, "match.range_not_aligned"},
-    {MAIN, "{" M("uniq") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\"") "," EQ("orders.city", "\"b\"") "]}", "orders.main", NULL},
-    {MAIN, "{" M("uniq") "," D("\"orders.city\"") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\"") "]}", "orders.main", NULL},
-    {MAIN, "{" M("uniq") "," D("\"orders.city\"") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\",\"b\"") "]}", NULL, "match.exact_grain"},
-    {MAIN, "{" M("uniq") "," D("\"orders.city\",\"orders.status\"") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\",\"b\"") "]}", "orders.main", NULL},
+    {MAIN, "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "," TDR("day", "2020-01-01", "2020-01-31") "}",
+     "orders.main", NULL},
+    {MAIN,
+     "{" M("uniq") "," D("\"orders.status\",\"orders.city\"") "," TDR("day", "2020-01-01", "2020-01-31T15:30:00") "}",
+     NULL, "match.range_not_aligned"},
+    {MAIN,
+     "{" M("uniq") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\"") "," EQ("orders.city", "\"b\"") "]}",
+     "orders.main", NULL},
+    {MAIN, "{" M("uniq") "," D("\"orders.city\"") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\"") "]}",
+     "orders.main", NULL},
+    {MAIN,
+     "{" M("uniq") "," D("\"orders.city\"") "," TD("day") ",\"filters\":[" EQ("orders.status", "\"a\",\"b\"") "]}",
+     NULL, "match.exact_grain"},
+    {MAIN,
+     "{" M("uniq") "," D("\"orders.city\",\"orders.status\"") "," TD("day") ",\"filters\":[" EQ("orders.status",
+                                                                                                "\"a\",\"b\"") "]}",
+     "orders.main", NULL},
     {MAIN, "{" M("avg_a") "," D("\"orders.city\",\"orders.status\"") "," TD("day") "}", "orders.main", NULL},
-    {MAIN, "{" M("avg_a") "," D("\"orders.status\"") "}", "orders.main", NULL}, /* beyond the reference: sum and count are stored */
+    {MAIN, "{" M("avg_a") "," D("\"orders.status\"") "}", "orders.main",
+     NULL}, /* beyond the reference: sum and count are stored */
     {MAIN, "{" M("ratio") "," D("\"orders.status\"") "}", "orders.main", NULL},
     {MAIN, "{" M("ratio2") "," D("\"orders.status\"") "}", NULL, "match.exact_grain"},
     {MAIN, "{" M("ratio2") "," D("\"orders.status\",\"orders.city\"") "," TD("day") "}", "orders.main", NULL},
     {MAIN, "{" M("done_total") "," D("\"orders.status\"") "}", NULL, "match.measure_missing"},
-    {MAIN, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"day\"}]}", NULL, "match.time_dimension_missing"},
+    {MAIN, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"day\"}]}", NULL,
+     "match.time_dimension_missing"},
     {MAIN, "{" M("count") "," RANGE("2020-01-01", "2020-01-31") "}", "orders.main", NULL},
     {MAIN, "{" M("count") "," RANGE("2020-01-01T10:00:00", "2020-01-31") "}", NULL, "match.range_not_aligned"},
     {MAIN, "{" M("total") "," TDR("month", "2020-01-01", "2020-01-31T15:00:00") "}", NULL, "match.range_not_aligned"},
@@ -104,25 +119,41 @@ static const match_case cases[] = {
     {MAIN, "{" M("count") "," TD("half_year") "}", "orders.main", NULL},
     {MAIN, "{" M("count") "," TD("sunday_week") "}", "orders.main", NULL},
     {MAIN, "{" M("count") "," TD("fifteen_min") "}", NULL, "match.granularity"},
-    {MAIN, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"granularity\":\"day\"},{\"dimension\":\"orders.created_at\",\"granularity\":\"month\"}]}", "orders.main", NULL},
-    {MAIN, "{" M("count") ",\"filters\":[{\"member\":\"orders.created_at\",\"operator\":\"inDateRange\",\"values\":[\"2020-01-01\",\"2020-01-31\"]}]}", NULL, "match.filter_missing"},
+    {MAIN,
+     "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"granularity\":\"day\"},{\"dimension\":"
+                    "\"orders.created_at\",\"granularity\":\"month\"}]}",
+     "orders.main", NULL},
+    {MAIN,
+     "{" M("count") ",\"filters\":[{\"member\":\"orders.created_at\",\"operator\":\"inDateRange\",\"values\":[\"2020-"
+                    "01-01\",\"2020-01-31\"]}]}",
+     NULL, "match.filter_missing"},
     {MAIN, "{" M("count") "," D("\"orders.created_at\"") "}", NULL, "match.dimension_missing"},
     {MAIN, "{" M("count") "," D("\"orders.status_city\"") "}", "orders.main", NULL},
-    {MAIN, "{" M("count") "," D("\"orders.status_raw\"") "}", NULL, "match.dimension_missing"}, /* a raw column hides in it */
+    {MAIN, "{" M("count") "," D("\"orders.status_raw\"") "}", NULL,
+     "match.dimension_missing"}, /* a raw column hides in it */
     {MAIN, "{" M("uniq") "," D("\"orders.status_city\"") "," TD("day") "}", NULL, "match.exact_grain"},
     {MAIN, "{" M("uniq") "," D("\"orders.status_alias\",\"orders.city\"") "," TD("day") "}", "orders.main", NULL},
     {MAIN, "{" M("count") ",\"segments\":[\"orders.done\"]}", NULL, "match.segment_missing"},
-    {MAIN, "{" M("count") "," D("\"orders.status\"") ",\"filters\":[{\"member\":\"orders.count\",\"operator\":\"gt\",\"values\":[\"1\"]}]}", "orders.main", NULL},
-    {MAIN, "{" M("count") ",\"filters\":[{\"member\":\"orders.done_total\",\"operator\":\"gt\",\"values\":[\"1\"]}]}", NULL, "match.measure_missing"},
-    {MAIN, "{" M("count") ",\"filters\":[{\"or\":[" EQ("orders.status", "\"a\"") "," EQ("orders.city", "\"b\"") "]}]}", "orders.main", NULL},
+    {MAIN,
+     "{" M("count") "," D(
+         "\"orders.status\"") ",\"filters\":[{\"member\":\"orders.count\",\"operator\":\"gt\",\"values\":[\"1\"]}]}",
+     "orders.main", NULL},
+    {MAIN, "{" M("count") ",\"filters\":[{\"member\":\"orders.done_total\",\"operator\":\"gt\",\"values\":[\"1\"]}]}",
+     NULL, "match.measure_missing"},
+    {MAIN, "{" M("count") ",\"filters\":[{\"or\":[" EQ("orders.status", "\"a\"") "," EQ("orders.city", "\"b\"") "]}]}",
+     "orders.main", NULL},
     {MAIN, "{" M("count") "," D("\"users.name\"") "}", NULL, "match.dimension_missing"},
     {MAIN, "{\"measures\":[\"ov.count\"]," D("\"ov.status\"") "}", "orders.main", NULL},
     {MAIN, "{\"measures\":[\"ov.ratio\"]," D("\"ov.status\"") "}", "orders.main", NULL},
     {MAIN, "{" D("\"orders.status\"") "}", "orders.main", NULL},
     {MAIN, "{" D("\"orders.user_id\"") "}", NULL, "match.dimension_missing"},
     {MAIN, "{" M("count") "," D("\"orders.status\"") ",\"ungrouped\":true}", NULL, "match.ungrouped"},
-    {MAIN, "{" M("done_total") ",\"filters\":[{\"member\":\"orders.done_total\",\"operator\":\"measureFilter\"}]}", NULL, "match.measure_filter"},
-    {MAIN, "{" M("count") "," D("\"orders.status\"") ",\"order\":{\"orders.status\":\"desc\"},\"limit\":3,\"offset\":2,\"total\":true}", "orders.main", NULL},
+    {MAIN, "{" M("done_total") ",\"filters\":[{\"member\":\"orders.done_total\",\"operator\":\"measureFilter\"}]}",
+     NULL, "match.measure_filter"},
+    {MAIN,
+     "{" M("count") "," D(
+         "\"orders.status\"") ",\"order\":{\"orders.status\":\"desc\"},\"limit\":3,\"offset\":2,\"total\":true}",
+     "orders.main", NULL},
     /* Equal components are shared by expression and aggregation, never by name. */
     {MAIN, "{" M("total_again") "}", "orders.main", NULL},
     {MAIN, "{" M("top") "}", NULL, "match.measure_missing"},
@@ -138,8 +169,11 @@ static const match_case cases[] = {
     {NO_TIME, "{" M("uniq") "}", NULL, "match.exact_grain"},
     {NO_TIME, "{" M("uniq") ",\"filters\":[" EQ("orders.status", "\"a\"") "]}", "orders.flat", NULL},
     {NO_TIME, "{" M("uniq") ",\"filters\":[{\"and\":[" EQ("orders.status", "\"a\"") "]}]}", "orders.flat", NULL},
-    {NO_TIME, "{" M("uniq") ",\"filters\":[{\"or\":[" EQ("orders.status", "\"a\"") "," EQ("orders.status", "\"b\"") "]}]}", NULL, "match.exact_grain"},
-    {NO_TIME, "{" M("uniq") ",\"filters\":[" EQ("orders.status", "\"a\"") "," EQ("orders.status", "\"a\",\"b\"") "]}", "orders.flat", NULL},
+    {NO_TIME,
+     "{" M("uniq") ",\"filters\":[{\"or\":[" EQ("orders.status", "\"a\"") "," EQ("orders.status", "\"b\"") "]}]}", NULL,
+     "match.exact_grain"},
+    {NO_TIME, "{" M("uniq") ",\"filters\":[" EQ("orders.status", "\"a\"") "," EQ("orders.status", "\"a\",\"b\"") "]}",
+     "orders.flat", NULL},
     {NO_TIME, "{" M("uniq") ",\"filters\":[" EQ("orders.status", "null") "]}", NULL, "match.exact_grain"},
     {NO_TIME, "{" M("count") "," RANGE("2020-01-01", "2020-01-31") "}", NULL, "match.time_dimension_missing"},
     /* Across a join. */
@@ -153,13 +187,18 @@ static const match_case cases[] = {
     {OWN, "{" M("own") ",\"filters\":[" EQ("orders.status", "\"a\"") "]}", NULL, "match.exact_grain"},
     /* A time dimension stored as a plain dimension. */
     {PLAIN_TIME, "{" M("count") "," D("\"orders.created_at\"") "}", "orders.plain", NULL},
-    {PLAIN_TIME, "{" M("count") ",\"filters\":[{\"member\":\"orders.created_at\",\"operator\":\"inDateRange\",\"values\":[\"2020-01-01\",\"2020-01-31\"]}]}", "orders.plain", NULL},
+    {PLAIN_TIME,
+     "{" M("count") ",\"filters\":[{\"member\":\"orders.created_at\",\"operator\":\"inDateRange\",\"values\":[\"2020-"
+                    "01-01\",\"2020-01-31\"]}]}",
+     "orders.plain", NULL},
     {PLAIN_TIME, "{" M("count") "," TD("day") "}", NULL, "match.time_dimension_missing"},
     {PLAIN_TIME, "{" M("count") "," RANGE("2020-01-01", "2020-01-31") "}", NULL, "match.time_dimension_missing"},
     /* Several time dimensions. */
     {TWO_TIMES, "{" M("count") "," TD("day") "}", "orders.two", NULL},
-    {TWO_TIMES, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"month\"}]}", "orders.two", NULL},
-    {TWO_TIMES, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"day\"}]}", NULL, "match.granularity"},
+    {TWO_TIMES, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"month\"}]}",
+     "orders.two", NULL},
+    {TWO_TIMES, "{" M("count") ",\"timeDimensions\":[{\"dimension\":\"orders.updated_at\",\"granularity\":\"day\"}]}",
+     NULL, "match.granularity"},
     /* Definition order, whatever the size. */
     {COARSE_FIRST, "{" M("count") "," D("\"orders.status\"") "}", "orders.fat", NULL},
 };
@@ -172,15 +211,18 @@ static void matches_as_the_table_says(void **state) {
         gr_snapshot s = test_snapshot(yaml.p, arena);
         gr_plan *plan;
         gr_error err = {0};
-        if (test_plan(&s, cases[i].query, arena, &plan, &err)) fail_msg("case %zu %s: %s", i, cases[i].query, err.message);
+        if (test_plan(&s, cases[i].query, arena, &plan, &err))
+            fail_msg("case %zu %s: %s", i, cases[i].query, err.message);
         gr_str serves = plan->rollup ? plan->rollup->preagg->id : (gr_str){0};
         if (!gr_str_eq(serves, gr_str_from(cases[i].serves)))
             fail_msg("case %zu %s: served by '" GR_FMT "', expected %s (" GR_FMT ")", i, cases[i].query, GR_ARG(serves),
-                     cases[i].serves ? cases[i].serves : "none", GR_ARG(plan->n_refusals ? gr_rule_id(plan->refusals[0].rule) : GR_STR("")));
+                     cases[i].serves ? cases[i].serves : "none",
+                     GR_ARG(plan->n_refusals ? gr_rule_id(plan->refusals[0].rule) : GR_STR("")));
         if (cases[i].rule) {
             assert_true(plan->n_refusals > 0);
             if (!gr_str_eq_z(gr_rule_id(plan->refusals[0].rule), cases[i].rule))
-                fail_msg("case %zu %s: refused by " GR_FMT ", expected %s", i, cases[i].query, GR_ARG(gr_rule_id(plan->refusals[0].rule)), cases[i].rule);
+                fail_msg("case %zu %s: refused by " GR_FMT ", expected %s", i, cases[i].query,
+                         GR_ARG(gr_rule_id(plan->refusals[0].rule)), cases[i].rule);
             assert_true(gr_refusal_detail(&plan->refusals[0], arena).n > 0);
         }
         gr_model_unref(s.model);
@@ -191,22 +233,33 @@ static void matches_as_the_table_says(void **state) {
 /* §4.4: rows are stored grains, columns the queries that they serve. */
 static void grain_matrix(void **state) {
     (void)state;
-    static const char *const queries[] = {"second", "minute", "hour", "day", "week", "month", "quarter", "year", "fiscal_year", "half_year", "sunday_week", "fifteen_min"};
-    static const struct { const char *stored, *serves; } rows[] = {
-        {"second", "111111111111"}, {"minute", "011111111111"}, {"hour", "001111111110"}, {"day", "000111111110"},
-        {"week", "000010000000"},   {"month", "000001111100"},  {"quarter", "000000111100"}, {"year", "000000010000"},
-        {"fiscal_year", "000000001000"}, {"half_year", "000000000100"}, {"sunday_week", "000000000010"}, {"fifteen_min", "000000000001"},
+    static const char *const queries[] = {"second",      "minute",    "hour",        "day",
+                                          "week",        "month",     "quarter",     "year",
+                                          "fiscal_year", "half_year", "sunday_week", "fifteen_min"};
+    static const struct {
+        const char *stored, *serves;
+    } rows[] = {
+        {"second", "111111111111"},    {"minute", "011111111111"},      {"hour", "001111111110"},
+        {"day", "000111111110"},       {"week", "000010000000"},        {"month", "000001111100"},
+        {"quarter", "000000111100"},   {"year", "000000010000"},        {"fiscal_year", "000000001000"},
+        {"half_year", "000000000100"}, {"sunday_week", "000000000010"}, {"fifteen_min", "000000000001"},
     };
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         gr_arena *arena = gr_arena_new();
-        gr_str yaml = gr_arena_printf(arena, "%s  - {name: g, measures: [count], time_dimension: created_at, granularity: %s}\n%s", HEAD, rows[r].stored, USERS);
+        gr_str yaml = gr_arena_printf(
+            arena, "%s  - {name: g, measures: [count], time_dimension: created_at, granularity: %s}\n%s", HEAD,
+            rows[r].stored, USERS);
         gr_snapshot s = test_snapshot(yaml.p, arena);
         for (size_t q = 0; q < sizeof queries / sizeof *queries; q++) {
             gr_plan *plan;
             gr_error err = {0};
-            gr_str json = gr_arena_printf(arena, "{\"measures\":[\"orders.count\"],\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"granularity\":\"%s\"}]}", queries[q]);
+            gr_str json = gr_arena_printf(arena,
+                                          "{\"measures\":[\"orders.count\"],\"timeDimensions\":[{\"dimension\":"
+                                          "\"orders.created_at\",\"granularity\":\"%s\"}]}",
+                                          queries[q]);
             if (test_plan(&s, json.p, arena, &plan, &err)) fail_msg("%s: %s", json.p, err.message);
-            if ((plan->rollup != NULL) != (rows[r].serves[q] == '1')) fail_msg("stored %s, query %s: served %d", rows[r].stored, queries[q], plan->rollup != NULL);
+            if ((plan->rollup != NULL) != (rows[r].serves[q] == '1'))
+                fail_msg("stored %s, query %s: served %d", rows[r].stored, queries[q], plan->rollup != NULL);
         }
         gr_model_unref(s.model);
         gr_arena_free(arena);
@@ -217,7 +270,9 @@ static void grain_matrix(void **state) {
 static void alignment(void **state) {
     (void)state;
     static const char *const grains[] = {"year", "quarter", "month", "week", "day", "hour", "minute", "second"};
-    static const struct { const char *from, *to, *serves; } rows[] = {
+    static const struct {
+        const char *from, *to, *serves;
+    } rows[] = {
         {"2020-01-01", "2020-12-31", "11101111"},
         {"2020-01-01", "2020-01-31", "00101111"},
         {"2020-02-01", "2020-04-30", "00101111"},
@@ -231,18 +286,25 @@ static void alignment(void **state) {
     };
     for (size_t g = 0; g < sizeof grains / sizeof *grains; g++) {
         gr_arena *arena = gr_arena_new();
-        gr_str yaml = gr_arena_printf(arena, "%s  - {name: g, measures: [count], time_dimension: created_at, granularity: %s}\n"
-                                             "  - {name: loose, measures: [count], time_dimension: created_at, granularity: %s, allow_non_strict_date_range_match: true}\n%s",
-                                      HEAD, grains[g], strcmp(grains[g], "year") ? "year" : "month", USERS);
+        gr_str yaml =
+            gr_arena_printf(arena,
+                            "%s  - {name: g, measures: [count], time_dimension: created_at, granularity: %s}\n"
+                            "  - {name: loose, measures: [count], time_dimension: created_at, granularity: %s, "
+                            "allow_non_strict_date_range_match: true}\n%s",
+                            HEAD, grains[g], strcmp(grains[g], "year") ? "year" : "month", USERS);
         gr_snapshot s = test_snapshot(yaml.p, arena);
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
             gr_plan *plan;
             gr_error err = {0};
-            gr_str json = gr_arena_printf(arena, "{\"measures\":[\"orders.count\"],\"timeDimensions\":[{\"dimension\":\"orders.created_at\",\"dateRange\":[\"%s\",\"%s\"]}]}", rows[r].from, rows[r].to);
+            gr_str json = gr_arena_printf(arena,
+                                          "{\"measures\":[\"orders.count\"],\"timeDimensions\":[{\"dimension\":"
+                                          "\"orders.created_at\",\"dateRange\":[\"%s\",\"%s\"]}]}",
+                                          rows[r].from, rows[r].to);
             if (test_plan(&s, json.p, arena, &plan, &err)) fail_msg("%s: %s", json.p, err.message);
             assert_non_null(plan->rollup); /* the second one takes what the first refuses, and says so */
             bool is_strict = gr_str_eq_z(plan->rollup->preagg->name, "g");
-            if (is_strict != (rows[r].serves[g] == '1')) fail_msg("stored %s, range %s..%s: served strictly %d", grains[g], rows[r].from, rows[r].to, is_strict);
+            if (is_strict != (rows[r].serves[g] == '1'))
+                fail_msg("stored %s, range %s..%s: served strictly %d", grains[g], rows[r].from, rows[r].to, is_strict);
             if (is_strict) assert_false(plan->is_non_strict_range);
         }
         gr_model_unref(s.model);
@@ -256,10 +318,18 @@ static void fan_out_is_refused(void **state) {
     gr_snapshot s = test_snapshot(HEAD MAIN USERS, arena);
     gr_plan *plan;
     gr_error err = {0};
-    assert_int_equal(test_plan(&s, "{\"measures\":[\"users.age\"],\"dimensions\":[\"orders.status\"]}", arena, &plan, &err), GR_ERR_PLAN_FAN_OUT);
-    assert_int_equal(test_plan(&s, "{\"measures\":[\"orders.total\",\"users.count\"]}", arena, &plan, &err), GR_ERR_PLAN_FAN_OUT);
-    assert_int_equal(test_plan(&s, "{\"measures\":[\"orders.total\"],\"filters\":[{\"member\":\"users.age\",\"operator\":\"gt\",\"values\":[\"3\"]}]}", arena, &plan, &err), GR_ERR_PLAN_FAN_OUT);
-    assert_int_equal(test_plan(&s, "{\"measures\":[\"users.age\"],\"dimensions\":[\"users.country\"]}", arena, &plan, &err), GR_OK);
+    assert_int_equal(
+        test_plan(&s, "{\"measures\":[\"users.age\"],\"dimensions\":[\"orders.status\"]}", arena, &plan, &err),
+        GR_ERR_PLAN_FAN_OUT);
+    assert_int_equal(test_plan(&s, "{\"measures\":[\"orders.total\",\"users.count\"]}", arena, &plan, &err),
+                     GR_ERR_PLAN_FAN_OUT);
+    assert_int_equal(test_plan(&s,
+                               "{\"measures\":[\"orders.total\"],\"filters\":[{\"member\":\"users.age\",\"operator\":"
+                               "\"gt\",\"values\":[\"3\"]}]}",
+                               arena, &plan, &err),
+                     GR_ERR_PLAN_FAN_OUT);
+    assert_int_equal(
+        test_plan(&s, "{\"measures\":[\"users.age\"],\"dimensions\":[\"users.country\"]}", arena, &plan, &err), GR_OK);
     gr_model_unref(s.model);
     gr_arena_free(arena);
 }
@@ -283,10 +353,14 @@ static void rollup_only_refuses(void **state) {
 static void identity(void **state) {
     (void)state;
     gr_arena *arena = gr_arena_new();
-    gr_snapshot s = test_snapshot(HEAD "  - {name: a, measures: [count], dimensions: [status, city]}\n  - {name: b, measures: [total], dimensions: [city, status]}\n"
-                                       "  - {name: d, measures: [total], time_dimension: created_at, granularity: day}\n" USERS, arena);
+    gr_snapshot s =
+        test_snapshot(HEAD "  - {name: a, measures: [count], dimensions: [status, city]}\n  - {name: b, measures: "
+                           "[total], dimensions: [city, status]}\n"
+                           "  - {name: d, measures: [total], time_dimension: created_at, granularity: day}\n" USERS,
+                      arena);
     const gr_cube *orders = gr_model_cube(s.model, GR_STR("orders"));
-    const gr_rollup *a = gr_plan_index_rollup(s.index, orders->preaggs[0]), *b = gr_plan_index_rollup(s.index, orders->preaggs[1]);
+    const gr_rollup *a = gr_plan_index_rollup(s.index, orders->preaggs[0]),
+                    *b = gr_plan_index_rollup(s.index, orders->preaggs[1]);
     const gr_rollup *d = gr_plan_index_rollup(s.index, orders->preaggs[2]);
     assert_true(gr_str_eq_z(a->grain_columns, "[\"orders.city\", \"orders.status\"]"));
     assert_true(gr_str_eq(a->grain_hash, b->grain_hash));
@@ -300,7 +374,10 @@ static void identity(void **state) {
     assert_false(gr_str_eq(gr_rollup_grain_hash(d, tokyo, arena), d->grain_hash));
     gr_plan *plan;
     gr_error err = {0};
-    assert_int_equal(test_plan(&s, "{\"measures\":[\"orders.count\",\"orders.total\"],\"dimensions\":[\"orders.city\"]}", arena, &plan, &err), GR_OK);
+    assert_int_equal(test_plan(&s,
+                               "{\"measures\":[\"orders.count\",\"orders.total\"],\"dimensions\":[\"orders.city\"]}",
+                               arena, &plan, &err),
+                     GR_OK);
     assert_ptr_equal(plan->rollup, a); /* together they cover what neither declares alone */
     gr_model_unref(s.model);
     gr_arena_free(arena);
@@ -308,7 +385,7 @@ static void identity(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_as_the_table_says), cmocka_unit_test(grain_matrix), cmocka_unit_test(alignment),
+        cmocka_unit_test(matches_as_the_table_says), cmocka_unit_test(grain_matrix),        cmocka_unit_test(alignment),
         cmocka_unit_test(fan_out_is_refused),        cmocka_unit_test(rollup_only_refuses), cmocka_unit_test(identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,10 @@
 
 static void every_operation_is_decided(void **state) {
     (void)state;
-    static const struct { const char *name; int holes; } ops[] = {
+    static const struct {
+        const char *name;
+        int holes;
+    } ops[] = {
 #define GR_OP_DEF(name, holes, doc) {#name, holes},
 #include "plan/ops.def"
 #undef GR_OP_DEF
@@ -19,11 +22,13 @@ static void every_operation_is_decided(void **state) {
         assert_non_null(dialects[d]);
         for (int op = 0; op < GR_SQL_OP__COUNT; op++) {
             gr_str t = dialects[d]->ops[op];
-            if ((t.n > 0) == dialects[d]->refuses[op]) fail_msg("%s: %s is neither filled nor refused, or both", dialects[d]->name.p, ops[op].name);
+            if ((t.n > 0) == dialects[d]->refuses[op])
+                fail_msg("%s: %s is neither filled nor refused, or both", dialects[d]->name.p, ops[op].name);
             for (int hole = 0; hole < 9 && t.n; hole++) {
                 char text[4] = {'{', (char)('0' + hole), '}', 0};
                 bool is_used = gr_str_find_str(t, gr_str_from(text)) != SIZE_MAX;
-                if (is_used != (hole < ops[op].holes)) fail_msg("%s: %s, hole %d", dialects[d]->name.p, ops[op].name, hole);
+                if (is_used != (hole < ops[op].holes))
+                    fail_msg("%s: %s, hole %d", dialects[d]->name.p, ops[op].name, hole);
             }
         }
     }
@@ -34,7 +39,8 @@ static void identifiers_are_quoted(void **state) {
     gr_arena *arena = gr_arena_new();
     const gr_dialect *duckdb = gr_dialect_get(GR_STR("duckdb"));
     assert_true(gr_str_eq_z(gr_sql_quote(duckdb, GR_STR("a"), arena), "\"a\""));
-    assert_true(gr_str_eq_z(gr_sql_quote(duckdb, GR_STR("a\"; DROP TABLE x; --"), arena), "\"a\"\"; DROP TABLE x; --\""));
+    assert_true(
+        gr_str_eq_z(gr_sql_quote(duckdb, GR_STR("a\"; DROP TABLE x; --"), arena), "\"a\"\"; DROP TABLE x; --\""));
     gr_arena_free(arena);
 }
 

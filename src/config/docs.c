@@ -1,0 +1,79 @@
+/* docs/config.md, written from the table of settings, so that it cannot lag behind. */
+#include "base/buf.h"
+#include "config/internal.h"
+
+static void code(gr_buf *out, const char *text) {
+    if (text && *text) gr_buf_printf(out, "`%s`", text);
+}
+
+static void row(gr_buf *out, const gr_setting_info *s) {
+    gr_buf_z(out, "| ");
+    code(out, s->yaml_path);
+    gr_buf_z(out, " | ");
+    code(out, s->env);
+    if (s->env_cube) gr_buf_z(out, ", ");
+    code(out, s->env_cube);
+    gr_buf_z(out, " | ");
+    code(out, s->flag);
+    gr_buf_printf(out, " | %s", s->type);
+    if (s->min != s->max) gr_buf_printf(out, ", %lld to %lld", (long long)s->min, (long long)s->max);
+    gr_buf_z(out, " | ");
+    code(out, s->default_text);
+    gr_buf_printf(out, " | %s |\n", s->doc);
+}
+
+static const char head[] =
+    "# Configuration\n"
+    "\n"
+    "<!-- Written by Granary from src/config/settings.def. Change that table, not this page. -->\n"
+    "\n"
+    "Granary reads `granary.yml`, from the folder it is started in or from the path after `--config`. A setting has "
+    "its\n"
+    "default, unless the file sets it; the environment overrides the file, and a flag overrides the environment. Of "
+    "two\n"
+    "variables that mean the same, `GRANARY_…` wins over the other one, which Cube uses.\n"
+    "\n"
+    "- A dot in a YAML path is a level: `http.port` is `http: {port: 4000}`.\n"
+    "- An unknown key and a value out of its range are errors, with file, line and column. Granary does not start "
+    "then.\n"
+    "- A relative path, wherever it is given, starts at the folder of `granary.yml`.\n"
+    "- In variables and flags, booleans are `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`.\n"
+    "- Secrets are shown as `***`, and never appear in messages.\n"
+    "- Without `api_secret` the server listens on loopback only (`127.0.0.0/8`, `::1`, `localhost`).\n"
+    "\n"
+    "```yaml\n"
+    "data_sources:\n"
+    "  default:\n"
+    "    type: duckdb\n"
+    "    path: data/shop.duckdb\n"
+    "model: model\n"
+    "http:\n"
+    "  port: 4000\n"
+    "```\n"
+    "\n"
+    "## Data sources\n"
+    "\n"
+    "`data_sources` is a map from the name that the model uses (`data_source:`; letters, digits and `_`) to where the "
+    "data\n"
+    "is. At least one is needed.\n"
+    "\n"
+    "| Key | Type | Default | Meaning |\n"
+    "|---|---|---|---|\n"
+    "| `type` | `duckdb` | | Kind of the source; required. |\n"
+    "| `path` | path | | A DuckDB database file, or a folder of data files with a table per file stem or per "
+    "subfolder; "
+    "required, and it must exist. |\n"
+    "| `read_only` | boolean | | Without it the source is read-only, unless a pre-aggregation of the model lives in "
+    "it. |\n"
+    "\n"
+    "## Settings\n"
+    "\n"
+    "| YAML path | Environment | Flag | Type and range | Default | Meaning |\n"
+    "|---|---|---|---|---|---|\n";
+
+void gr_config_write_docs(struct gr_buf *out) {
+    gr_buf_z(out, head);
+    size_t n;
+    const gr_setting_info *settings = gr_config_settings(&n);
+    for (size_t i = 0; i < n; i++) row(out, &settings[i]);
+}

@@ -1,0 +1,355 @@
+/* A world as text: the model's YAML, the SQL of its expressions, the statements that fill its tables, and CSV for people. */
+#include "differential/world.h"
+
+#include <inttypes.h>
+
+enum { MOST_BYTES = 8 << 20 };
+
+static gr_str finish(gr_buf *out, gr_arena *arena) {
+    gr_str text = gr_arena_dup(arena, gr_buf_str(out));
+    gr_buf_done(out);
+    return text;
+}
+
+/* ---- expressions ---------------------------------------------------------------------------------------------------- */
+
+/* 'text' as SQL; braces are escaped because a template reads them. */
+static void add_text_literal(gr_str s, bool is_template, gr_buf *out) {
+    gr_buf_char(out, '\'');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\'') gr_buf_char(out, '\'');
+        if (is_template && (s.p[i] == '{' || s.p[i] == '}')) gr_buf_char(out, '\\');
+        gr_buf_char(out, s.p[i]);
+    }
+    gr_buf_char(out, '\'');
+}
+
+static void add_literal(const diff_value *v, bool is_template, gr_buf *out) {
+    char text[48];
+    switch (v->kind) {
+    case DIFF_TEXT: add_text_literal(v->as.s, is_template, out); return;
+    case DIFF_BOOL: gr_buf_z(out, v->as.b ? "TRUE" : "FALSE"); return;
+    case DIFF_DOUBLE: gr_buf_printf(out, "%.17ge0", v->as.d); return;
+    case DIFF_TIME: gr_buf_printf(out, "'%.*s", (int)gr_time_format(v->as.us, text) - 4, text);
+        gr_buf_printf(out, ".%06d'", (int)(((v->as.us % 1000000) + 1000000) % 1000000));
+        return;
+    case DIFF_INT:
+    case DIFF_DECIMAL: {
+        gr_arena *scratch = gr_arena_new();
+        gr_buf_add(out, diff_cast_text(v, scratch));
+        gr_arena_free(scratch);
+        return;
+    }
+    case DIFF_NULL:
+    case DIFF_ANY: break;
+    }
+    gr_buf_z(out, "NULL");
+}
+
+typedef struct writer {
+    const diff_world *world;
+    size_t cube;
+    gr_buf *out;
+} writer;
+
+static void add_expr(const writer *w, const diff_expr *e);
+
+static void add_args(const writer *w, const diff_expr *e, const char *before, const char *between, const char *after) {
+    gr_buf_z(w->out, before);
+    for (size_t i = 0; i < e->n_args; i++) {
+        if (i) gr_buf_z(w->out, between);
+        add_expr(w, e->args[i]);
+    }
+    gr_buf_z(w->out, after);
+}
+
+static void add_member(const writer *w, const diff_expr *e) {
+    const diff_cube *c = &w->world->cubes[e->cube];
+    gr_str name = e->op == DIFF_OP_MEASURE ? c->measures[e->index].name : c->dims[e->index].name;
+    gr_buf_char(w->out, '{');
+    if (e->cube != w->cube) gr_buf_printf(w->out, GR_FMT ".", GR_ARG(c->name));
+    else if (!e->is_bare) gr_buf_z(w->out, "CUBE.");
+    gr_buf_add(w->out, name);
+    if (e->op == DIFF_OP_BUCKET) gr_buf_printf(w->out, "." GR_FMT, GR_ARG(gr_grain_name(e->grain)));
+    gr_buf_char(w->out, '}');
+}
+
+static void add_case(const writer *w, const diff_expr *e) {
+    gr_buf_z(w->out, "CASE");
+    for (size_t i = 0; i + 1 < e->n_args; i += 2) {
+        gr_buf_z(w->out, " WHEN ");
+        add_expr(w, e->args[i]);
+        gr_buf_z(w->out, " THEN ");
+        add_expr(w, e->args[i + 1]);
+    }
+    if (e->n_args % 2) {
+        gr_buf_z(w->out, " ELSE ");
+        add_expr(w, e->args[e->n_args - 1]);
+    }
+    gr_buf_z(w->out, " END");
+}
+
+static void add_expr(const writer *w, const diff_expr *e) {
+    char text[40];
+    switch (e->op) {
+    case DIFF_OP_COLUMN:
+        if (!e->is_bare) gr_buf_z(w->out, "{CUBE}.");
+        gr_buf_add(w->out, w->world->cubes[w->cube].table->columns[e->index].name);
+        break;
+    case DIFF_OP_MEMBER:
+    case DIFF_OP_MEASURE:
+    case DIFF_OP_BUCKET: add_member(w, e); break;
+    case DIFF_OP_LITERAL: add_literal(&e->literal, true, w->out); break;
+    case DIFF_OP_CONCAT: add_args(w, e, "(", " || ", ")"); break;
+    case DIFF_OP_ARITH:
+        snprintf(text, sizeof text, " %c ", e->symbol);
+        add_args(w, e, "(", text, ")");
+        break;
+    case DIFF_OP_COMPARE:
+        snprintf(text, sizeof text, " %s ", e->text);
+        add_args(w, e, "(", text, ")");
+        break;
+    case DIFF_OP_AND: add_args(w, e, "(", " AND ", ")"); break;
+    case DIFF_OP_OR: add_args(w, e, "(", " OR ", ")"); break;
+    case DIFF_OP_NOT: add_args(w, e, "(NOT ", "", ")"); break;
+    case DIFF_OP_IS_NULL: add_args(w, e, "(", "", " IS NULL)"); break;
+    case DIFF_OP_CASE: add_case(w, e); break;
+    case DIFF_OP_COALESCE: add_args(w, e, "coalesce(", ", ", ")"); break;
+    case DIFF_OP_NULLIF: add_args(w, e, "nullif(", ", ", ")"); break;
+    case DIFF_OP_LOWER: add_args(w, e, "lower(", "", ")"); break;
+    case DIFF_OP_UPPER: add_args(w, e, "upper(", "", ")"); break;
+    case DIFF_OP_TEXT: add_args(w, e, "CAST(", "", " AS VARCHAR)"); break;
+    case DIFF_OP_PART:
+        snprintf(text, sizeof text, "date_part('%s', ", e->text);
+        add_args(w, e, text, "", ")");
+        break;
+    case DIFF_OP_AGGREGATE:
+        snprintf(text, sizeof text, "%s(", e->text);
+        add_args(w, e, text, "", e->n_args ? ")" : "*)");
+        break;
+    }
+}
+
+gr_str diff_expr_sql(const diff_world *world, size_t cube, const diff_expr *expr, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, MOST_BYTES);
+    add_expr(&(writer){world, cube, &out}, expr);
+    return finish(&out, arena);
+}
+
+/* ---- the model ------------------------------------------------------------------------------------------------------ */
+
+/* key: 'value' in YAML's single quotes. */
+static void add_scalar(gr_buf *out, int indent, const char *key, gr_str value) {
+    gr_buf_printf(out, "%*s%s: '", indent, "", key);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\'') gr_buf_char(out, '\'');
+        gr_buf_char(out, value.p[i]);
+    }
+    gr_buf_z(out, "'\n");
+}
+
+static void add_sql(const writer *w, int indent, const char *key, const diff_expr *e) {
+    gr_buf sql;
+    gr_buf_init(&sql, MOST_BYTES);
+    add_expr(&(writer){w->world, w->cube, &sql}, e);
+    add_scalar(w->out, indent, key, gr_buf_str(&sql));
+    gr_buf_done(&sql);
+}
+
+static void add_joins(const writer *w, const diff_cube *c) {
+    if (c->n_joins) gr_buf_z(w->out, "    joins:\n");
+    for (size_t i = 0; i < c->n_joins; i++) {
+        const diff_join *j = &c->joins[i];
+        const diff_cube *to = &w->world->cubes[j->to];
+        gr_buf_printf(w->out, "      - name: " GR_FMT "\n        relationship: %s\n", GR_ARG(to->name),
+                      j->relationship == DIFF_MANY_TO_ONE ? "many_to_one" : "one_to_one");
+        gr_str from_dim = c->dims[j->from_dim].name, to_dim = to->dims[j->to_dim].name;
+        gr_str from = c->table->columns[j->from_column].name, target = to->table->columns[j->to_column].name;
+        if (j->is_by_members)
+            gr_buf_printf(w->out, "        sql: '{CUBE." GR_FMT "} = {" GR_FMT "." GR_FMT "}'\n", GR_ARG(from_dim),
+                          GR_ARG(to->name), GR_ARG(to_dim));
+        else
+            gr_buf_printf(w->out, "        sql: '{CUBE}." GR_FMT " = {" GR_FMT "}." GR_FMT "'\n", GR_ARG(from),
+                          GR_ARG(to->name), GR_ARG(target));
+    }
+}
+
+/* A label that is a text is written as it is, anything else as {sql: …}. */
+static void add_cases(const writer *w, const diff_expr *e) {
+    gr_buf_z(w->out, "        case:\n          when:\n");
+    for (size_t i = 0; i < e->n_args; i += 2) {
+        bool is_else = i + 1 == e->n_args;
+        const diff_expr *label = e->args[is_else ? i : i + 1];
+        if (is_else) gr_buf_z(w->out, "          else:\n");
+        else add_sql(w, 12, "- sql", e->args[i]);
+        int indent = is_else ? 12 : 14;
+        if (label->op == DIFF_OP_LITERAL) {
+            add_scalar(w->out, indent, "label", label->literal.as.s);
+        } else {
+            gr_buf_printf(w->out, "%*slabel:\n", indent, "");
+            add_sql(w, indent + 2, "sql", label);
+        }
+    }
+}
+
+static void add_granularities(gr_buf *out, const diff_granularity *g) {
+    if (!g || !g->name) return;
+    gr_buf_z(out, "        granularities:\n");
+    for (; g->name; g++) {
+        gr_buf_printf(out, "          - name: %s\n            interval: %s\n", g->name, g->interval);
+        if (g->offset) gr_buf_printf(out, "            offset: '%s'\n", g->offset);
+        if (g->origin) gr_buf_printf(out, "            origin: '%s'\n", g->origin);
+    }
+}
+
+static void add_dims(const writer *w, const diff_cube *c) {
+    static const char *const types[] = {"string", "number", "boolean", "time", "geo"};
+    gr_buf_z(w->out, "    dimensions:\n");
+    for (size_t i = 0; i < c->n_dims; i++) {
+        const diff_dim *d = &c->dims[i];
+        if (d->is_dropped) continue;
+        gr_buf_printf(w->out, "      - name: " GR_FMT "\n        type: %s\n", GR_ARG(d->name), types[d->type]);
+        if (d->is_primary_key) gr_buf_z(w->out, "        primary_key: true\n        public: true\n");
+        if (d->sql) add_sql(w, 8, "sql", d->sql);
+        if (d->cases) add_cases(w, d->cases);
+        if (d->latitude) {
+            gr_buf_z(w->out, "        latitude:\n");
+            add_sql(w, 10, "sql", d->latitude);
+            gr_buf_z(w->out, "        longitude:\n");
+            add_sql(w, 10, "sql", d->longitude);
+        }
+        add_granularities(w->out, d->granularities);
+    }
+}
+
+static void add_measures(const writer *w, const diff_cube *c) {
+    static const char *const types[] = {"count", "sum",    "avg",    "min",    "max", "count_distinct", "count_distinct_approx",
+                                        "number", "string", "boolean"};
+    gr_buf_z(w->out, "    measures:\n");
+    for (size_t i = 0; i < c->n_measures; i++) {
+        const diff_measure *m = &c->measures[i];
+        if (m->is_dropped) continue;
+        gr_buf_printf(w->out, "      - name: " GR_FMT "\n        type: %s\n", GR_ARG(m->name), types[m->type]);
+        if (m->sql) add_sql(w, 8, "sql", m->sql);
+        if (m->n_filters) gr_buf_z(w->out, "        filters:\n");
+        for (size_t k = 0; k < m->n_filters; k++) add_sql(w, 10, "- sql", m->filters[k]);
+    }
+}
+
+static void add_segments(const writer *w, const diff_cube *c) {
+    bool has_any = false;
+    for (size_t i = 0; i < c->n_segments; i++) {
+        if (c->segments[i].is_dropped) continue;
+        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n", has_any ? "" : "    segments:\n", GR_ARG(c->segments[i].name));
+        add_sql(w, 8, "sql", c->segments[i].sql);
+        has_any = true;
+    }
+}
+
+static gr_str item_name(const diff_world *world, const diff_item *item) {
+    const diff_cube *c = &world->cubes[item->cube];
+    if (item->kind == DIFF_ITEM_MEASURE) return c->measures[item->index].name;
+    return item->kind == DIFF_ITEM_SEGMENT ? c->segments[item->index].name : c->dims[item->index].name;
+}
+
+static void add_items(const writer *w, const diff_rollup *r, diff_item_kind kind, const char *key) {
+    bool has_any = false;
+    for (size_t i = 0; i < r->n_items; i++) {
+        const diff_item *item = &r->items[i];
+        if (item->kind != kind || item->is_dropped) continue;
+        gr_str owner = item->cube == w->cube ? GR_STR("CUBE") : w->world->cubes[item->cube].name;
+        gr_str name = item_name(w->world, item);
+        if (!has_any) gr_buf_printf(w->out, "        %s:\n", key);
+        gr_buf_printf(w->out, "          - %s" GR_FMT "." GR_FMT "\n", item->granularity ? "dimension: " : "", GR_ARG(owner), GR_ARG(name));
+        if (item->granularity) gr_buf_printf(w->out, "            granularity: %s\n", item->granularity);
+        has_any = true;
+    }
+}
+
+static void add_rollups(const writer *w, const diff_cube *c) {
+    bool has_any = false;
+    for (size_t i = 0; i < c->n_rollups; i++) {
+        const diff_rollup *r = &c->rollups[i];
+        if (r->is_dropped) continue;
+        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n        type: rollup\n", has_any ? "" : "    pre_aggregations:\n", GR_ARG(r->name));
+        has_any = true;
+        add_items(w, r, DIFF_ITEM_MEASURE, "measures");
+        add_items(w, r, DIFF_ITEM_DIMENSION, "dimensions");
+        add_items(w, r, DIFF_ITEM_SEGMENT, "segments");
+        add_items(w, r, DIFF_ITEM_TIME, "time_dimensions");
+        if (r->is_external >= 0) gr_buf_printf(w->out, "        external: %s\n", r->is_external ? "true" : "false");
+        if (r->is_non_strict >= 0) gr_buf_z(w->out, "        allow_non_strict_date_range_match: false\n");
+    }
+}
+
+gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, MOST_BYTES);
+    gr_buf_z(&out, "cubes:\n");
+    for (size_t i = 0; i < world->n_cubes; i++) {
+        const diff_cube *c = &world->cubes[i];
+        writer w = {world, i, &out};
+        gr_buf_printf(&out, "  - name: " GR_FMT "\n", GR_ARG(c->name));
+        gr_buf_printf(&out, c->is_subselect ? "    sql: SELECT * FROM " GR_FMT "\n" : "    sql_table: " GR_FMT "\n", GR_ARG(c->table->name));
+        add_joins(&w, c);
+        add_dims(&w, c);
+        add_measures(&w, c);
+        add_segments(&w, c);
+        add_rollups(&w, c);
+    }
+    return finish(&out, arena);
+}
+
+/* ---- tables --------------------------------------------------------------------------------------------------------- */
+
+gr_str diff_table_create_sql(const diff_table *t, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, MOST_BYTES);
+    gr_buf_printf(&out, "CREATE TABLE " GR_FMT " (", GR_ARG(t->name));
+    for (size_t i = 0; i < t->n_columns; i++)
+        gr_buf_printf(&out, "%s" GR_FMT " %s", i ? ", " : "", GR_ARG(t->columns[i].name), t->columns[i].sql_type);
+    gr_buf_char(&out, ')');
+    return finish(&out, arena);
+}
+
+static void add_cell(const diff_table *t, size_t column, const diff_value *v, gr_buf *out) {
+    bool is_zoned = v->kind == DIFF_TIME && !strcmp(t->columns[column].sql_type, "TIMESTAMPTZ");
+    if (!is_zoned) {
+        add_literal(v, false, out);
+        return;
+    }
+    add_literal(v, false, out);
+    out->n--; /* the quote */
+    gr_buf_z(out, "+00'");
+}
+
+gr_str diff_table_insert_sql(const diff_table *t, gr_arena *arena) {
+    if (!t->n_rows) return (gr_str){0};
+    gr_buf out;
+    gr_buf_init(&out, MOST_BYTES);
+    gr_buf_printf(&out, "INSERT INTO " GR_FMT " VALUES", GR_ARG(t->name));
+    for (size_t row = 0; row < t->n_rows; row++) {
+        gr_buf_z(&out, row ? ", (" : " (");
+        for (size_t i = 0; i < t->n_columns; i++) {
+            if (i) gr_buf_z(&out, ", ");
+            add_cell(t, i, &t->cells[row * t->n_columns + i], &out);
+        }
+        gr_buf_char(&out, ')');
+    }
+    return finish(&out, arena);
+}
+
+void diff_table_csv(const diff_table *t, gr_buf *out) {
+    for (size_t i = 0; i < t->n_columns; i++)
+        gr_buf_printf(out, "%s" GR_FMT " %s", i ? "," : "", GR_ARG(t->columns[i].name), t->columns[i].sql_type);
+    gr_buf_char(out, '\n');
+    for (size_t row = 0; row < t->n_rows; row++) {
+        for (size_t i = 0; i < t->n_columns; i++) {
+            const diff_value *v = &t->cells[row * t->n_columns + i];
+            if (i) gr_buf_char(out, ',');
+            if (v->kind != DIFF_NULL) add_cell(t, i, v, out);
+        }
+        gr_buf_char(out, '\n');
+    }
+}
