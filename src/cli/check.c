@@ -4,19 +4,15 @@
 #include "http/cube.h"
 
 typedef struct verdict {
-    size_t n_errors, n_warnings, n_cubes, n_preaggs;
+    size_t n_errors, n_warnings;
     int64_t took_us;
 } verdict;
 
 static void print_people(const gr_diags *diags, const verdict *v, gr_buf *out) {
     for (size_t i = 0; i < diags->list.n; i++) gr_cli_add_diag(&diags->list.v[i], out);
     if (diags->n_dropped) gr_buf_printf(out, "… and %zu more\n", diags->n_dropped);
-    if (v->n_errors)
-        gr_buf_printf(out, "%zu error%s, %zu warning%s\n", v->n_errors, v->n_errors == 1 ? "" : "s", v->n_warnings,
-                      v->n_warnings == 1 ? "" : "s");
-    else
-        gr_buf_printf(out, "ok: %zu cubes and views, %zu pre-aggregations, %zu warning%s (%.1f ms)\n", v->n_cubes,
-                      v->n_preaggs, v->n_warnings, v->n_warnings == 1 ? "" : "s", (double)v->took_us / 1000);
+    gr_buf_printf(out, "%s%zu error%s, %zu warning%s (%.1f ms)\n", v->n_errors ? "" : "ok: ", v->n_errors,
+                  v->n_errors == 1 ? "" : "s", v->n_warnings, v->n_warnings == 1 ? "" : "s", (double)v->took_us / 1000);
 }
 
 static void print_json(const gr_diags *diags, const verdict *v, gr_buf *out) {
@@ -26,8 +22,6 @@ static void print_json(const gr_diags *diags, const verdict *v, gr_buf *out) {
     gr_jw_key_bool(&w, "ok", v->n_errors == 0);
     gr_jw_key_i64(&w, "errors", (int64_t)v->n_errors);
     gr_jw_key_i64(&w, "warnings", (int64_t)v->n_warnings);
-    gr_jw_key_i64(&w, "cubes", (int64_t)v->n_cubes);
-    gr_jw_key_i64(&w, "pre_aggregations", (int64_t)v->n_preaggs);
     gr_jw_key(&w, GR_STR("diagnostics"));
     gr_buf list;
     gr_buf_init(&list, out->max);
@@ -48,13 +42,7 @@ gr_status gr_cli_run_check(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_status status = gr_serve_open(config, (gr_serve_options){.is_check_only = true}, &diags, &serve, err);
     if (status && diags.n_errors == 0) return status; /* not the model: its folder, say */
     verdict v = {.n_errors = diags.n_errors, .n_warnings = diags.n_warnings, .took_us = gr_clock_mono_us() - started};
-    if (!status) {
-        const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
-        v.n_cubes = snapshot->model->n_cubes;
-        v.n_preaggs = snapshot->model->n_preaggs;
-        gr_serve_snapshot_unref(snapshot);
-        gr_serve_close(serve);
-    }
+    if (!status) gr_serve_close(serve);
     gr_buf out;
     gr_buf_init(&out, 16 << 20);
     if (cli->args.has[GR_FLAG_JSON])

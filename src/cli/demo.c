@@ -45,30 +45,33 @@ static gr_status refuse_running(const gr_config *config, gr_arena *arena, gr_err
     return status;
 }
 
+/* granary.yml cannot be loaded before the database that it names is there: what making it needs is said here. */
+static gr_config before_data(gr_str dir) { return (gr_config){.root = dir, .state_dir = GR_STR(".granary")}; }
+
 gr_status gr_cli_run_demo(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     (void)ret_exit;
-    gr_config *config;
     gr_demo_size size;
     bool is_complete;
     gr_str dir = dir_of(cli);
     GR_TRY(size_of(&cli->args, &size, err));
     if (cli->args.has[GR_FLAG_COMPARE]) {
+        gr_config *config;
         GR_TRY(config_of(cli, &config, err));
         return gr_cli_demo_compare(cli, config, err);
     }
+    gr_config config = before_data(dir);
     GR_TRY(gr_cli_demo_write_files(dir, cli->arena, err));
-    GR_TRY(config_of(cli, &config, err));
     GR_TRY(gr_cli_demo_is_complete(dir, &size, cli->arena, &is_complete, err));
     if (is_complete) {
         printf("The data set in " GR_FMT "/data is complete.\n", GR_ARG(dir));
         return GR_OK;
     }
-    GR_TRY(refuse_running(config, cli->arena, err));
+    GR_TRY(refuse_running(&config, cli->arena, err));
     gr_cli_catch_interrupts();
     printf("Making the data set in " GR_FMT "/data …\n", GR_ARG(dir));
     fflush(stdout);
-    GR_TRY(gr_cli_demo_write_data(dir, &size, config, cli->arena, err));
-    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir),
-           GR_ARG(dir), GR_ARG(dir));
+    GR_TRY(gr_cli_demo_write_data(dir, &size, &config, cli->arena, err));
+    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir), GR_ARG(dir),
+           GR_ARG(dir));
     return GR_OK;
 }

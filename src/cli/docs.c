@@ -2,6 +2,7 @@
  * current, which a test does. */
 #include "cli/command.h"
 
+#include "model/docs.h"
 #include "plan/plan.h"
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ static const struct {
     {"errors.md", write_errors},
     {"matching.md", write_matching},
     {"config.md", gr_config_write_docs},
+    {"model-keys.md", gr_model_write_key_docs},
     {"cli.md", gr_cli_args_write_docs},
 };
 

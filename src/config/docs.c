@@ -39,7 +39,7 @@ static const char head[] =
     "- A relative path, wherever it is given, starts at the folder of `granary.yml`.\n"
     "- In variables and flags, booleans are `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`.\n"
     "- Secrets are shown as `***`, and never appear in messages.\n"
-    "- Without `api_secret` the server listens on loopback only (`127.0.0.0/8`, `::1`, `localhost`).\n"
+    "- Without `api_secret`, or with `dev_mode`, the server listens on loopback only (`127.0.0.0/8`, `::1`, `localhost`).\n"
     "\n"
     "```yaml\n"
     "data_sources:\n"

@@ -57,7 +57,7 @@ static void slow_way(double v, decimal *d) {
     const char *p = text;
     for (; *p && *p != 'e'; p++)
         if (*p >= '0' && *p <= '9') d->digits[n++] = *p;
-    d->point = atoi(p + 1) + 1;
+    d->point = (int)strtol(p + 1, NULL, 10) + 1;
     while (n > 1 && d->digits[n - 1] == '0') n--;
     d->n = n;
 }
@@ -80,7 +80,7 @@ static char *write_exponent(const decimal *d, char *p) {
     *p++ = d->digits[0];
     if (d->n > 1) *p++ = '.';
     for (int i = 1; i < d->n; i++) *p++ = d->digits[i];
-    return p + sprintf(p, "e%d", d->point - 1);
+    return p + snprintf(p, 8, "e%d", d->point - 1);
 }
 
 static size_t write_text(double v, bool is_json, char *out) {

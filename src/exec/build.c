@@ -108,10 +108,8 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
     else
         forget_failure(exec, j.identity.structure_hash);
     if (!status) *ret_rows = j.stat.rows;
-    gr_exec_snapshot *current = (gr_exec_snapshot *)(void *)(uintptr_t)gr_exec_snapshot_ref(exec);
     gr_error publish_err = {0};
-    gr_status published = gr_exec_publish(exec, current->base, old, n_old, &publish_err);
-    gr_exec_snapshot_unref(&current->pub);
+    gr_status published = gr_exec_publish(exec, NULL, old, n_old, &publish_err);
     if (!status && published) {
         status = published;
         if (err) *err = publish_err;
@@ -127,19 +125,19 @@ gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_ro
 }
 
 gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables, gr_error *err) {
-    gr_exec_snapshot *current = (gr_exec_snapshot *)(void *)(uintptr_t)gr_exec_snapshot_ref(exec);
+    const gr_snapshot *current = gr_exec_snapshot_ref(exec);
     GR_VEC(gr_build_row) all = {0};
     uint32_t at = rollup->entity->preagg->index;
     gr_status status = GR_OK;
-    for (size_t i = 0; !status && i < current->pub.n_states[at]; i++) {
+    for (size_t i = 0; !status && i < current->n_states[at]; i++) {
         gr_build_row *rows;
         size_t n = 0;
-        status = gr_catalog_drop_builds(exec->catalog, current->pub.states[at][i].entity_id, gr_clock_now_us(),
+        status = gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, gr_clock_now_us(),
                                         ctx->arena, &rows, &n, err);
         for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
     }
-    if (!status) status = gr_exec_publish(exec, current->base, all.v, all.n, err);
-    gr_exec_snapshot_unref(&current->pub);
+    if (!status) status = gr_exec_publish(exec, NULL, all.v, all.n, err);
+    gr_exec_snapshot_unref(current);
     if (!status) *ret_tables = all.n;
     return status;
 }

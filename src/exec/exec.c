@@ -95,6 +95,19 @@ static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *dia
     }
 }
 
+/* Entities that the model in service does not declare any more become stale. */
+static gr_status retire_others(gr_exec *exec, gr_error *err) {
+    gr_arena *scratch = gr_arena_new();
+    const gr_snapshot *s = gr_exec_snapshot_ref(exec);
+    GR_VEC(int64_t) ids = {0};
+    for (size_t i = 0; i < s->model->n_preaggs; i++)
+        for (size_t k = 0; k < s->n_states[i]; k++) GR_PUSH(scratch, &ids, s->states[i][k].entity_id);
+    gr_status status = gr_catalog_retire(exec->catalog, ids.v, ids.n, gr_clock_now_us(), err);
+    gr_exec_snapshot_unref(s);
+    gr_arena_free(scratch);
+    return status;
+}
+
 gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err) {
     size_t n_errors = diags->n_errors;
     for (size_t i = 0; i < model->n_cubes; i++)
@@ -110,7 +123,7 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     gr_exec_base *base = gr_exec_base_new(exec, model, diags);
     gr_status status = gr_exec_publish(exec, base, NULL, 0, err);
     gr_exec_base_unref(base);
-    return status;
+    return status ? status : retire_others(exec, err);
 }
 
 /* Tables that builds of an earlier process left: failed, killed or replaced ones. */

@@ -21,6 +21,7 @@ gr_catalog *gr_exec_catalog(const gr_exec *exec);
  * Errors: engine.*, catalog.*, model.* (unknown data source; external: false in a source that cannot be written). */
 GR_MUST_CHECK gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err);
 const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec); /* NULL before the first model */
+const gr_snapshot *gr_exec_snapshot_hold(const gr_snapshot *snapshot); /* one more reference to this one */
 void gr_exec_snapshot_unref(const gr_snapshot *snapshot);
 
 /* Run a rendered plan on a pooled connection; the stream gives it back when closed. */

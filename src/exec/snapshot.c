@@ -74,13 +74,21 @@ static void snapshot_unref(gr_exec_snapshot *s) {
     }
 }
 
-void gr_exec_snapshot_unref(const gr_snapshot *snapshot) {
+/* pub is the first field */
+static gr_exec_snapshot *own_of(const gr_snapshot *snapshot) {
     union {
         const gr_snapshot *pub;
         gr_exec_snapshot *own;
-    } u = {.pub = snapshot}; /* pub is the first field */
-    snapshot_unref(u.own);
+    } u = {.pub = snapshot};
+    return u.own;
 }
+
+const gr_snapshot *gr_exec_snapshot_hold(const gr_snapshot *snapshot) {
+    atomic_fetch_add(&own_of(snapshot)->refs, 1);
+    return snapshot;
+}
+
+void gr_exec_snapshot_unref(const gr_snapshot *snapshot) { snapshot_unref(own_of(snapshot)); }
 
 const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec) {
     pthread_mutex_lock(&exec->mutex);
@@ -114,7 +122,7 @@ static gr_status add_state(gr_exec_snapshot *s, const gr_rollup *r, const gr_tz 
     GR_TRY(gr_exec_identify(s->exec, &s->pub, r, zone, s->arena, &identity, err));
     const gr_preagg_row *row = row_of(rows, n_rows, r->tree.nodes[0].cube->name, identity.grain_hash);
     gr_preagg_row declared;
-    if (!row || !gr_str_eq(row->decl.structure_hash, identity.structure_hash)) {
+    if (!row || row->status == GR_PREAGG_STALE || !gr_str_eq(row->decl.structure_hash, identity.structure_hash)) {
         gr_preagg_decl decl = gr_exec_declaration(r, zone, &identity, s->arena);
         GR_TRY(gr_catalog_declare(s->exec->catalog, &decl, gr_clock_now_us(), s->arena, &declared, err));
         row = &declared;
@@ -186,7 +194,7 @@ static gr_status assemble(gr_exec *exec, gr_exec_base *base, gr_exec_snapshot **
 gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops, gr_error *err) {
     pthread_mutex_lock(&exec->publish);
     gr_exec_snapshot *fresh = NULL;
-    gr_status status = assemble(exec, base, &fresh, err);
+    gr_status status = assemble(exec, base ? base : exec->current->base, &fresh, err); /* `current` changes under `publish` only */
     if (!status) {
         atomic_fetch_add(&fresh->refs, 1); /* one for `current`, one for the older snapshot's `next` */
         pthread_mutex_lock(&exec->mutex);

@@ -44,12 +44,12 @@ static const char *const aggregates[] = {
 
 static bool is_aggregate(gr_str word) {
     for (size_t i = 0; i < sizeof aggregates / sizeof *aggregates; i++) {
-        gr_str name = gr_str_from(aggregates[i]);
+        gr_str name = gr_str_from(aggregates[i]), head = word;
         if (name.p[name.n - 1] == '*') {
             name.n--;
-            if (word.n > name.n) word.n = name.n;
+            if (head.n > name.n) head.n = name.n;
         }
-        if (gr_str_eq_nocase(word, name)) return true;
+        if (gr_str_eq_nocase(head, name)) return true;
     }
     return false;
 }

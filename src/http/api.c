@@ -1,8 +1,9 @@
 /* What the routes of Cube's API do: read the query out of the request, call the use case, encode.
- * Invariant: whatever is opened here (an answer, a snapshot) is released here, on every way out. Source: cube.md 3.1–3.8. */
+ * Invariant: whatever is opened here (an answer, a snapshot) is released here, on every way out. Source:
+ * cube.md 3.1–3.8. */
 #include "http/internal.h"
 
-/* ---- reading the request --------------------------------------------------------------------------------------------- */
+/* ---- reading the request --------------------------------------------------------------------- */
 gr_ctx gr_http_ctx(gr_http_request *request) {
     return (gr_ctx){.arena = request->work,
                     .deadline_mono_us = gr_clock_mono_us() + request->http->config->query_timeout_ms * 1000,
@@ -48,9 +49,10 @@ static gr_status read_cache(gr_str text, load_asked *ret, gr_error *err) {
         ret->serve.has_cache = true;
         return GR_OK;
     }
-    return gr_error_set(err, GR_ERR_QUERY_INVALID,
-                        "Unknown cache mode '%.*s': it is one of stale-if-slow, stale-while-revalidate, must-revalidate, no-cache",
-                        (int)(text.n < 100 ? text.n : 100), text.p);
+    return gr_error_set(
+        err, GR_ERR_QUERY_INVALID,
+        "Unknown cache mode '%.*s': it is one of stale-if-slow, stale-while-revalidate, must-revalidate, no-cache",
+        (int)(text.n < 100 ? text.n : 100), text.p);
 }
 
 static gr_str text_of(const json_t *object, const char *key) {
@@ -89,7 +91,7 @@ static gr_status read_asked(gr_http_request *request, load_asked *ret, gr_error 
     return GR_OK;
 }
 
-/* ---- load ------------------------------------------------------------------------------------------------------------ */
+/* ---- load ------------------------------------------------------------------------------------ */
 static gr_status encode_load(gr_http_request *request, const load_asked *asked, gr_answer *answer, gr_error *err) {
     const gr_config *config = request->http->config;
     gr_http_load_options options = {
@@ -118,7 +120,7 @@ gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
     return status;
 }
 
-/* ---- plans ----------------------------------------------------------------------------------------------------------- */
+/* ---- plans ----------------------------------------------------------------------------------- */
 typedef gr_status plan_encoder(gr_http_request *request, const gr_answer *answer, gr_error *err);
 
 static gr_status with_plan(gr_http_request *request, bool as_if_built, plan_encoder *encode, gr_error *err) {
@@ -155,7 +157,7 @@ gr_status gr_http_do_explain(gr_http_request *request, gr_error *err) {
     return with_plan(request, gr_http_param_is_on(request, GR_STR("as_if_built")), encode_explain, err);
 }
 
-/* ---- meta and health ------------------------------------------------------------------------------------------------- */
+/* ---- meta and health ------------------------------------------------------------------------- */
 gr_status gr_http_do_meta(gr_http_request *request, gr_error *err) {
     gr_http_meta_options options = {.only_views = gr_http_param_is_on(request, GR_STR("onlyViews"))};
     for (size_t i = 0; i < request->params.n; i++)

@@ -72,7 +72,7 @@ gr_http_progress gr_http_build_look(gr_http_build *build, gr_error *error) {
     return progress;
 }
 
-/* ---- the list -------------------------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 void gr_http_builds_init(gr_http_builds *builds) {
     *builds = (gr_http_builds){.n = 0};
     pthread_mutex_init(&builds->lock, NULL);

@@ -1,5 +1,5 @@
-/* Answers as JSON in the forms of Cube's REST API, plus Granary's own fields. Used by the HTTP routes and by the command
- * line alike, so that `granary query` prints what /v1/load answers.
+/* Answers as JSON in the forms of Cube's REST API, plus Granary's own fields. Used by the HTTP routes and by the
+ * command line alike, so that `granary query` prints what /v1/load answers.
  *
  * All encoders append to `out`, whose limit they respect: GR_ERR_LIMIT when it is hit. On an error `out` holds a torn
  * text: reset it. Threads: any, one per buffer. Source: cube.md §3.3–3.8; decisions 8, 11. */
@@ -10,7 +10,7 @@
 
 enum { GR_HTTP_MAX_RESULT_BYTES = 256 << 20 };
 
-/* ---- /v1/load ------------------------------------------------------------------------------------------------------ */
+/* ---- /v1/load -------------------------------------------------------------------------------- */
 typedef struct gr_http_load_options {
     const gr_config *config; /* for the schema in the names of usedPreAggregations; borrowed */
     bool is_multi;           /* the envelope of queryType=multi around the one result */
@@ -25,26 +25,27 @@ GR_MUST_CHECK gr_status gr_http_encode_load(gr_answer *answer, const gr_http_loa
 /* Value of x-granary-served-by: "orders.main", or "source". In `arena` or borrowed from the answer. */
 gr_str gr_http_served_by(const gr_answer *answer);
 
-/* ---- answers of gr_serve_plan -------------------------------------------------------------------------------------- */
+/* ---- answers of gr_serve_plan ---------------------------------------------------------------- */
 /* {"sql":{"sql":[text,[params]],…},"dataSource":…} */
-GR_MUST_CHECK gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, gr_arena *arena, gr_buf *out,
-                                           gr_error *err);
+GR_MUST_CHECK gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, gr_arena *arena,
+                                           gr_buf *out, gr_error *err);
 /* {"queryType","normalizedQueries","queryOrder","transformedQueries","pivotQuery"} */
 GR_MUST_CHECK gr_status gr_http_encode_dry_run(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
 /* {"pre_aggregations":[ids that serve],"source":name or null,"exactness","to_build":[{"pre_aggregation","timezone"}],
  *  "refusals":[{"pre_aggregation","rule","member"?,"detail","repair"?}],"sql":text or null,"params":[…]} */
 GR_MUST_CHECK gr_status gr_http_encode_explain(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
 
-/* ---- the model ----------------------------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 typedef struct gr_http_meta_options {
     bool is_extended; /* sql definitions, joins, refreshKey, preAggregations */
     bool only_views;
     bool with_hidden; /* also what is not public */
 } gr_http_meta_options;
 /* {"cubes":[…]} */
-GR_MUST_CHECK gr_status gr_http_encode_meta(const gr_model *model, gr_http_meta_options options, gr_buf *out, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_encode_meta(const gr_model *model, gr_http_meta_options options, gr_buf *out,
+                                            gr_error *err);
 
-/* ---- pre-aggregations ---------------------------------------------------------------------------------------------- */
+/* ---- pre-aggregations ------------------------------------------------------------------------ */
 /* {"pre_aggregations":[{"id","cube","name","timezone","store","entity_id","status","is_built","table","version","rows",
  *  "bytes","built_at","build_ms","error"?,"problem"?}]} */
 GR_MUST_CHECK gr_status gr_http_encode_preaggs(const gr_preagg_view *views, size_t n, gr_buf *out, gr_error *err);
@@ -52,11 +53,11 @@ GR_MUST_CHECK gr_status gr_http_encode_preaggs(const gr_preagg_view *views, size
 /* How far a build is. */
 typedef struct gr_http_progress {
     gr_str preagg_id, zone;
-    gr_str status;      /* pending, materializing, active, failed, stale */
+    gr_str status; /* pending, materializing, active, failed, stale */
     bool is_done;
-    double fraction;    /* 0…1; below 0 = unknown, written as null */
+    double fraction; /* 0…1; below 0 = unknown, written as null */
     int64_t rows;
-    int64_t started_us; /* wall clock; 0 = unknown */
+    int64_t started_us;    /* wall clock; 0 = unknown */
     const gr_error *error; /* of a failed build, or NULL */
 } gr_http_progress;
 /* {"pre_aggregation","timezone","status","is_done","progress","rows","started_at","error"?,"error_id"?} */
@@ -64,9 +65,10 @@ GR_MUST_CHECK gr_status gr_http_encode_progress(const gr_http_progress *progress
 /* Progress of a flight; a failed one's error is copied to *error, which must live as long as the result. */
 gr_http_progress gr_http_progress_of(gr_flight *flight, gr_str zone, gr_error *error);
 
-/* ---- errors -------------------------------------------------------------------------------------------------------- */
-/* The status and body of cube.md 3.3: {"type":"UserError"?,"error":text,"id":"query.date","hint"?,"location"?,"requestId"?}.
- * `request_id` may be empty. Never fails; a text that does not fit is cut. */
+/* ---- errors ---------------------------------------------------------------------------------- */
+/* The status and body of cube.md 3.3:
+ * {"type":"UserError"?,"error":text,"id":"query.date","hint"?,"location"?,"requestId"?}. `request_id` may be empty.
+ * Never fails; a text that does not fit is cut. */
 int gr_http_error_status(gr_status status);
 void gr_http_encode_error(const gr_error *error, gr_str request_id, gr_buf *out);
 /* [{"severity":"error"|"warning","id","message","hint"?,"file"?,"line"?,"column"?}] */

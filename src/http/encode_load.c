@@ -9,9 +9,9 @@
 #include "http/encode.h"
 
 typedef struct out_column {
-    size_t source;  /* column of the stream */
+    size_t source; /* column of the stream */
     gr_str key;
-    gr_str prefix;  /* `{"key":` or `,"key":` */
+    gr_str prefix; /* `{"key":` or `,"key":` */
 } out_column;
 
 typedef struct out_columns {
@@ -20,7 +20,7 @@ typedef struct out_columns {
     size_t *starts, *ends; /* by source column: where its text of this row stands in the buffer */
 } out_columns;
 
-/* ---- which columns --------------------------------------------------------------------------------------------------- */
+/* ---- which columns --------------------------------------------------------------------------- */
 /* Rough length, only to find the smallest of several granularities of one time dimension. */
 static int64_t length_of(const gr_granularity *granularity) {
     static const int64_t days[GR_GRAIN__COUNT] = {
@@ -42,8 +42,8 @@ static const gr_time_field *time_of(const gr_query *query, size_t column) {
     return &query->time_dimensions[query->columns[column].index];
 }
 
-/* The column whose value stands under the bare `cube.dim`; false when another column before `at` has brought it already,
- * or when the plain dimension was asked for and keeps the key. */
+/* The column whose value stands under the bare `cube.dim`; false when another column before `at` has brought it
+ * already, or when the plain dimension was asked for and keeps the key. */
 static bool bare_column(const gr_query *query, size_t at, size_t *ret) {
     gr_str id = time_of(query, at)->field.id;
     for (size_t i = 0; i < query->n_dimensions; i++)
@@ -81,7 +81,7 @@ static out_columns columns_of(const gr_query *query, gr_arena *arena) {
     return columns;
 }
 
-/* ---- cells ----------------------------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 static void put_formatted(gr_buf *out, const gr_column *column, size_t row) {
     size_t start = out->n;
     bool is_bool = false;
@@ -148,7 +148,7 @@ static void put_row_cell(gr_buf *out, const out_columns *columns, size_t c, cons
     columns->ends[source] = out->n;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------ */
 typedef void row_writer(gr_buf *out, const out_columns *columns, const gr_batch *batch, size_t row);
 
 static void put_object_row(gr_buf *out, const out_columns *columns, const gr_batch *batch, size_t row) {
@@ -193,7 +193,7 @@ static gr_status put_rows(gr_buf *out, const gr_answer *answer, const out_column
     }
 }
 
-/* ---- the three forms ------------------------------------------------------------------------------------------------- */
+/* ---- the three forms ------------------------------------------------------------------------- */
 static void put_members(gr_jw *w, const out_columns *columns) {
     gr_jw_key(w, GR_STR("members"));
     gr_jw_array(w);
@@ -238,8 +238,7 @@ static gr_status gather_columns(gr_buf *texts, const gr_answer *answer, size_t m
             GR_TRY(gr_http_encode_check(&texts[c], err));
             total += texts[c].n;
         }
-        if (total > max_bytes)
-            return gr_error_set(err, GR_ERR_LIMIT, "The result is larger than %zu bytes", max_bytes);
+        if (total > max_bytes) return gr_error_set(err, GR_ERR_LIMIT, "The result is larger than %zu bytes", max_bytes);
     }
 }
 
@@ -269,7 +268,7 @@ static gr_status put_columnar(gr_jw *w, const gr_answer *answer, const out_colum
 static gr_status (*const forms[])(gr_jw *, const gr_answer *, const out_columns *, gr_arena *, gr_error *) = {
     [GR_FORMAT_DEFAULT] = put_default, [GR_FORMAT_COMPACT] = put_compact, [GR_FORMAT_COLUMNAR] = put_columnar};
 
-/* ---- the result ------------------------------------------------------------------------------------------------------ */
+/* ---- the result ------------------------------------------------------------------------------ */
 gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena) {
     gr_str schema = rollup->is_external || !config->preagg_schema.n ? GR_STR("granary") : config->preagg_schema;
     return gr_arena_printf(arena, GR_FMT "." GR_FMT "_" GR_FMT, GR_ARG(schema), GR_ARG(rollup->preagg->cube->alias),

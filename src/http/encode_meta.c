@@ -1,5 +1,5 @@
-/* The answer of /v1/meta: cubes and views as clients see them. Invariant: what is not public is left out with everything
- * in it, and no SQL is shown unless the extended form was asked for. Source: cube.md 3.8. */
+/* The answer of /v1/meta: cubes and views as clients see them. Invariant: what is not public is left out with
+ * everything in it, and no SQL is shown unless the extended form was asked for. Source: cube.md 3.8. */
 #include "http/encode.h"
 
 typedef struct meta {
@@ -18,7 +18,7 @@ static void put_visibility(gr_jw *w, bool is_public) {
     gr_jw_key_bool(w, "public", is_public);
 }
 
-/* ---- members --------------------------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 static void put_member_head(const meta *m, const gr_member *member) {
     gr_jw_key_str(m->w, "name", member->id);
     gr_http_put_titles(m->w, member);
@@ -133,7 +133,7 @@ static void put_hierarchies(const meta *m) {
     gr_jw_array_end(w);
 }
 
-/* ---- the extended form ------------------------------------------------------------------------------------------------- */
+/* ---- the extended form ----------------------------------------------------------------------- */
 static const gr_str relationships[] = {[GR_JOIN_MANY_TO_ONE] = GR_STR_INIT("many_to_one"),
                                        [GR_JOIN_ONE_TO_MANY] = GR_STR_INIT("one_to_many"),
                                        [GR_JOIN_ONE_TO_ONE] = GR_STR_INIT("one_to_one")};
@@ -213,7 +213,7 @@ static void put_extended(const meta *m) {
     gr_jw_array_end(m->w);
 }
 
-/* ---- cubes ----------------------------------------------------------------------------------------------------------- */
+/* ---- cubes ----------------------------------------------------------------------------------- */
 static void put_cube(const meta *m) {
     const gr_cube *cube = m->cube;
     gr_jw *w = m->w;

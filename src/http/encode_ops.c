@@ -4,10 +4,8 @@
 
 #include <stdio.h>
 
-/* ---- errors ---------------------------------------------------------------------------------------------------------- */
-int gr_http_error_status(gr_status status) {
-    return status == GR_OK ? 500 : gr_error_info_of(status)->http_status;
-}
+/* ---- errors ---------------------------------------------------------------------------------- */
+int gr_http_error_status(gr_status status) { return status == GR_OK ? 500 : gr_error_info_of(status)->http_status; }
 
 static void put_location(gr_jw *w, const gr_error *error) {
     if (!error->file[0]) return;
@@ -52,7 +50,7 @@ void gr_http_encode_diags(const gr_diags *diags, gr_buf *out) {
     gr_jw_array_end(&w);
 }
 
-/* ---- pre-aggregations ------------------------------------------------------------------------------------------------- */
+/* ---- pre-aggregations ------------------------------------------------------------------------ */
 static void put_view(gr_jw *w, const gr_preagg_view *view) {
     gr_jw_object(w);
     gr_jw_key_str(w, "id", view->id);

@@ -45,7 +45,7 @@ gr_status gr_http_encode_check(const gr_buf *out, gr_error *err) {
     return GR_ERR_LIMIT;
 }
 
-/* ---- types --------------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 typedef struct measure_words {
     gr_str type, agg;
 } measure_words;
@@ -65,7 +65,7 @@ static const measure_words measures[] = {
 };
 
 static const gr_str dimensions[] = {
-    [GR_DIM_STRING] = GR_STR_INIT("string"), [GR_DIM_NUMBER] = GR_STR_INIT("number"),
+    [GR_DIM_STRING] = GR_STR_INIT("string"),   [GR_DIM_NUMBER] = GR_STR_INIT("number"),
     [GR_DIM_BOOLEAN] = GR_STR_INIT("boolean"), [GR_DIM_TIME] = GR_STR_INIT("time"),
     [GR_DIM_GEO] = GR_STR_INIT("geo"),
 };
@@ -74,7 +74,7 @@ gr_str gr_http_measure_type(const gr_member *asked) { return measures[gr_member_
 gr_str gr_http_agg_type(const gr_member *asked) { return measures[gr_member_base(asked)->agg].agg; }
 gr_str gr_http_dim_type(const gr_member *asked) { return dimensions[gr_member_base(asked)->dim_type]; }
 
-/* ---- formats (cube.md 3.6) ------------------------------------------------------------------------------------------- */
+/* ---- formats (cube.md 3.6) ------------------------------------------------------------------- */
 typedef struct named_format {
     gr_str name;
     const char *before, *after; /* around the digits of the d3 specifier */
@@ -135,14 +135,15 @@ void gr_http_put_format(gr_jw *w, const gr_member *asked, bool is_number) {
     gr_http_put_text_key(w, "currency", asked->currency);
 }
 
-/* ---- members ------------------------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 void gr_http_put_titles(gr_jw *w, const gr_member *asked) {
     gr_jw_key_str(w, "title", asked->title);
     gr_jw_key_str(w, "shortTitle", asked->short_title);
     gr_http_put_text_key(w, "description", asked->description);
 }
 
-static void put_drill_group(gr_jw *w, const gr_model *model, const gr_member *asked, const char *key, bool want_measures) {
+static void put_drill_group(gr_jw *w, const gr_model *model, const gr_member *asked, const char *key,
+                            bool want_measures) {
     gr_jw_key(w, gr_str_from(key));
     gr_jw_array(w);
     for (size_t i = 0; i < asked->n_drill_members; i++) {
@@ -183,7 +184,7 @@ void gr_http_put_granularity(gr_jw *w, const gr_granularity *granularity) {
     gr_jw_object_end(w);
 }
 
-/* ---- annotation ---------------------------------------------------------------------------------------------------- */
+/* ---- annotation ------------------------------------------------------------------------------ */
 static void put_measure(gr_jw *w, const gr_query *query, const gr_field *field) {
     gr_jw_key(w, field->id);
     gr_jw_object(w);

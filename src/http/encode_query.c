@@ -1,11 +1,12 @@
 /* Answers about a query that is not run: its SQL, its normal form, and what would serve it and why nothing else does.
- * Invariant: a value of the query never stands in the SQL text; it is listed in `params`. Source: cube.md 3.7; decisions 14. */
+ * Invariant: a value of the query never stands in the SQL text; it is listed in `params`. Source: cube.md 3.7;
+ * decisions 14. */
 #include "http/encode.h"
 
 static void put_time_value(gr_jw *w, const gr_value *value) {
     char text[48];
-    size_t n = value->type == GR_TYPE_DATE ? gr_date_format((int32_t)value->as.i, text)
-                                           : gr_time_format(value->as.i, text);
+    size_t n =
+        value->type == GR_TYPE_DATE ? gr_date_format((int32_t)value->as.i, text) : gr_time_format(value->as.i, text);
     if (value->type == GR_TYPE_TIMESTAMPTZ) text[n++] = 'Z';
     gr_jw_str(w, (gr_str){text, n});
 }
@@ -42,7 +43,7 @@ static gr_str order_id(const gr_query *query, const gr_order *order) {
 /* The rollup that serves, or that would once it is built. */
 static const gr_rollup *chosen(const gr_plan *plan) { return plan->rollup ? plan->rollup : plan->to_build; }
 
-/* ---- /v1/sql --------------------------------------------------------------------------------------------------------- */
+/* ---- /v1/sql --------------------------------------------------------------------------------- */
 static void put_descriptions(gr_jw *w, const gr_answer *answer, const gr_config *config, gr_arena *arena) {
     const gr_rollup *rollup = chosen(answer->plan);
     gr_jw_key(w, GR_STR("preAggregations"));
@@ -118,7 +119,7 @@ gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, g
     return gr_http_encode_check(out, err);
 }
 
-/* ---- /v1/dry-run ----------------------------------------------------------------------------------------------------- */
+/* ---- /v1/dry-run ----------------------------------------------------------------------------- */
 static void put_ids(gr_jw *w, const char *key, const gr_field *fields, size_t n) {
     gr_jw_key(w, gr_str_from(key));
     gr_jw_array(w);
@@ -179,7 +180,7 @@ gr_status gr_http_encode_dry_run(const gr_answer *answer, gr_arena *arena, gr_bu
     return gr_http_encode_check(out, err);
 }
 
-/* ---- /v1/explain ----------------------------------------------------------------------------------------------------- */
+/* ---- /v1/explain ----------------------------------------------------------------------------- */
 void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
     const gr_plan *plan = answer->plan;
     gr_jw_object(w);

@@ -1,9 +1,9 @@
 /* The insides of the front door; private to http/.
  *
- * A request's way:            begin ── body ──> dispatch ──┬── answered inline ──────────────────────────> respond
- *  (MHD's thread)                                          └─ suspend ─> QUEUED ─> RUNNING ─> DONE ─ resume ─┘
- *  (a worker of the lane)                                                  ^         │
- *  (timer, or the build's thread)                                          └─ PARKED <┘ a build is awaited: no thread held
+ *   MHD's thread      begin ── body ──> dispatch ──┬── answered inline ─────────────────────────> respond
+ *                                                  └─ suspend ─> QUEUED               DONE ─ resume ─┘
+ *   a worker                                                       └──> RUNNING ───────┘
+ *   timer, or the build's thread                          QUEUED <── PARKED <─┘  (a build is awaited: no thread held)
  *
  * Invariant: every request that is suspended is in `active`, and leaves it before it is resumed; so the sockets of
  * `active` are open, and nobody but MHD touches a request that is not in it.
@@ -24,7 +24,7 @@ typedef struct gr_http_request gr_http_request;
 typedef struct gr_http_lane gr_http_lane;
 typedef struct gr_http_build gr_http_build;
 
-/* ---- URLs (url.c) ---------------------------------------------------------------------------------------------------- */
+/* ---- URLs (url.c) ---------------------------------------------------------------------------- */
 typedef struct gr_http_param {
     gr_str key, value;
 } gr_http_param;
@@ -40,7 +40,7 @@ GR_MUST_CHECK gr_status gr_http_url_params(gr_str raw_query, gr_arena *arena, gr
 /* Path and query of a request target; "http://host/x?y" too. Both are parts of `target`. */
 void gr_http_url_split(gr_str target, gr_str *ret_path, gr_str *ret_query);
 
-/* ---- routes (routes.c) ----------------------------------------------------------------------------------------------- */
+/* ---- routes (routes.c) ----------------------------------------------------------------------- */
 enum { GR_HTTP_GET = 1, GR_HTTP_POST = 2, GR_HTTP_DELETE = 4, GR_HTTP_HEAD = 8, GR_HTTP_OPTIONS = 16 };
 unsigned gr_http_method(const char *name); /* 0 when no route takes it */
 
@@ -68,10 +68,11 @@ typedef struct gr_http_match {
     gr_str segment;   /* what stood for {}, decoded */
 } gr_http_match;
 /* match->route is NULL when no route has path and method. Errors: query.invalid (malformed escape). */
-GR_MUST_CHECK gr_status gr_http_route_find(gr_str path, unsigned method, gr_arena *arena, gr_http_match *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_route_find(gr_str path, unsigned method, gr_arena *arena, gr_http_match *ret,
+                                           gr_error *err);
 const gr_http_route *gr_http_routes(size_t *ret_n);
 
-/* ---- requests -------------------------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 typedef enum gr_http_state {
     GR_HTTP_FRESH,     /* the request line is read */
     GR_HTTP_RECEIVING, /* headers are read, the body comes */
@@ -79,8 +80,8 @@ typedef enum gr_http_state {
     GR_HTTP_RUNNING,
     GR_HTTP_SUBSCRIBING, /* about to be parked: the build may end meanwhile */
     GR_HTTP_PARKED,
-    GR_HTTP_EXPIRING, /* the timer takes it out of its flight's list; the build may end meanwhile */
-    GR_HTTP_DONE,     /* `out` is the answer */
+    GR_HTTP_EXPIRING,    /* the timer takes it out of its flight's list; the build may end meanwhile */
+    GR_HTTP_DONE,        /* `out` is the answer */
     GR_HTTP_STREAM_WAIT, /* event stream: suspended until the next look */
 } gr_http_state;
 
@@ -106,10 +107,10 @@ struct gr_http_request {
     atomic_bool is_cancelled;
     /* guarded by http->lock while the request is suspended */
     gr_http_state state;
-    bool is_fired;          /* the flight ended while subscribing or expiring */
-    bool is_waited_out;     /* to be answered "Continue wait" instead of being run */
+    bool is_fired;            /* the flight ended while subscribing or expiring */
+    bool is_waited_out;       /* to be answered "Continue wait" instead of being run */
     int64_t park_deadline_us; /* of the first parking; 0 = none yet */
-    gr_flight *flight;      /* owned */
+    gr_flight *flight;        /* owned */
     uint64_t ticket;
     TAILQ_ENTRY(gr_http_request) in_active, in_queue;
 
@@ -147,7 +148,12 @@ typedef struct gr_http_builds {
 } gr_http_builds;
 
 typedef enum gr_http_counter {
-    GR_HTTP_N_REQUESTS, GR_HTTP_N_ERRORS, GR_HTTP_N_BUSY, GR_HTTP_N_CONTINUE, GR_HTTP_N_DISCONNECTED, GR_HTTP_N__COUNT
+    GR_HTTP_N_REQUESTS,
+    GR_HTTP_N_ERRORS,
+    GR_HTTP_N_BUSY,
+    GR_HTTP_N_CONTINUE,
+    GR_HTTP_N_DISCONNECTED,
+    GR_HTTP_N__COUNT
 } gr_http_counter;
 
 struct gr_http {
@@ -161,7 +167,7 @@ struct gr_http {
     size_t max_result_bytes, max_connections;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* n_open or n_active went down while draining */
+    pthread_cond_t changed;                  /* n_open or n_active went down while draining */
     gr_http_lane lanes[GR_HTTP_LANE__COUNT]; /* INLINE is unused */
     gr_http_list active;
     size_t n_open, n_active, n_parked;
@@ -201,9 +207,9 @@ void gr_http_expire(gr_http_request *request);
 void *gr_http_timer_run(void *http);
 
 /* api.c, ops.c: what the routes do */
-gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta, gr_http_do_health,
-    gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress, gr_http_do_drop, gr_http_do_reload,
-    gr_http_do_status;
+gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,
+    gr_http_do_health, gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress,
+    gr_http_do_drop, gr_http_do_reload, gr_http_do_status;
 gr_ctx gr_http_ctx(gr_http_request *request);
 /* The body as JSON; *ret is NULL when there is none. */
 GR_MUST_CHECK gr_status gr_http_body_json(gr_http_request *request, json_t **ret, gr_error *err);

@@ -1,5 +1,5 @@
-/* Worker lanes: bounded queues of suspended requests, and threads that run their handlers. A request that must wait for a
- * build is parked: it holds no thread, and goes back into its queue when the build ends.
+/* Worker lanes: bounded queues of suspended requests, and threads that run their handlers. A request that must wait for
+ * a build is parked: it holds no thread, and goes back into its queue when the build ends.
  *
  *        submit            pop                  flight is set
  *   ───────────> QUEUED ────────> RUNNING ─────────────────────> SUBSCRIBING ────> PARKED ──(timer)──> EXPIRING
@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-/* ---- queue ----------------------------------------------------------------------------------------------------------- */
+/* ---- queue ----------------------------------------------------------------------------------- */
 void gr_http_lane_init(gr_http_lane *lane, gr_http *http, size_t max_queued) {
     *lane = (gr_http_lane){.http = http, .max_queued = max_queued};
     TAILQ_INIT(&lane->queue);
@@ -62,7 +62,7 @@ static void finish(gr_http_request *request) {
     MHD_resume_connection(conn);
 }
 
-/* ---- parking --------------------------------------------------------------------------------------------------------- */
+/* ---- parking --------------------------------------------------------------------------------- */
 /* Called once by the flight, from the build's thread or from within gr_flight_subscribe. */
 static void on_flight_end(void *arg) {
     gr_http_request *request = arg;
@@ -130,7 +130,7 @@ void gr_http_expire(gr_http_request *request) {
     pthread_mutex_unlock(&request->http->lock);
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 static gr_status run_handler(gr_http_request *request, gr_error *err) {
     if (atomic_load(&request->is_cancelled)) return gr_error_set(err, GR_ERR_CANCELLED, "The request was cancelled");
     if (!request->work) request->work = gr_arena_new();
@@ -196,7 +196,8 @@ gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads, gr_error *err
     lane->threads = gr_mem_calloc(n_threads, sizeof *lane->threads);
     for (size_t i = 0; i < n_threads; i++) {
         if (pthread_create(&lane->threads[i], NULL, work, lane))
-            return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Only %zu of %zu worker threads could be started", i, n_threads);
+            return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Only %zu of %zu worker threads could be started", i,
+                                n_threads);
         lane->n_threads++;
     }
     return GR_OK;

@@ -1,7 +1,7 @@
 /* What the routes under /ops/ do: pre-aggregations, their builds, reload, status. Source: decisions 15, 20. */
 #include "http/internal.h"
 
-/* ---- pre-aggregations ------------------------------------------------------------------------------------------------- */
+/* ---- pre-aggregations ------------------------------------------------------------------------ */
 gr_status gr_http_do_preaggs(gr_http_request *request, gr_error *err) {
     gr_preagg_view *views;
     size_t n;
@@ -22,7 +22,7 @@ gr_status gr_http_do_drop(gr_http_request *request, gr_error *err) {
     return GR_OK;
 }
 
-/* ---- builds ---------------------------------------------------------------------------------------------------------- */
+/* ---- builds ---------------------------------------------------------------------------------- */
 typedef struct build_asked {
     const gr_tz *zone;
     bool force;
@@ -49,7 +49,8 @@ static gr_status read_build(gr_http_request *request, build_asked *ret, gr_error
 }
 
 /* What the catalog knows: for builds that were not started here, or that are long over. */
-static gr_status progress_from_catalog(gr_http_request *request, const gr_tz *zone, gr_http_progress *ret, gr_error *err) {
+static gr_status progress_from_catalog(gr_http_request *request, const gr_tz *zone, gr_http_progress *ret,
+                                       gr_error *err) {
     gr_preagg_view *views, *found = NULL;
     size_t n;
     GR_TRY(gr_serve_preaggs(request->http->serve, request->work, &views, &n, err));
@@ -59,7 +60,8 @@ static gr_status progress_from_catalog(gr_http_request *request, const gr_tz *zo
     }
     if (!found) {
         int shown = (int)(request->segment.n < 200 ? request->segment.n : 200);
-        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '%.*s'", shown, request->segment.p);
+        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '%.*s'", shown,
+                            request->segment.p);
     }
     bool is_running = gr_str_eq(found->status, GR_STR("materializing"));
     *ret = (gr_http_progress){.preagg_id = found->id,
@@ -68,7 +70,7 @@ static gr_status progress_from_catalog(gr_http_request *request, const gr_tz *zo
                               .is_done = !is_running,
                               .fraction = found->is_built && !is_running ? 1 : -1,
                               .rows = found->rows};
-    if (!found->error.n) return GR_OK;
+    if (!found->error.n || !gr_str_eq(found->status, GR_STR("failed"))) return GR_OK;
     gr_error *error = GR_NEW(request->work, gr_error);
     gr_error_set(error, GR_ERR_PREAGG_BUILD, GR_FMT, GR_ARG(found->error));
     ret->error = error;
@@ -106,8 +108,7 @@ gr_status gr_http_do_build(gr_http_request *request, gr_error *err) {
         GR_TRY(progress_from_catalog(request, asked.zone, &progress, err));
         return answer_progress(request, &progress, err);
     }
-    gr_http_build *build =
-        gr_http_builds_put(&request->http->builds, request->segment, gr_tz_name(asked.zone), flight);
+    gr_http_build *build = gr_http_builds_put(&request->http->builds, request->segment, gr_tz_name(asked.zone), flight);
     gr_flight_unref(flight);
     if (!gr_http_wants_stream(request)) request->http_status = 202;
     return answer_build(request, build, err);
@@ -123,7 +124,7 @@ gr_status gr_http_do_build_progress(gr_http_request *request, gr_error *err) {
     return answer_progress(request, &progress, err);
 }
 
-/* ---- reload ---------------------------------------------------------------------------------------------------------- */
+/* ---- reload ---------------------------------------------------------------------------------- */
 static void put_diags(gr_http_request *request, gr_jw *w, const gr_diags *diags) {
     gr_buf text;
     gr_buf_init(&text, request->out.max);
@@ -165,7 +166,7 @@ gr_status gr_http_do_reload(gr_http_request *request, gr_error *err) {
     return GR_OK;
 }
 
-/* ---- status ---------------------------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 typedef struct load_now {
     size_t workers, busy, queued, parked, open;
 } load_now;

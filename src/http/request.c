@@ -10,7 +10,7 @@
 
 enum { MAX_DISCARD_BYTES = 64 << 20, MAX_REQUEST_ID = 128 };
 
-/* ---- birth and death ------------------------------------------------------------------------------------------------- */
+/* ---- birth and death ------------------------------------------------------------------------- */
 static int socket_of(struct MHD_Connection *conn) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? (int)info->connect_fd : -1;
@@ -20,8 +20,12 @@ void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn) {
     gr_http *http = cls;
     gr_arena *arena = gr_arena_new();
     gr_http_request *request = GR_NEW(arena, gr_http_request);
-    *request = (gr_http_request){.http = http, .conn = conn, .fd = socket_of(conn), .arena = arena, 
-                                 .http_status = 200, .started_mono_us = gr_clock_mono_us()};
+    *request = (gr_http_request){.http = http,
+                                 .conn = conn,
+                                 .fd = socket_of(conn),
+                                 .arena = arena,
+                                 .http_status = 200,
+                                 .started_mono_us = gr_clock_mono_us()};
     request->target = gr_arena_dup(arena, gr_str_from(uri));
     gr_buf_init(&request->out, http->max_result_bytes);
     gr_buf_init(&request->body, (size_t)http->config->body_max_bytes);
@@ -57,7 +61,7 @@ size_t gr_http_on_unescape(void *cls, struct MHD_Connection *conn, char *text) {
     return strlen(text);
 }
 
-/* ---- what the headers say -------------------------------------------------------------------------------------------- */
+/* ---- what the headers say -------------------------------------------------------------------- */
 static gr_str header(const gr_http_request *request, const char *name) {
     return gr_str_from(MHD_lookup_connection_value(request->conn, MHD_HEADER_KIND, name));
 }
@@ -74,9 +78,9 @@ static gr_str make_id(gr_arena *arena) {
     if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) memcpy(r, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
     r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
-    return gr_arena_printf(arena,
-                           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x-span-1", r[0], r[1],
-                           r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+    return gr_arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x-span-1", r[0],
+                           r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
+                           r[15]);
 }
 
 static gr_str request_id_of(const gr_http_request *request) {
@@ -113,7 +117,7 @@ static int64_t content_length(const gr_http_request *request) {
     return text.n && gr_str_to_i64(text, &n) ? n : 0;
 }
 
-/* ---- admission ------------------------------------------------------------------------------------------------------- */
+/* ---- admission ------------------------------------------------------------------------------- */
 static gr_status find_route(gr_http_request *request, const char *method, gr_str path, gr_error *err) {
     gr_http_match match;
     GR_TRY(gr_http_route_find(path, request->method, request->arena, &match, err));
@@ -123,13 +127,12 @@ static gr_status find_route(gr_http_request *request, const char *method, gr_str
     if (match.route || request->method == GR_HTTP_OPTIONS) return GR_OK;
     int shown = (int)(path.n < 200 ? path.n : 200);
     if (!match.allowed)
-        return gr_error_set(err, GR_ERR_HTTP_NOT_FOUND, "Cannot %s %.*s: there is no such route", method, shown, path.p);
+        return gr_error_set(err, GR_ERR_HTTP_NOT_FOUND, "Cannot %s %.*s: there is no such route", method, shown,
+                            path.p);
     return gr_error_set(err, GR_ERR_HTTP_METHOD, "%.*s does not take the method %s", shown, path.p, method);
 }
 
-static gr_status stopping(gr_error *err) {
-    return gr_error_set(err, GR_ERR_HTTP_BUSY, "The server is stopping");
-}
+static gr_status stopping(gr_error *err) { return gr_error_set(err, GR_ERR_HTTP_BUSY, "The server is stopping"); }
 
 static gr_status authorize(const gr_http_request *request, gr_error *err) {
     gr_str token = header(request, "x-cube-authorization");
@@ -158,7 +161,7 @@ static gr_status admit(gr_http_request *request, const char *method, gr_error *e
     return check_query(request, err);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------------ */
+/* ---- the answer ------------------------------------------------------------------------------ */
 void gr_http_answer_error(gr_http_request *request, const gr_error *error) {
     gr_buf_reset(&request->out);
     gr_http_encode_error(error, request->request_id, &request->out);
@@ -233,8 +236,8 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
 }
 
 static void log_request(const gr_http_request *request, int64_t total_us, size_t bytes) {
-    gr_log_level level = request->http_status < 400 ? GR_LOG_DEBUG
-                         : request->http_status < 500 ? GR_LOG_INFO
+    gr_log_level level = request->http_status < 400    ? GR_LOG_DEBUG
+                         : request->http_status < 500  ? GR_LOG_INFO
                          : request->http_status == 503 ? GR_LOG_WARN
                                                        : GR_LOG_ERROR;
     gr_log_event(level, "http.request", "path", request->path, "status", gr_log_i64(request->http_status), "us",
@@ -263,7 +266,7 @@ static enum MHD_Result respond(gr_http_request *request) {
     return result;
 }
 
-/* ---- the library's calls --------------------------------------------------------------------------------------------- */
+/* ---- the library's calls --------------------------------------------------------------------- */
 static enum MHD_Result dispatch(gr_http_request *request) {
     gr_error err = {0};
     if (request->refusal) {

@@ -25,7 +25,13 @@ enum {
     FLUSH_US = 2000000,
 };
 
-/* ---- listening ------------------------------------------------------------------------------------------------------- */
+/* The text of errno, in a buffer of the thread. */
+static const char *errno_text(int code) {
+    static _Thread_local char text[128];
+    return strerror_r(code, text, sizeof text);
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
 static bool is_loopback(const struct sockaddr *address) {
     if (address->sa_family == AF_INET)
         return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24) == 127;
@@ -34,7 +40,8 @@ static bool is_loopback(const struct sockaddr *address) {
     return false;
 }
 
-static gr_status check_address(const gr_config *config, const char *host, const struct sockaddr *address, gr_error *err) {
+static gr_status check_address(const gr_config *config, const char *host, const struct sockaddr *address,
+                               gr_error *err) {
     if (is_loopback(address)) return GR_OK;
     if (config->api_secret.value.n) {
         if (config->dev_mode)
@@ -42,7 +49,8 @@ static gr_status check_address(const gr_config *config, const char *host, const 
                          GR_STR("developer mode: tokens are not enforced on an address that others can reach"), NULL);
         return GR_OK;
     }
-    gr_error_set(err, GR_ERR_SERVER_LISTEN, "Without an API secret the server listens on loopback only, not on %s", host);
+    gr_error_set(err, GR_ERR_SERVER_LISTEN, "Without an API secret the server listens on loopback only, not on %s",
+                 host);
     gr_error_hint(err, "Set GRANARY_API_SECRET, or use --host 127.0.0.1.");
     return GR_ERR_SERVER_LISTEN;
 }
@@ -51,7 +59,7 @@ static gr_status bind_and_listen(const struct addrinfo *address, const char *hos
                                  gr_error *err) {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0)
-        return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Cannot make a socket for %s: %s", host, strerror(errno));
+        return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Cannot make a socket for %s: %s", host, errno_text(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1024) == 0) {
         *ret = fd;
@@ -59,8 +67,9 @@ static gr_status bind_and_listen(const struct addrinfo *address, const char *hos
     }
     int why = errno;
     close(fd);
-    gr_error_set(err, GR_ERR_SERVER_LISTEN, "Cannot listen on %s port %s: %s", host, port, strerror(why));
-    if (why == EADDRINUSE) gr_error_hint(err, "Another program uses this port; choose one with --port, or 0 for a free one.");
+    gr_error_set(err, GR_ERR_SERVER_LISTEN, "Cannot listen on %s port %s: %s", host, port, errno_text(why));
+    if (why == EADDRINUSE)
+        gr_error_hint(err, "Another program uses this port; choose one with --port, or 0 for a free one.");
     return GR_ERR_SERVER_LISTEN;
 }
 
@@ -90,7 +99,8 @@ static gr_status listen_on(gr_http *http, gr_str host, int64_t port, gr_error *e
     memcpy(host_text, host.p, host.n);
     host_text[host.n] = 0;
     snprintf(port_text, sizeof port_text, "%d", (int)port);
-    struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE},
+                    *found = NULL;
     int failed = getaddrinfo(host_text, port_text, &wanted, &found);
     if (failed)
         return gr_error_set(err, GR_ERR_SERVER_LISTEN, "Cannot listen on %s: %s", host_text, gai_strerror(failed));
@@ -101,7 +111,7 @@ static gr_status listen_on(gr_http *http, gr_str host, int64_t port, gr_error *e
     return status;
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 static void init_cond(pthread_cond_t *cond) {
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -189,7 +199,7 @@ static gr_status start_daemon(gr_http *http, gr_error *err) {
                                     MHD_OPTION_URI_LOG_CALLBACK, gr_http_on_uri, http, MHD_OPTION_UNESCAPE_CALLBACK,
                                     gr_http_on_unescape, http, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (!http->daemon)
-        return gr_error_set(err, GR_ERR_SERVER_LISTEN, "The HTTP server could not be started: %s", strerror(errno));
+        return gr_error_set(err, GR_ERR_SERVER_LISTEN, "The HTTP server could not be started: %s", errno_text(errno));
     return GR_OK;
 }
 
@@ -212,7 +222,7 @@ gr_status gr_http_start(gr_serve *serve, const gr_http_options *options, gr_http
 uint16_t gr_http_port(const gr_http *http) { return http->port; }
 gr_str gr_http_url(const gr_http *http) { return gr_str_from(http->url); }
 
-/* ---- stop ------------------------------------------------------------------------------------------------------------ */
+/* ---- stop ------------------------------------------------------------------------------------ */
 /* Under the lock. True when the count came to zero. */
 static bool wait_for_none(gr_http *http, const size_t *count, int64_t until_us) {
     struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};

@@ -1,8 +1,8 @@
 /* The HTTP front door: Cube's REST API and the operations, over the use cases of serve/.
  *
- * The library's threads never wait: what needs an engine or the catalog is suspended and runs on a worker lane; health and
- * refusals are answered inline. A request that waits for a build holds no thread at all.
- * Source: cube.md §3; decisions 8, 10, 11, 20, 21, 25, 27; docs/http-api.md. */
+ * The library's threads never wait: what needs an engine or the catalog is suspended and runs on a worker lane; health
+ * and refusals are answered inline. A request that waits for a build holds no thread at all. Source: cube.md §3;
+ * decisions 8, 10, 11, 20, 21, 25, 27; docs/http-api.md. */
 #ifndef GR_HTTP_SERVER_H
 #define GR_HTTP_SERVER_H
 #include "serve/serve.h"
@@ -10,11 +10,11 @@
 typedef struct gr_http gr_http;
 
 typedef struct gr_http_options {
-    gr_str host;         /* empty: http.host of the configuration; a name, or an IPv4 or IPv6 address without brackets */
-    bool has_port;       /* else http.port of the configuration */
-    uint16_t port;       /* 0: a free one */
+    gr_str host;   /* empty: http.host of the configuration; a name, or an IPv4 or IPv6 address without brackets */
+    bool has_port; /* else http.port of the configuration */
+    uint16_t port; /* 0: a free one */
     int64_t continue_wait_ms, drain_ms; /* 0: of the configuration */
-    size_t max_result_bytes; /* largest answer of /v1/load; 0: GR_HTTP_MAX_RESULT_BYTES of cube.h */
+    size_t max_result_bytes;            /* largest answer of /v1/load; 0: GR_HTTP_MAX_RESULT_BYTES of cube.h */
 } gr_http_options;
 
 /* Listen and serve. `serve` is borrowed until gr_http_stop; `options` may be NULL.

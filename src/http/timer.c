@@ -1,6 +1,6 @@
-/* One thread that looks after suspended requests: ends waits that took too long, notices clients that left (their query is
- * cancelled), and wakes event streams so that they look at their build again.
- * Invariant: it never runs a handler and never waits for a lock that is held during work. */
+/* One thread that looks after suspended requests: ends waits that took too long, notices clients that left (their query
+ * is cancelled), and wakes event streams so that they look at their build again. Invariant: it never runs a handler and
+ * never waits for a lock that is held during work. */
 #include "base/mem.h"
 #include "http/internal.h"
 

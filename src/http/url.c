@@ -1,5 +1,5 @@
-/* Request targets: splitting and percent-decoding. The library's own decoding is switched off, because it passes malformed
- * escapes through; here they are refused. Invariant: decoded text is valid UTF-8. */
+/* Request targets: splitting and percent-decoding. The library's own decoding is switched off, because it passes
+ * malformed escapes through; here they are refused. Invariant: decoded text is valid UTF-8. */
 #include "http/internal.h"
 
 static int hex_value(char c) {
@@ -17,9 +17,10 @@ gr_status gr_http_url_decode(gr_str raw, bool is_query, gr_arena *arena, gr_str 
         if (c == '%') {
             int high = i + 1 < raw.n ? hex_value(raw.p[i + 1]) : -1, low = i + 2 < raw.n ? hex_value(raw.p[i + 2]) : -1;
             if (high < 0 || low < 0)
-                return gr_error_set(err, GR_ERR_QUERY_INVALID,
-                                    "Malformed percent-encoding in the URL: '%%' at byte %zu is not followed by two hexadecimal digits",
-                                    i);
+                return gr_error_set(
+                    err, GR_ERR_QUERY_INVALID,
+                    "Malformed percent-encoding in the URL: '%%' at byte %zu is not followed by two hexadecimal digits",
+                    i);
             c = (char)(high * 16 + low);
             i += 2;
         } else if (c == '+' && is_query) {

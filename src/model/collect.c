@@ -283,6 +283,7 @@ static void merge(gr_loader *l, gr_source *start) {
             for (int i = 0; i < GR_SECTION__COUNT; i++) inherit_items(l, s, (gr_section)i);
         }
         s->state = GR_SOURCE_MERGED;
+        GR_PUSH(l->arena, &l->order, s);
         if (!s->is_view) check_sections(l, s);
     }
 }

@@ -88,8 +88,10 @@ typedef struct gr_loader {
     gr_diags *diags;
     gr_model *model;
     GR_VEC(gr_source *) sources; /* in file order; duplicates left out */
+    GR_VEC(gr_source *) order;   /* the same, ancestors first, so that a fault is reported where it was written */
     gr_map by_name;
     GR_VEC(gr_binding) bindings;
+    gr_member **members; /* by index, once they are numbered */
     /* What is being looked at, for messages. */
     const gr_source *at;
     bool is_inherited;
@@ -164,6 +166,6 @@ typedef struct gr_target {
 /* Names of a hole or reference, seen from `owner`. `is_ref`: a single name is a member, never a cube. NONE: reported. */
 gr_target gr_model_resolve(gr_loader *l, const gr_cube *owner, const gr_part *part, bool is_ref);
 /* The chain of declared joins from the first cube to the last, over all that are named; false when there is none. */
-bool gr_model_expand_path(gr_loader *l, const gr_cube **cubes, size_t n, gr_path *ret, size_t *ret_broken);
+bool gr_model_expand_path(gr_loader *l, const gr_cube *const *cubes, size_t n, gr_path *ret, size_t *ret_broken);
 const gr_join *gr_model_join_between(const gr_cube *from, const gr_cube *to);
 #endif

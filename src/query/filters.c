@@ -128,7 +128,7 @@ static gr_status read_children(gr_query_parser *p, json_t *json, const gr_query_
 static gr_status read_group(gr_query_parser *p, json_t *json, const gr_query_place *place, size_t depth, node *ret) {
     static const gr_str keys[] = {GR_STR_INIT("and"), GR_STR_INIT("or")};
     bool is_and = json_object_get(json, "and") != NULL;
-    if (depth >= p->options->max_filter_depth || depth >= GR_JSON_MAX_DEPTH)
+    if (depth >= p->options->max_filter_depth || depth >= GR_QUERY_MAX_NESTING)
         return gr_error_set(p->err, GR_ERR_LIMIT, "The filters are nested too deeply: the limit is %zu levels",
                             p->options->max_filter_depth);
     GR_TRY(gr_query_check_keys(p, json, place, keys, sizeof keys / sizeof *keys));

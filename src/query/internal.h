@@ -5,6 +5,9 @@
 #define GR_QUERY_INTERNAL_H
 #include "query/query.h"
 
+/* However high the setting is: the stack has an end. */
+enum { GR_QUERY_MAX_NESTING = 64 };
+
 /* A place in the query JSON, as a chain on the stack; its text is made only for an error. */
 typedef struct gr_query_place {
     const struct gr_query_place *parent;

@@ -24,7 +24,7 @@ gr_str gr_query_json_shown(gr_query_parser *p, const json_t *json) {
 }
 
 static void place_put(gr_buf *out, const gr_query_place *place) {
-    const gr_query_place *chain[2 * GR_JSON_MAX_DEPTH + 8];
+    const gr_query_place *chain[2 * GR_QUERY_MAX_NESTING + 8];
     size_t n = 0;
     for (; place && n < sizeof chain / sizeof *chain; place = place->parent) chain[n++] = place;
     while (n-- > 0) {

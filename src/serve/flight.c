@@ -25,8 +25,7 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     gr_flight *f = gr_mem_calloc(1, sizeof *f);
     atomic_init(&f->refs, 2); /* the lane's and the caller's */
     f->serve = serve;
-    /* A snapshot of the same model is current or newer; the one planned with is held by its request. */
-    f->snapshot = snapshot;
+    f->snapshot = gr_exec_snapshot_hold(snapshot);
     f->rollup = rollup;
     f->zone = zone;
     f->fraction = -1;
@@ -44,39 +43,55 @@ static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_ro
     return f && f->snapshot->model == snapshot->model && f->rollup->entity == rollup->entity && f->zone == zone;
 }
 
-gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+/* What the newest snapshot knows already: built, failed too lately to be tried again, or of another model. */
+static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
+    const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
+    bool is_reloaded = newest->model != f->snapshot->model;
+    const gr_rollup_state *state = is_reloaded ? NULL : gr_snapshot_state(newest, f->rollup->preagg, f->zone);
+    bool is_known = state && (state->is_built || (state->is_failed && gr_clock_now_us() < state->retry_at_us));
+    gr_serve_snapshot_unref(newest);
+    return is_reloaded || (is_known && !force);
+}
+
+static void enqueue(gr_lane *lane, gr_flight *f) {
+    if (lane->last) lane->last->next = f;
+    else lane->first = f;
+    lane->last = f;
+    lane->n_waiting++;
+    pthread_cond_signal(&lane->cond);
+}
+
+static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+    if (is_same(lane->now, snapshot, rollup, zone)) return lane->now;
+    for (gr_flight *f = lane->first; f; f = f->next)
+        if (is_same(f, snapshot, rollup, zone)) return f;
+    return NULL;
+}
+
+static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, bool force,
+                            gr_flight **ret, gr_error *err) {
+    gr_lane *lane = &serve->lane;
+    if (atomic_load(&lane->is_stopping)) return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
+    if (lane->n_waiting >= MOST_WAITING) return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
+    gr_flight *f = flight_new(serve, snapshot, rollup, zone);
+    if (is_settled(serve, f, force)) {
+        f->is_done = true; /* planning again is all there is to do */
+        atomic_store(&f->refs, 1);
+    } else {
+        enqueue(lane, f);
+    }
+    *ret = f;
+    return GR_OK;
+}
+
+gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, bool force,
                          gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
-    gr_flight *found = NULL;
     gr_status status = GR_OK;
     pthread_mutex_lock(&lane->mutex);
-    if (is_same(lane->now, snapshot, rollup, zone)) found = lane->now;
-    for (gr_flight *f = lane->first; f && !found; f = f->next)
-        if (is_same(f, snapshot, rollup, zone)) found = f;
-    if (found) {
-        *ret = gr_flight_ref(found);
-    } else if (atomic_load(&lane->is_stopping)) {
-        status = gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
-    } else if (lane->n_waiting >= MOST_WAITING) {
-        status = gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
-    } else {
-        gr_flight *f = flight_new(serve, gr_serve_snapshot_ref(serve), rollup, zone);
-        if (f->snapshot->model !=
-            snapshot->model) { /* reloaded meanwhile: the caller's rollup belongs to the old model */
-            atomic_store(&f->refs, 1);
-            gr_flight_unref(f);
-            pthread_mutex_unlock(&lane->mutex);
-            return gr_error_set(err, GR_ERR_CANCELLED, "The model was reloaded while the query was planned; try again");
-        }
-        if (lane->last)
-            lane->last->next = f;
-        else
-            lane->first = f;
-        lane->last = f;
-        lane->n_waiting++;
-        pthread_cond_signal(&lane->cond);
-        *ret = f;
-    }
+    gr_flight *found = find_flight(lane, snapshot, rollup, zone);
+    if (found) *ret = gr_flight_ref(found);
+    else status = submit_new(serve, snapshot, rollup, zone, force, ret, err);
     pthread_mutex_unlock(&lane->mutex);
     return status;
 }

@@ -34,7 +34,7 @@ gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, b
         if (state && state->is_built && !force)
             *ret = NULL;
         else
-            status = gr_lane_submit(serve, snapshot, rollup, own, ret, err);
+            status = gr_lane_submit(serve, snapshot, rollup, own, true, ret, err);
     }
     gr_serve_snapshot_unref(snapshot);
     return status;

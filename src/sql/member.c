@@ -2,14 +2,19 @@
  * a rollup it is its stored column, or its expression computed from stored columns. */
 #include "sql/internal.h"
 
+/* `sql_table: orders` is a name, where a member's bare identifier would be a column. */
+static gr_str table_name(gr_sqlw *w, const gr_cube *cube) {
+    return cube->sql_table->is_column ? cube->sql_table->parts[0].text : gr_sqlw_expr(w, cube->sql_table, cube);
+}
+
 static gr_str part_text(gr_sqlw *w, const gr_part *part) {
     switch (part->kind) {
     case GR_PART_TEXT: return part->text;
     case GR_PART_TABLE: return gr_sqlw_ident(w, part->cube->alias);
     case GR_PART_CUBE_SQL: {
-        const gr_expr *sql = part->cube->sql ? part->cube->sql : part->cube->sql_table;
-        gr_str text = gr_sqlw_expr(w, sql, part->cube);
-        return part->cube->sql ? text : gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(text));
+        if (part->cube->sql) return gr_sqlw_expr(w, part->cube->sql, part->cube);
+        gr_str name = table_name(w, part->cube);
+        return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(name));
     }
     case GR_PART_MEMBER:
         if (part->granularity) return gr_sqlw_member_bucket(w, part->member, part->granularity);
@@ -73,7 +78,7 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
 
 static gr_str table_text(gr_sqlw *w, const gr_cube *cube) {
     gr_str alias = gr_sqlw_ident(w, cube->alias);
-    gr_str text = gr_sqlw_expr(w, cube->sql ? cube->sql : cube->sql_table, cube);
+    gr_str text = cube->sql ? gr_sqlw_expr(w, cube->sql, cube) : table_name(w, cube);
     return gr_arena_printf(w->arena, cube->sql ? "(" GR_FMT ") AS " GR_FMT : GR_FMT " AS " GR_FMT, GR_ARG(text),
                            GR_ARG(alias));
 }

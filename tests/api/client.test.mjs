@@ -32,10 +32,9 @@ const files = {
 };
 
 describe('the client', () => {
-  let server;
+  const server = shared(files);
   let api;
   before(async () => {
-    server = await serve(after, files);
     api = cube('any token', { apiUrl: `${server.url}/cubejs-api/v1` });
   });
 

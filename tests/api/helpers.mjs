@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 export const repo = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -47,7 +48,7 @@ function environment(extra) {
 
 // ---- folders ------------------------------------------------------------------------------------------------------
 
-function removeFolder(folder) {
+export function removeFolder(folder) {
   folders.delete(folder);
   try {
     fs.chmodSync(folder, 0o755);
@@ -129,6 +130,20 @@ export class Server {
   constructor(folder, options) {
     this.folder = folder;
     this.options = options;
+  }
+
+  async open(files) {
+    this.folder = makeFolder(files);
+    await this.options.prepare?.(this.folder);
+    await this.start();
+  }
+
+  async close() {
+    try {
+      await this.stop();
+    } finally {
+      if (this.folder) removeFolder(this.folder);
+    }
   }
 
   get state() {
@@ -251,24 +266,26 @@ export class Server {
   }
 }
 
-// A folder and a server in it, for one test (`t`) or, with an `after` hook, for a file.
+// A folder and a server in it, for one test.
 export async function serve(t, files, options = {}) {
-  const folder = options.folder ?? makeFolder(files);
-  const server = new Server(folder, options);
-  const end = async () => {
-    await server.stop();
-    removeFolder(folder);
-  };
-  if (t?.after) t.after(end);
-  else t(end);
-  await options.prepare?.(folder);
-  return server.start();
+  const server = new Server(undefined, options);
+  t.after(() => server.close());
+  await server.open(files);
+  return server;
+}
+
+// The same for the tests of a `describe`.
+export function shared(files, options = {}) {
+  const server = new Server(undefined, options);
+  before(() => server.open(files));
+  after(() => server.close());
+  return server;
 }
 
 // A folder for commands that need no server.
 export function workspace(t, files) {
   const folder = makeFolder(files);
-  (t.after?.bind(t) ?? t)(() => removeFolder(folder));
+  t.after(() => removeFolder(folder));
   return { folder, granary: (args, options = {}) => granary([...args, '-c', path.join(folder, 'granary.yml')], { cwd: folder, ...options }) };
 }
 

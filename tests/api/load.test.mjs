@@ -62,10 +62,7 @@ const files = {
 };
 
 describe('load', () => {
-  let server;
-  before(async () => {
-    server = await serve(after, files);
-  });
+  const server = shared(files);
 
   const ids = async (query) =>
     (await server.rows({ dimensions: ['items.id'], order: { 'items.id': 'asc' }, ...query })).map((row) => Number(row['items.id']));

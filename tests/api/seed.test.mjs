@@ -134,10 +134,7 @@ const files = {
 };
 
 describe('the sample rows', () => {
-  let server;
-  before(async () => {
-    server = await serve(after, files);
-  });
+  const server = shared(files);
 
   test('order statuses fill a drop-down, from the rollup order_statuses', async () => {
     const result = await server.result({ dimensions: ['orders.status'] });

@@ -1,7 +1,7 @@
 /* A world as text: the model's YAML, the SQL of its expressions, the statements that fill its tables, and CSV for people. */
 #include "differential/world.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
 enum { MOST_BYTES = 8 << 20 };
 
@@ -29,8 +29,12 @@ static void add_literal(const diff_value *v, bool is_template, gr_buf *out) {
     switch (v->kind) {
     case DIFF_TEXT: add_text_literal(v->as.s, is_template, out); return;
     case DIFF_BOOL: gr_buf_z(out, v->as.b ? "TRUE" : "FALSE"); return;
-    case DIFF_DOUBLE: gr_buf_printf(out, "%.17ge0", v->as.d); return;
-    case DIFF_TIME: gr_buf_printf(out, "'%.*s", (int)gr_time_format(v->as.us, text) - 4, text);
+    case DIFF_DOUBLE:
+        snprintf(text, sizeof text, "%.17g", v->as.d);
+        gr_buf_printf(out, "%s%s", text, strchr(text, 'e') ? "" : "e0");
+        return;
+    case DIFF_TIME:
+        gr_buf_printf(out, "'%.*s", (int)gr_time_format(v->as.us, text) - 4, text);
         gr_buf_printf(out, ".%06d'", (int)(((v->as.us % 1000000) + 1000000) % 1000000));
         return;
     case DIFF_INT:

@@ -139,12 +139,12 @@ static void run_case(void **state) {
     const char *dir = *state;
     gr_arena *arena = gr_arena_new();
     gr_ctx ctx = {.arena = arena, .now_us = fixed_now};
-    json_t *root;
+    json_t *input;
     gr_error err = {0};
-    if (gr_json_parse(read_file(gr_arena_printf(arena, "%s/case.json", dir).p), 1 << 20, arena, &root, &err))
+    if (gr_json_parse(read_file(gr_arena_printf(arena, "%s/case.json", dir).p), 1 << 20, arena, &input, &err))
         fail_msg("%s", err.message);
-    json_t *query = json_object_get(root, "query");
-    bool rollups = json_is_true(json_object_get(root, "rollups"));
+    json_t *query = json_object_get(input, "query");
+    bool rollups = json_is_true(json_object_get(input, "rollups"));
     const gr_snapshot *s = gr_exec_snapshot_ref(executor);
     gr_snapshot unbuilt = *s; /* goldens do not depend on what earlier cases built */
     unbuilt.states = NULL;

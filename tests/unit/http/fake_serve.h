@@ -1,5 +1,5 @@
-/* The use cases of serve/, played: what a query does is written in the query itself, so that the front door can be tested
- * with real sockets and no engine. Included by one test only. Keys of a query:
+/* The use cases of serve/, played: what a query does is written in the query itself, so that the front door can be
+ * tested with real sockets and no engine. Included by one test only. Keys of a query:
  *   {"rows": n}           n rows of orders.count (default 1)
  *   {"sleep_ms": n}       runs that long, or until it is cancelled
  *   {"wait": "name"}      needs the build `name`: answered once fake_build_end(name) was called
@@ -46,7 +46,7 @@ struct gr_serve {
 
 static inline void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
-/* ---- flights --------------------------------------------------------------------------------------------------------- */
+/* ---- flights --------------------------------------------------------------------------------- */
 gr_flight *gr_flight_ref(gr_flight *flight) {
     atomic_fetch_add(&flight->refs, 1);
     return flight;
@@ -122,7 +122,7 @@ static inline void fake_build_end(gr_serve *serve, const char *name, gr_status s
     gr_flight_unref(flight);
 }
 
-/* ---- queries --------------------------------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------- */
 typedef struct fake_stream {
     gr_stream base;
     int64_t left, *values;
@@ -190,8 +190,13 @@ static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, 
                                 .alias = GR_STR("orders__count")};
     *query = (gr_query){.model = &serve->model, .columns = column, .n_columns = 1, .tz = gr_tz_utc()};
     *plan = (gr_plan){.query = query, .snapshot = &serve->snapshot, .data_source = GR_STR("default")};
-    *ret = (gr_answer){.query = query, .plan = plan, .data_source = plan->data_source, .planned_us = 11, .started_us = 22,
-                       .refreshed_us = 1612325106000000, .sql = {.text = GR_STR("SELECT 1")}};
+    *ret = (gr_answer){.query = query,
+                       .plan = plan,
+                       .data_source = plan->data_source,
+                       .planned_us = 11,
+                       .started_us = 22,
+                       .refreshed_us = 1612325106000000,
+                       .sql = {.text = GR_STR("SELECT 1")}};
 }
 
 gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
@@ -224,8 +229,9 @@ void gr_answer_done(gr_answer *answer) {
     *answer = (gr_answer){0};
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------------------------- */
-gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret, gr_error *err) {
+/* ---- the rest -------------------------------------------------------------------------------- */
+gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret,
+                        gr_error *err) {
     (void)options;
     (void)diags;
     (void)err;
@@ -233,9 +239,16 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
     serve->config = *config;
     serve->model.hash = GR_STR("feed");
     serve->snapshot.model = &serve->model;
-    serve->views[0] = (gr_preagg_view){.id = GR_STR("orders.main"), .cube = GR_STR("orders"), .name = GR_STR("main"),
-                                       .zone = GR_STR("UTC"), .store = GR_STR("embedded"), .status = GR_STR("active"),
-                                       .is_built = true, .table = GR_STR("t"), .rows = 42, .entity_id = 1};
+    serve->views[0] = (gr_preagg_view){.id = GR_STR("orders.main"),
+                                       .cube = GR_STR("orders"),
+                                       .name = GR_STR("main"),
+                                       .zone = GR_STR("UTC"),
+                                       .store = GR_STR("embedded"),
+                                       .status = GR_STR("active"),
+                                       .is_built = true,
+                                       .table = GR_STR("t"),
+                                       .rows = 42,
+                                       .entity_id = 1};
     pthread_mutex_init(&serve->lock, NULL);
     *ret = serve;
     return GR_OK;
@@ -265,10 +278,12 @@ gr_status gr_serve_reload(gr_serve *serve, gr_diags *diags, bool *ret_changed, g
     return GR_OK;
 }
 
-gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret, gr_error *err) {
+gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret,
+                         gr_error *err) {
     (void)zone;
     if (!gr_str_starts(preagg_id, GR_STR("orders.")))
-        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '" GR_FMT "'", GR_ARG(preagg_id));
+        return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '" GR_FMT "'",
+                            GR_ARG(preagg_id));
     atomic_fetch_add(&serve->n_builds, 1);
     char name[64];
     snprintf(name, sizeof name, GR_FMT, GR_ARG(preagg_id));
@@ -292,7 +307,8 @@ gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, g
     return GR_OK;
 }
 
-gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope, gr_error *err) {
+gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope,
+                             gr_error *err) {
     if (!serve->config.api_secret.value.n || gr_str_eq(local_token, GR_STR("local"))) return GR_OK;
     if (!authorization.n) return gr_error_set(err, GR_ERR_AUTH_MISSING, "Authorization header isn't set");
     if (gr_str_eq(authorization, GR_STR("Bearer all"))) return GR_OK;

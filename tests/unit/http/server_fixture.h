@@ -17,9 +17,17 @@ typedef struct door {
 } door;
 
 static inline gr_config fake_config(void) {
-    return (gr_config){.http_host = GR_STR("127.0.0.1"), .http_threads = 2, .workers = 2, .queue_max = 1000,
-                       .body_max_bytes = 10000, .cors_origin = GR_STR("*"), .drain_ms = 3000, .query_timeout_ms = 60000,
-                       .continue_wait_ms = 10000, .default_timezone = GR_STR("UTC"), .preagg_schema = GR_STR("granary")};
+    return (gr_config){.http_host = GR_STR("127.0.0.1"),
+                       .http_threads = 2,
+                       .workers = 2,
+                       .queue_max = 1000,
+                       .body_max_bytes = 10000,
+                       .cors_origin = GR_STR("*"),
+                       .drain_ms = 3000,
+                       .query_timeout_ms = 60000,
+                       .continue_wait_ms = 10000,
+                       .default_timezone = GR_STR("UTC"),
+                       .preagg_schema = GR_STR("granary")};
 }
 
 static inline door door_open(gr_config config, size_t max_result_bytes) {

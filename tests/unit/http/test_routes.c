@@ -70,9 +70,14 @@ static void test_params(void **state) {
 static void test_split(void **state) {
     (void)state;
     static const char *cases[][3] = {
-        {"/a/b?x=1", "/a/b", "x=1"}, {"/a", "/a", ""},       {"/a?", "/a", ""},
-        {"/a?b?c", "/a", "b?c"},     {"http://h:1/p?q", "/p", "q"}, {"http://h", "/", ""},
-        {"/x?u=http://y/", "/x", "u=http://y/"}, {"*", "*", ""},
+        {"/a/b?x=1", "/a/b", "x=1"},
+        {"/a", "/a", ""},
+        {"/a?", "/a", ""},
+        {"/a?b?c", "/a", "b?c"},
+        {"http://h:1/p?q", "/p", "q"},
+        {"http://h", "/", ""},
+        {"/x?u=http://y/", "/x", "u=http://y/"},
+        {"*", "*", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gr_str path, query;
@@ -110,7 +115,8 @@ static void test_find(void **state) {
         {"/ops/pre-aggregations/", GR_HTTP_GET, "/ops/pre-aggregations", "", true},
         {"/ops/pre-aggregations//build", GR_HTTP_POST, NULL, "", false},
         {"/ops/pre-aggregations/orders.main", GR_HTTP_DELETE, "/ops/pre-aggregations/{}", "orders.main", true},
-        {"/ops/pre-aggregations/orders%2Emain/build", GR_HTTP_POST, "/ops/pre-aggregations/{}/build", "orders.main", true},
+        {"/ops/pre-aggregations/orders%2Emain/build", GR_HTTP_POST, "/ops/pre-aggregations/{}/build", "orders.main",
+         true},
         {"/ops/pre-aggregations/a%2Fb/build", GR_HTTP_GET, "/ops/pre-aggregations/{}/build", "a/b", true},
         {"/ops/pre-aggregations/a/build/x", GR_HTTP_GET, NULL, "", false},
         {"/a/b/c/d/e/f/g/h/i/j", GR_HTTP_GET, NULL, "", false},

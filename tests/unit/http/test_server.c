@@ -58,14 +58,17 @@ static void test_load(void **state) {
         {POST_LOAD, "{\"query\":{\"rows\":0}}", 200, "\"data\":[]}"},
         {POST_LOAD, "{\"query\":\"{\\\"rows\\\":1}\"}", 200, "\"data\":[{\"orders.count\":\"0\"}]}"},
         {POST_LOAD, "{\"query\":{\"key\":\"a\\\"b\"}}", 200, "\"data\":[{\"a\\\"b\":\"0\"}]}"},
-        {POST_LOAD, "{\"query\":{},\"queryType\":\"multi\"}", 200, "{\"queryType\":\"regularQuery\",\"results\":[{\"query\""},
+        {POST_LOAD, "{\"query\":{},\"queryType\":\"multi\"}", 200,
+         "{\"queryType\":\"regularQuery\",\"results\":[{\"query\""},
         {POST_LOAD, "{\"query\":{},\"queryType\":\"multi\"}", 200, "],\"pivotQuery\":{},\"slowQuery\":false}"},
         {"GET /cubejs-api/v1/load?query={}&queryType=multi HTTP/1.1", NULL, 200, "\"results\":["},
-        {"GET /cubejs-api/v1/load?query={}&explain=1 HTTP/1.1", NULL, 200, "\"explain\":{\"pre_aggregations\":[],\"source\":\"default\""},
+        {"GET /cubejs-api/v1/load?query={}&explain=1 HTTP/1.1", NULL, 200,
+         "\"explain\":{\"pre_aggregations\":[],\"source\":\"default\""},
         {"GET /cubejs-api/v1/load?query={}&cache=no-cache HTTP/1.1", NULL, 200, "\"external\":null"},
     };
     RUN(&d, calls);
-    reply r = client_call(d.port, "GET /cubejs-api/v1/load?query={}&explain=0 HTTP/1.1\r\nX-Request-Id: abc-span-7", NULL);
+    reply r =
+        client_call(d.port, "GET /cubejs-api/v1/load?query={}&explain=0 HTTP/1.1\r\nX-Request-Id: abc-span-7", NULL);
     assert_true(gr_str_eq_z(reply_header(&r, "x-request-id"), "abc-span-7"));
     assert_true(gr_str_eq_z(reply_header(&r, "x-granary-served-by"), "source"));
     assert_true(gr_str_starts(reply_header(&r, "x-granary-timing"), GR_STR("plan=11, engine=22, total=")));
@@ -83,7 +86,8 @@ static void test_bad_requests(void **state) {
     (void)state;
     door d = door_open(fake_config(), 0);
     static const call calls[] = {
-        {"GET /cubejs-api/v1/load HTTP/1.1", NULL, 400, "{\"type\":\"UserError\",\"error\":\"Query param is required\",\"id\":\"query.invalid\""},
+        {"GET /cubejs-api/v1/load HTTP/1.1", NULL, 400,
+         "{\"type\":\"UserError\",\"error\":\"Query param is required\",\"id\":\"query.invalid\""},
         {"GET /cubejs-api/v1/load?query= HTTP/1.1", NULL, 400, "Query param is required"},
         {POST_LOAD, "{}", 400, "Query param is required"},
         {POST_LOAD, "", 400, "Query param is required"},
@@ -97,7 +101,9 @@ static void test_bad_requests(void **state) {
         {"GET /cubejs-api/v1/load?query=%7 HTTP/1.1", NULL, 400, "Malformed percent-encoding"},
         {"GET /cubejs-api/v1/load?query=%ff HTTP/1.1", NULL, 400, "valid UTF-8"},
         {"GET /cubejs-api/v1/load?query={}&cache=warm HTTP/1.1", NULL, 400, "Unknown cache mode 'warm'"},
-        {POST_LOAD, "{\"query\":{\"fail\":\"query.date\"}}", 400, "{\"type\":\"UserError\",\"error\":\"it broke: \\\"query.date\\\"\",\"id\":\"query.date\",\"hint\":\"mend it\""},
+        {POST_LOAD, "{\"query\":{\"fail\":\"query.date\"}}", 400,
+         "{\"type\":\"UserError\",\"error\":\"it broke: \\\"query.date\\\"\",\"id\":\"query.date\",\"hint\":\"mend "
+         "it\""},
         {POST_LOAD, "{\"query\":{\"fail\":\"engine.sql\"}}", 400, "{\"error\":\"it broke: "},
         {POST_LOAD, "{\"query\":{\"fail\":\"query.limit\"}}", 500, "{\"error\":\"Error: it broke: "},
         {POST_LOAD, "{\"query\":{\"fail\":\"http.busy\"}}", 503, "http.busy"},
@@ -113,7 +119,8 @@ static void test_plans(void **state) {
     static const call calls[] = {
         {"GET /cubejs-api/v1/sql?query={} HTTP/1.1", NULL, 200, "{\"sql\":{\"sql\":[\"SELECT 1\",[]]"},
         {"POST /cubejs-api/v1/sql HTTP/1.1", "{\"query\":{}}", 200, "\"dataSource\":\"default\"}"},
-        {"POST /cubejs-api/v1/dry-run HTTP/1.1", "{\"query\":{}}", 200, "{\"queryType\":\"regularQuery\",\"normalizedQueries\":[{}]"},
+        {"POST /cubejs-api/v1/dry-run HTTP/1.1", "{\"query\":{}}", 200,
+         "{\"queryType\":\"regularQuery\",\"normalizedQueries\":[{}]"},
         {"POST /v1/explain HTTP/1.1", "{\"query\":{}}", 200, "\"refusals\":[],\"sql\":\"SELECT 1\",\"params\":[]}"},
         {"GET /cubejs-api/v1/explain?query={} HTTP/1.1", NULL, 200, "\"exactness\":\"exact\""},
         {"GET /cubejs-api/v1/meta HTTP/1.1", NULL, 200, "={\"cubes\":[]}"},
@@ -157,6 +164,32 @@ static void test_body_limit(void **state) {
     door_close(&d);
 }
 
+/* Headers and URLs of a useful size pass; absurd ones are refused without harm. */
+static void test_large_heads(void **state) {
+    (void)state;
+    door d = door_open(fake_config(), 0);
+    static const struct {
+        size_t url, header;
+        bool is_fine;
+    } cases[] = {{20000, 0, true}, {0, 27000, true}, {200000, 0, false}, {0, 200000, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gr_buf text;
+        gr_buf_init(&text, 1 << 20);
+        gr_buf_z(&text, "GET /cubejs-api/v1/load?query={}&pad=");
+        for (size_t n = 0; n < cases[i].url; n++) gr_buf_char(&text, 'x');
+        gr_buf_z(&text, " HTTP/1.1\r\nAuthorization: ");
+        for (size_t n = 0; n < cases[i].header; n++) gr_buf_char(&text, 'x');
+        gr_str request;
+        assert_true(gr_buf_finish(&text, &request));
+        reply r = client_call(d.port, request.p, NULL);
+        assert_true(cases[i].is_fine ? r.status == 200 : r.status == 0 || (r.status >= 400 && r.status < 500));
+        reply_done(&r);
+        gr_buf_done(&text);
+    }
+    expect(&d, "GET /livez HTTP/1.1", NULL, 200, NULL);
+    door_close(&d);
+}
+
 static void test_result_limit(void **state) {
     (void)state;
     door d = door_open(fake_config(), 20000);
@@ -178,7 +211,8 @@ static void test_tokens(void **state) {
         {POST_LOAD "\r\nx-cube-authorization: Bearer data\r\nAuthorization: no", "{\"query\":{}}", 200, "\"data\""},
         {POST_LOAD "\r\nx-granary-local-token: local", "{\"query\":{}}", 200, "\"data\""},
         {"GET /cubejs-api/v1/meta HTTP/1.1\r\nAuthorization: Bearer data", NULL, 403, "API scope is missing: meta"},
-        {"GET /cubejs-api/v1/sql?query={} HTTP/1.1\r\nAuthorization: Bearer data", NULL, 403, "API scope is missing: sql"},
+        {"GET /cubejs-api/v1/sql?query={} HTTP/1.1\r\nAuthorization: Bearer data", NULL, 403,
+         "API scope is missing: sql"},
         {"POST /v1/explain HTTP/1.1\r\nAuthorization: Bearer data", "{}", 403, "API scope is missing: meta"},
         {"POST /ops/reload HTTP/1.1\r\nAuthorization: Bearer data", "{}", 403, "API scope is missing: jobs"},
         {"GET /ops/status HTTP/1.1", NULL, 403, "auth.missing"},
@@ -194,10 +228,15 @@ static void test_ops(void **state) {
     door d = door_open(fake_config(), 0);
     static const call calls[] = {
         {"GET /ops/pre-aggregations HTTP/1.1", NULL, 200, "{\"pre_aggregations\":[{\"id\":\"orders.main\""},
-        {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", NULL, 200, "\"status\":\"active\",\"is_done\":true,\"progress\":1"},
-        {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", "{\"force\":true,\"timezone\":\"UTC\"}", 202, "\"status\":\"materializing\",\"is_done\":false,\"progress\":0.25,\"rows\":7,\"started_at\":\"1970-01-01T00:00:01.000Z\""},
-        {"GET /ops/pre-aggregations/orders.main/build?timezone=utc HTTP/1.1", NULL, 200, "\"status\":\"materializing\""},
-        {"GET /ops/pre-aggregations/orders.main/build?timezone=Europe/Paris HTTP/1.1", NULL, 200, "\"status\":\"active\""},
+        {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", NULL, 200,
+         "\"status\":\"active\",\"is_done\":true,\"progress\":1"},
+        {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", "{\"force\":true,\"timezone\":\"UTC\"}", 202,
+         "\"status\":\"materializing\",\"is_done\":false,\"progress\":0.25,\"rows\":7,\"started_at\":\"1970-01-01T00:"
+         "00:01.000Z\""},
+        {"GET /ops/pre-aggregations/orders.main/build?timezone=utc HTTP/1.1", NULL, 200,
+         "\"status\":\"materializing\""},
+        {"GET /ops/pre-aggregations/orders.main/build?timezone=Europe/Paris HTTP/1.1", NULL, 200,
+         "\"status\":\"active\""},
         {"GET /ops/pre-aggregations/orders.main/build?timezone=Mars HTTP/1.1", NULL, 400, "query.timezone"},
         {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", "{\"force\":1}", 400, "force must be"},
         {"POST /ops/pre-aggregations/orders.main/build HTTP/1.1", "{\"timezone\":1}", 400, "timezone must be"},
@@ -206,13 +245,15 @@ static void test_ops(void **state) {
         {"GET /ops/pre-aggregations/users.main/build HTTP/1.1", NULL, 404, "preagg.not_found"},
         {"DELETE /ops/pre-aggregations/orders.main HTTP/1.1", NULL, 200, "\"dropped_tables\":2"},
         {"DELETE /ops/pre-aggregations/nothing HTTP/1.1", NULL, 404, "preagg.not_found"},
-        {"POST /ops/reload HTTP/1.1", NULL, 200, "{\"reloaded\":true,\"changed\":true,\"model_hash\":\"feed\",\"diagnostics\":[{\"severity\":\"warning\""},
+        {"POST /ops/reload HTTP/1.1", NULL, 200,
+         "{\"reloaded\":true,\"changed\":true,\"model_hash\":\"feed\",\"diagnostics\":[{\"severity\":\"warning\""},
         {"GET /ops/status HTTP/1.1", NULL, 200, "\"status\":\"serving\""},
     };
     RUN(&d, calls);
     d.serve->is_reload_bad = true;
     expect(&d, "POST /ops/reload HTTP/1.1", NULL, 500,
-           "\"diagnostics\":[{\"severity\":\"error\",\"id\":\"model.invalid\",\"message\":\"wrong\",\"file\":\"orders.yml\",\"line\":3,\"column\":5}]}");
+           "\"diagnostics\":[{\"severity\":\"error\",\"id\":\"model.invalid\",\"message\":\"wrong\",\"file\":\"orders."
+           "yml\",\"line\":3,\"column\":5}]}");
     fake_build_end(d.serve, "orders.main", GR_ERR_PREAGG_BUILD);
     expect(&d, "GET /ops/pre-aggregations/orders.main/build HTTP/1.1", NULL, 200,
            "\"error\":\"the build of orders.main broke\",\"error_id\":\"preagg.build_failed\"");
@@ -224,7 +265,8 @@ static void test_event_stream(void **state) {
     (void)state;
     door d = door_open(fake_config(), 0);
     int fd = client_connect(d.port);
-    client_write(fd, "POST /ops/pre-aggregations/orders.main/build HTTP/1.0\r\nAccept: text/event-stream", "{\"force\":true}");
+    client_write(fd, "POST /ops/pre-aggregations/orders.main/build HTTP/1.0\r\nAccept: text/event-stream",
+                 "{\"force\":true}");
     assert_true(eventually(&d.serve->n_builds, 1));
     sleep_ms(300);
     fake_build_end(d.serve, "orders.main", GR_OK);
@@ -289,8 +331,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health),       cmocka_unit_test(test_routing),      cmocka_unit_test(test_load),
         cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_plans),        cmocka_unit_test(test_body_limit),
-        cmocka_unit_test(test_result_limit), cmocka_unit_test(test_tokens),       cmocka_unit_test(test_ops),
-        cmocka_unit_test(test_event_stream), cmocka_unit_test(test_keep_alive),   cmocka_unit_test(test_listen),
+        cmocka_unit_test(test_large_heads),  cmocka_unit_test(test_result_limit), cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_ops),          cmocka_unit_test(test_event_stream), cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void test_continue_wait(void **state) {
     config.continue_wait_ms = 50;
     door d = door_open(config, 0);
     expect(&d, POST_LOAD, "{\"query\":{\"wait\":\"w\"}}", 200, "={\"error\":\"Continue wait\"}");
-    expect(&d, POST_LOAD, "{\"query\":{\"wait\":\"w\"},\"queryType\":\"multi\"}", 200, "={\"error\":\"Continue wait\"}");
+    expect(&d, POST_LOAD, "{\"query\":{\"wait\":\"w\"},\"queryType\":\"multi\"}", 200,
+           "={\"error\":\"Continue wait\"}");
     fake_build_end(d.serve, "w", GR_OK);
     expect(&d, POST_LOAD, "{\"query\":{\"wait\":\"w\"}}", 200, "\"data\"");
     expect(&d, "GET /ops/status HTTP/1.1", NULL, 200, "\"continue_wait\":2");
@@ -171,7 +172,8 @@ static void test_drain_cancels(void **state) {
         client_write(fds[i], POST_LOAD, bodies[i]);
     }
     fds[2] = client_connect(d.port);
-    client_write(fds[2], "POST /ops/pre-aggregations/orders.main/build HTTP/1.1\r\nAccept: text/event-stream", "{\"force\":true}");
+    client_write(fds[2], "POST /ops/pre-aggregations/orders.main/build HTTP/1.1\r\nAccept: text/event-stream",
+                 "{\"force\":true}");
     assert_true(eventually(&d.serve->n_running, 1));
     assert_true(eventually(&d.serve->n_queries, 2));
     assert_true(eventually(&d.serve->n_builds, 1));
@@ -195,8 +197,8 @@ static void test_drain_cancels(void **state) {
 int main(void) {
     gr_log_setup(GR_LOG_OFF, false);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crowd_waits), cmocka_unit_test(test_continue_wait), cmocka_unit_test(test_photo_finish),
-        cmocka_unit_test(test_busy),        cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_crowd_waits),   cmocka_unit_test(test_continue_wait), cmocka_unit_test(test_photo_finish),
+        cmocka_unit_test(test_busy),          cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_cancels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@
 #define SEGMENT "  - {name: seg, measures: [count, uniq], dimensions: [status], segments: [done]}\n"
 #define NO_TIME "  - {name: flat, measures: [count, uniq], dimensions: [status]}\n"
 #define COUNTRY "  - {name: country, measures: [count, total], dimensions: [users.country]}\n"
-#define OWN "  - {name: own, measures: [own], dimensions: [status]}\n"
+#define OWN "  - {name: own_grain, measures: [own], dimensions: [status]}\n"
 #define PLAIN_TIME "  - {name: plain, measures: [count], dimensions: [created_at, status]}\n"
 #define TWO_TIMES                                                                                                      \
     "  - name: two\n    measures: [count]\n    time_dimensions:\n"                                                     \
@@ -182,7 +182,7 @@ static const match_case cases[] = {
     {COUNTRY, "{" M("total") "," D("\"orders.status\"") "}", NULL, "match.dimension_missing"},
     {COUNTRY, "{\"measures\":[\"ov.count\"]," D("\"ov.country\"") "}", "orders.country", NULL},
     /* A measure with aggregates of its own: its exact grain, and only where its row is certain. */
-    {OWN, "{" M("own") "," D("\"orders.status\"") "}", "orders.own", NULL},
+    {OWN, "{" M("own") "," D("\"orders.status\"") "}", "orders.own_grain", NULL},
     {OWN, "{" M("own") "}", NULL, "match.exact_grain"},
     {OWN, "{" M("own") ",\"filters\":[" EQ("orders.status", "\"a\"") "]}", NULL, "match.exact_grain"},
     /* A time dimension stored as a plain dimension. */

@@ -1,0 +1,310 @@
+/* Pre-aggregations: their members by reference, their time dimensions with granularity, and the keys that are kept for
+ * later. Invariant: a pre-aggregation that is loaded is a rollup, names only members that exist, and none of them twice. */
+#include "model/loader.h"
+
+enum { MOST_REFS = 1000, N_LISTS = 3 };
+
+typedef GR_VEC(gr_member_ref) ref_list;
+
+/* The three lists of members, by gr_member_kind. */
+static const struct {
+    gr_key key, old_key;
+    const char *kind;
+} lists[N_LISTS] = {
+    [GR_MEMBER_DIMENSION] = {GR_KEY_PREAGG_DIMENSIONS, GR_KEY_PREAGG_DIMENSION_REFERENCES, "dimension"},
+    [GR_MEMBER_MEASURE] = {GR_KEY_PREAGG_MEASURES, GR_KEY_PREAGG_MEASURE_REFERENCES, "measure"},
+    [GR_MEMBER_SEGMENT] = {GR_KEY_PREAGG_SEGMENTS, GR_KEY_PREAGG_SEGMENT_REFERENCES, "segment"},
+};
+
+static bool is_same_path(gr_path a, gr_path b) {
+    return a.n == b.n && memcmp(a.cubes, b.cubes, a.n * sizeof *a.cubes) == 0;
+}
+
+static void add_ref(gr_loader *l, ref_list *list, gr_member_ref ref, const char *where) {
+    for (size_t i = 0; i < list->n; i++) {
+        const gr_member_ref *x = &list->v[i];
+        if (x->member != ref.member || x->granularity != ref.granularity || !is_same_path(x->path, ref.path)) continue;
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, ref.loc, "(%s) '" GR_FMT "' is listed twice", where, GR_ARG(ref.member->id));
+        gr_model_hint(l, d, "the first is at " GR_FMT ":%u:%u", GR_ARG(x->loc.file), x->loc.line, x->loc.col);
+        return;
+    }
+    GR_PUSH(l->arena, list, ref);
+}
+
+/* A reference to a member of one kind; NULL member when it is none, and that is reported. */
+static gr_member_ref read_ref(gr_loader *l, const gr_yaml *node, const gr_place *place, gr_member_kind kind) {
+    gr_member_ref ref = {.loc = node->loc};
+    gr_expr *expr = gr_model_ref_node(l, node, place);
+    if (!expr) return ref;
+    gr_target t = gr_model_resolve(l, l->at->cube, &expr->parts[0], true);
+    gr_diag *d;
+    if (t.kind == GR_TARGET_CUBE) {
+        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a cube, and a %s is expected",
+                        GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.cube->name), lists[kind].kind);
+    } else if (t.kind == GR_TARGET_MEMBER && t.member->kind != kind) {
+        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a %s, and a %s is expected",
+                            GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.member->id),
+                            lists[t.member->kind].kind, lists[kind].kind);
+        gr_str right = gr_model_key_info(lists[t.member->kind].key)->name;
+        gr_model_hint(l, d, "list it under '" GR_FMT "'", GR_ARG(right));
+    } else if (t.kind == GR_TARGET_MEMBER && t.granularity) {
+        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") a granularity is not allowed here",
+                            GR_ARG(gr_model_place_text(l, place, (gr_str){0})));
+        gr_model_hint(l, d, "write time_dimension: " GR_FMT " and granularity: " GR_FMT, GR_ARG(t.member->id), GR_ARG(t.granularity->name));
+    } else {
+        ref.member = t.member;
+        ref.path = t.path;
+    }
+    return ref;
+}
+
+static void read_list(gr_loader *l, const gr_fields *f, gr_key key, gr_member_kind kind, ref_list *out) {
+    const gr_yaml *node = gr_fields_get(f, key);
+    if (!node) return;
+    gr_place list = {f->place, gr_model_key_info(lists[kind].key)->name, -1};
+    if (node->n > MOST_REFS) gr_model_bad_value(l, f, key, "has more than 1000 items");
+    for (size_t i = 0; i < node->n && i < MOST_REFS; i++) {
+        gr_place at = {&list, {0}, (int64_t)i};
+        gr_member_ref ref = read_ref(l, node->items[i], &at, kind);
+        if (ref.member) add_ref(l, out, ref, lists[kind].kind);
+    }
+}
+
+/* ---- time dimensions -------------------------------------------------------------------------------------------- */
+
+static void read_time(gr_loader *l, const gr_yaml *dimension, const gr_yaml *granularity, const gr_place *place, ref_list *out) {
+    gr_place at = {place, GR_STR("timeDimension"), -1};
+    if (place->index >= 0) at.name = GR_STR("dimension");
+    gr_member_ref ref = read_ref(l, dimension, &at, GR_MEMBER_DIMENSION);
+    if (!ref.member) return;
+    if (ref.member->dim_type != GR_DIM_TIME) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, ref.loc, "(" GR_FMT ") '" GR_FMT "' is not a time dimension",
+                                     GR_ARG(gr_model_place_text(l, &at, (gr_str){0})), GR_ARG(ref.member->id));
+        gr_model_hint(l, d, "its type must be time");
+        return;
+    }
+    if (!granularity) return;
+    gr_str name = gr_str_trim(granularity->text);
+    ref.granularity = gr_member_granularity(ref.member, name);
+    if (ref.granularity) {
+        add_ref(l, out, ref, "time dimension");
+        return;
+    }
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, granularity->loc,
+                                 "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT, GR_ARG(name), GR_ARG(ref.member->id));
+    gr_map names;
+    gr_map_init(&names, l->scratch);
+    for (int g = GR_GRAIN_SECOND; g < GR_GRAIN_CUSTOM; g++) gr_map_put(&names, gr_grain_name((gr_grain)g), l);
+    for (size_t i = 0; i < ref.member->n_granularities; i++) gr_map_put(&names, ref.member->granularities[i].name, l);
+    gr_model_hint_nearest(l, d, name, &names);
+}
+
+static void read_times(gr_loader *l, const gr_fields *f, ref_list *out) {
+    bool is_old = gr_fields_has(f, GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE);
+    gr_key key = is_old ? GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE : GR_KEY_PREAGG_TIME_DIMENSION;
+    bool has_one = gr_fields_has(f, key), has_grain = gr_fields_has(f, GR_KEY_PREAGG_GRANULARITY);
+    const gr_yaml *many = gr_fields_get(f, GR_KEY_PREAGG_TIME_DIMENSIONS);
+    if (many && has_one) gr_model_not_allowed(l, f, GR_KEY_PREAGG_TIME_DIMENSIONS);
+    else if (has_one && !has_grain) gr_model_required(l, f, GR_KEY_PREAGG_GRANULARITY);
+    if (!has_one) gr_model_not_allowed(l, f, GR_KEY_PREAGG_GRANULARITY);
+    if (gr_fields_get(f, key)) read_time(l, gr_fields_get(f, key), gr_fields_get(f, GR_KEY_PREAGG_GRANULARITY), f->place, out);
+    if (has_one) return;
+    gr_place list = {f->place, GR_STR("timeDimensions"), -1};
+    for (size_t i = 0; many && i < many->n && i < MOST_REFS; i++) {
+        gr_place at = {&list, {0}, (int64_t)i};
+        gr_fields t;
+        gr_model_fields_read(l, many->items[i], GR_CONTEXT_TIME_DIMENSION, &at, &t);
+        if (t.node->kind != GR_YAML_MAP) continue;
+        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_DIMENSION)) gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_DIMENSION);
+        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_GRANULARITY)) gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_GRANULARITY);
+        const gr_yaml *dimension = gr_fields_get(&t, GR_KEY_TIME_DIMENSION_DIMENSION);
+        if (dimension) read_time(l, dimension, gr_fields_get(&t, GR_KEY_TIME_DIMENSION_GRANULARITY), &at, out);
+    }
+}
+
+/* ---- keys that are kept ----------------------------------------------------------------------------------------- */
+
+static void check_indexes(gr_loader *l, const gr_fields *f) {
+    static const gr_str types[] = {GR_STR_INIT("regular"), GR_STR_INIT("aggregate")};
+    const gr_yaml *list = gr_fields_get(f, GR_KEY_PREAGG_INDEXES);
+    gr_map names;
+    gr_map_init(&names, l->scratch);
+    for (size_t i = 0; list && i < list->n; i++) {
+        const gr_yaml *name = gr_yaml_get(list->items[i], GR_STR("name"));
+        bool has_name = name && name->kind == GR_YAML_SCALAR;
+        gr_place up = {f->place, GR_STR("indexes"), -1}, at = {&up, has_name ? name->text : (gr_str){0}, has_name ? -1 : (int64_t)i};
+        gr_fields x;
+        gr_model_fields_read(l, list->items[i], GR_CONTEXT_INDEX, &at, &x);
+        if (x.node->kind != GR_YAML_MAP) continue;
+        if (!gr_fields_has(&x, GR_KEY_INDEX_NAME)) gr_model_required(l, &x, GR_KEY_INDEX_NAME);
+        else if (has_name && !gr_map_put(&names, name->text, l))
+            gr_model_report(l, GR_ERR_MODEL_DUPLICATE, name->loc, "Found duplicate index '" GR_FMT "'.", GR_ARG(name->text));
+        bool has_sql = gr_fields_has(&x, GR_KEY_INDEX_SQL), has_columns = gr_fields_has(&x, GR_KEY_INDEX_COLUMNS);
+        if (has_sql && has_columns) gr_model_not_allowed(l, &x, GR_KEY_INDEX_SQL);
+        if (!has_sql && !has_columns) gr_model_required(l, &x, GR_KEY_INDEX_COLUMNS);
+        (void)gr_model_fields_sql(l, &x, GR_KEY_INDEX_SQL);
+        if (gr_fields_get(&x, GR_KEY_INDEX_TYPE) && gr_model_word(gr_fields_text(&x, GR_KEY_INDEX_TYPE), types, 2) < 0)
+            gr_model_bad_value(l, &x, GR_KEY_INDEX_TYPE, "must be one of [regular, aggregate]");
+    }
+}
+
+static void check_column_types(gr_loader *l, const gr_fields *f) {
+    const gr_yaml *list = gr_fields_get(f, GR_KEY_PREAGG_OUTPUT_COLUMN_TYPES);
+    for (size_t i = 0; list && i < list->n; i++) {
+        gr_place up = {f->place, GR_STR("outputColumnTypes"), -1}, at = {&up, {0}, (int64_t)i};
+        gr_fields x;
+        gr_model_fields_read(l, list->items[i], GR_CONTEXT_COLUMN_TYPE, &at, &x);
+        if (x.node->kind != GR_YAML_MAP) continue;
+        if (!gr_fields_has(&x, GR_KEY_COLUMN_TYPE_MEMBER)) gr_model_required(l, &x, GR_KEY_COLUMN_TYPE_MEMBER);
+        if (!gr_fields_has(&x, GR_KEY_COLUMN_TYPE_TYPE)) gr_model_required(l, &x, GR_KEY_COLUMN_TYPE_TYPE);
+    }
+}
+
+/* A bound of the build range, by its new or its old name. */
+static const gr_yaml *read_bound(gr_loader *l, const gr_fields *f, gr_key key, gr_key old_key) {
+    if (gr_fields_has(f, key)) gr_model_not_allowed(l, f, old_key);
+    const gr_yaml *node = gr_fields_get(f, gr_fields_has(f, key) ? key : old_key);
+    gr_place place = {f->place, gr_model_key_info(key)->name, -1};
+    if (node) (void)gr_model_sql_map(l, node, &place);
+    return node;
+}
+
+static int read_word(gr_loader *l, const gr_fields *f, gr_key key, const gr_str *words, size_t n, const char *rule) {
+    if (!gr_fields_get(f, key)) return -1;
+    int word = gr_model_word(gr_fields_text(f, key), words, n);
+    if (word < 0) gr_model_bad_value(l, f, key, rule);
+    return word;
+}
+
+static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
+    static const gr_str builds[] = {GR_STR_INIT("on_demand"), GR_STR_INIT("explicit")};
+    static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
+    static const gr_str offsets[] = {GR_STR_INIT("earliest"), GR_STR_INIT("latest")};
+    if (read_word(l, f, GR_KEY_PREAGG_BUILD, builds, 2, "must be one of [on_demand, explicit]") == 1) p->build = GR_BUILD_EXPLICIT;
+    read_word(l, f, GR_KEY_PREAGG_SELECTION, selections, 2, "must be one of [first, cheapest]");
+    read_word(l, f, GR_KEY_PREAGG_STREAM_OFFSET, offsets, 2, "must be one of [earliest, latest]");
+    gr_grain grain = gr_grain_from_name(gr_fields_text(f, GR_KEY_PREAGG_PARTITION_GRANULARITY));
+    if (gr_fields_get(f, GR_KEY_PREAGG_PARTITION_GRANULARITY) && grain < GR_GRAIN_HOUR)
+        gr_model_bad_value(l, f, GR_KEY_PREAGG_PARTITION_GRANULARITY, "must be one of [hour, day, week, month, quarter, year]");
+    p->partition_granularity = grain < GR_GRAIN_HOUR ? GR_GRAIN_NONE : grain;
+    p->build_range_start = read_bound(l, f, GR_KEY_PREAGG_BUILD_RANGE_START, GR_KEY_PREAGG_REFRESH_RANGE_START);
+    p->build_range_end = read_bound(l, f, GR_KEY_PREAGG_BUILD_RANGE_END, GR_KEY_PREAGG_REFRESH_RANGE_END);
+    p->indexes = gr_fields_get(f, GR_KEY_PREAGG_INDEXES);
+    p->refresh_key = gr_fields_get(f, GR_KEY_PREAGG_REFRESH_KEY);
+    gr_place place = {f->place, GR_STR("refreshKey"), -1};
+    if (p->refresh_key) gr_model_check_refresh_key(l, p->refresh_key, &place, false);
+    check_indexes(l, f);
+    check_column_types(l, f);
+    p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, true);
+    p->is_external = gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL) ? gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true) : -1;
+    p->is_non_strict = gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;
+}
+
+/* ---- the pre-aggregation ---------------------------------------------------------------------------------------- */
+
+/* False when it is of another type than rollup: the rest of its keys have other rules, and it is refused anyway. */
+static bool check_type(gr_loader *l, const gr_fields *f) {
+    static const gr_str types[] = {GR_STR_INIT("rollup"), GR_STR_INIT("original_sql"), GR_STR_INIT("rollup_join"),
+                                   GR_STR_INIT("rollup_lambda"), GR_STR_INIT("auto_rollup")};
+    const gr_yaml *node = gr_fields_get(f, GR_KEY_PREAGG_TYPE);
+    if (!node) return true;
+    gr_str text = gr_str_trim(node->text);
+    int type = gr_model_word(text, types, sizeof types / sizeof *types);
+    if (type == 0) return true;
+    gr_diag *d;
+    if (type < 0) {
+        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
+                            "\"" GR_FMT "\" must be one of [autoRollup, originalSql, rollupJoin, rollup]. It is '" GR_FMT "'.",
+                            GR_ARG(gr_model_place_text(l, f->place, GR_STR("type"))), GR_ARG(text));
+        gr_str near = gr_diags_nearest(text, types, sizeof types / sizeof *types);
+        if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
+    } else {
+        d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node, "is not executed yet");
+        gr_model_hint(l, d, "only rollups are executed; leave this pre-aggregation out, queries are answered without it");
+    }
+    return false;
+}
+
+/* Old and new names of the member keys do not mix. */
+static void check_old_names(gr_loader *l, const gr_fields *f) {
+    static const gr_key fresh[] = {GR_KEY_PREAGG_MEASURES, GR_KEY_PREAGG_DIMENSIONS, GR_KEY_PREAGG_SEGMENTS,
+                                   GR_KEY_PREAGG_TIME_DIMENSION, GR_KEY_PREAGG_TIME_DIMENSIONS};
+    static const gr_key old[] = {GR_KEY_PREAGG_MEASURE_REFERENCES, GR_KEY_PREAGG_DIMENSION_REFERENCES,
+                                 GR_KEY_PREAGG_SEGMENT_REFERENCES, GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE};
+    bool has_fresh = false;
+    for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) has_fresh = has_fresh || gr_fields_has(f, fresh[i]);
+    for (size_t i = 0; has_fresh && i < sizeof old / sizeof *old; i++) gr_model_not_allowed(l, f, old[i]);
+}
+
+static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f) {
+    ref_list refs[N_LISTS] = {0}, times = {0};
+    check_old_names(l, f);
+    size_t n_errors = l->diags->n_errors;
+    for (size_t k = 0; k < N_LISTS; k++) {
+        bool has_fresh = gr_fields_has(f, lists[k].key);
+        read_list(l, f, has_fresh ? lists[k].key : lists[k].old_key, (gr_member_kind)k, &refs[k]);
+    }
+    read_times(l, f, &times);
+    p->dimensions = refs[GR_MEMBER_DIMENSION].v;
+    p->n_dimensions = refs[GR_MEMBER_DIMENSION].n;
+    p->measures = refs[GR_MEMBER_MEASURE].v;
+    p->n_measures = refs[GR_MEMBER_MEASURE].n;
+    p->segments = refs[GR_MEMBER_SEGMENT].v;
+    p->n_segments = refs[GR_MEMBER_SEGMENT].n;
+    p->time_dimensions = times.v;
+    p->n_time_dimensions = times.n;
+    size_t n = p->n_dimensions + p->n_measures + p->n_segments + p->n_time_dimensions;
+    if (n == 0 && f->present > 1 && l->diags->n_errors == n_errors && !l->is_inherited) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, p->loc, "pre-aggregation '" GR_FMT "' has no members", GR_ARG(p->id));
+        gr_model_hint(l, d, "give it measures, dimensions, segments or a time dimension");
+    }
+}
+
+static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
+    gr_cube *cube = l->at->cube;
+    gr_place list = {NULL, GR_STR("preAggregations"), -1}, place = {&list, item->name, -1};
+    gr_fields f;
+    gr_model_fields_read(l, item->node, GR_CONTEXT_PREAGG, &place, &f);
+    gr_preagg *p = GR_NEW(l->arena, gr_preagg);
+    gr_str alias = gr_fields_text(&f, GR_KEY_PREAGG_SQL_ALIAS);
+    *p = (gr_preagg){.name = item->name,
+                     .cube = cube,
+                     .loc = item->loc,
+                     .type = GR_PREAGG_ROLLUP,
+                     .build = GR_BUILD_ON_DEMAND,
+                     .is_external = -1,
+                     .is_non_strict = -1};
+    p->id = gr_arena_printf(l->arena, GR_FMT "." GR_FMT, GR_ARG(cube->name), GR_ARG(item->name));
+    p->alias = gr_model_underscore(alias.n ? alias : item->name, l->arena);
+    /* "An empty body is rejected with 'type is required'" (cube.md 1.13). */
+    if (item->node->n == 1) gr_model_required(l, &f, GR_KEY_PREAGG_TYPE);
+    else if (check_type(l, &f)) {
+        read_members(l, p, &f);
+        read_kept(l, p, &f);
+    }
+    return p;
+}
+
+void gr_model_make_preaggs(gr_loader *l) {
+    for (size_t i = 0; i < l->order.n; i++) {
+        gr_source *s = l->order.v[i];
+        const gr_items *items = &s->sections[GR_SECTION_PREAGGS];
+        if (s->is_view || items->n == 0) continue;
+        l->at = s;
+        s->cube->preaggs = GR_NEW_N(l->arena, gr_preagg *, items->n);
+        for (size_t k = 0; k < items->n; k++) {
+            l->is_inherited = items->v[k].is_inherited;
+            s->cube->preaggs[s->cube->n_preaggs++] = make_preagg(l, &items->v[k]);
+        }
+        l->is_inherited = false;
+        l->model->n_preaggs += items->n;
+    }
+    l->at = NULL;
+    l->model->preaggs = GR_NEW_N(l->arena, gr_preagg *, l->model->n_preaggs + 1);
+    for (size_t i = 0, n = 0; i < l->model->n_cubes; i++)
+        for (size_t k = 0; k < l->model->cubes[i]->n_preaggs; k++) {
+            gr_preagg *p = l->model->cubes[i]->preaggs[k];
+            p->index = (uint32_t)n;
+            l->model->preaggs[n++] = p;
+        }
+}

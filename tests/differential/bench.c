@@ -1,0 +1,183 @@
+/* Running the product: everything below the use cases, so that a query is planned, its rollups are built and both SQL
+ * texts are executed exactly as a server would, without its threads. */
+#include "differential/bench.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_ROWS = 100000, MOST_ROUNDS = 64 };
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *at) {
+    (void)st, (void)flag, (void)at;
+    return remove(path);
+}
+
+static void remove_dir(gr_str dir) {
+    if (dir.n) nftw(dir.p, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Memory for files where there is one: every publish of the product waits for the disk. */
+static gr_status make_dir(gr_arena *arena, gr_str *ret, gr_error *err) {
+    const char *given = getenv("TMPDIR");
+    const char *roots[] = {"/dev/shm", given ? given : "/tmp", "/tmp"};
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
+        gr_str pattern = gr_arena_printf(arena, "%s/granary-differential-XXXXXX", roots[i]);
+        char *path = gr_arena_alloc(arena, pattern.n + 1);
+        memcpy(path, pattern.p, pattern.n);
+        if (!mkdtemp(path)) continue;
+        *ret = (gr_str){path, pattern.n};
+        return GR_OK;
+    }
+    return gr_error_set(err, GR_ERR_STORE_IO, "no temporary folder can be made");
+}
+
+static gr_status update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_error *err) {
+    return sql.n ? conn->driver->update(conn, ctx, sql, NULL, 0, NULL, NULL, NULL, err) : GR_OK;
+}
+
+/* The tables are written as the store of an engine of their own, whose file is the product's source afterwards. */
+static gr_status write_source(gr_str file, const diff_world *worlds, size_t n, gr_arena *arena, gr_error *err) {
+    gr_config config = {.engine_threads = 1, .engine_memory_mb = 512};
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    gr_engine *engine;
+    gr_engine_conn *conn = NULL;
+    GR_TRY(gr_engine_duckdb_driver.open(&(gr_engine_options){&config, file}, &engine, err));
+    gr_status status = engine->driver->connect(engine, GR_STR(""), &conn, err);
+    if (!status) status = update(conn, &ctx, GR_STR("BEGIN"), err);
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < worlds[i].n_cubes; c++) {
+            if (!status) status = update(conn, &ctx, diff_table_create_sql(worlds[i].cubes[c].table, arena), err);
+            if (!status) status = update(conn, &ctx, diff_table_insert_sql(worlds[i].cubes[c].table, arena), err);
+        }
+    if (!status) status = update(conn, &ctx, GR_STR("COMMIT"), err);
+    if (conn) engine->driver->disconnect(conn);
+    engine->driver->close(engine);
+    return status;
+}
+
+static gr_status write_config(gr_str file, int n_threads, gr_error *err) {
+    FILE *f = fopen(file.p, "w");
+    if (!f) return gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p);
+    fprintf(f, "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n"
+               "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n", n_threads);
+    return fclose(f) ? gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p) : GR_OK;
+}
+
+gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, diff_bench *ret, gr_error *err) {
+    diff_bench b = {.arena = gr_arena_new()};
+    gr_arena *scratch = gr_arena_new();
+    char *no_environment[] = {NULL};
+    gr_status status = make_dir(b.arena, &b.dir, err);
+    gr_str file = gr_arena_printf(b.arena, GR_FMT "/granary.yml", GR_ARG(b.dir));
+    if (!status) status = write_source(gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), worlds, n, scratch, err);
+    if (!status) status = write_config(file, n_threads, err);
+    if (!status) status = gr_config_load(file, NULL, 0, no_environment, b.arena, &b.config, err);
+    if (!status) status = gr_exec_open(b.config, &b.exec, err);
+    gr_arena_free(scratch);
+    if (status) diff_bench_close(&b);
+    else *ret = b;
+    return status;
+}
+
+void diff_bench_close(diff_bench *b) {
+    gr_exec_close(b->exec);
+    remove_dir(b->dir);
+    gr_arena_free(b->arena);
+    *b = (diff_bench){0};
+}
+
+gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) {
+    char now[32];
+    snprintf(now, sizeof now, "%lld", (long long)world->now_us);
+    setenv("GRANARY_NOW", now, 1);
+    gr_arena *scratch = gr_arena_new();
+    gr_diags diags;
+    gr_diags_init(&diags, scratch);
+    gr_model_file file = {GR_STR("model.yml"), diff_world_yaml(world, scratch)};
+    gr_model *model = NULL;
+    gr_status status = gr_model_load_files(&file, 1, &diags, &model, err);
+    if (!status) status = gr_exec_set_model(b->exec, model, &diags, err);
+    if (status && diags.list.n && err) {
+        gr_diag first = diags.list.v[0];
+        for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];
+        snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col, GR_ARG(first.message));
+    }
+    gr_model_unref(model);
+    gr_arena_free(scratch);
+    return status;
+}
+
+static gr_query_options options_at(int64_t now_us) {
+    return (gr_query_options){.default_limit = 10000, .max_limit = 50000, .max_members = 500, .max_filter_depth = 32, .max_filter_values = 10000,
+                              .default_tz = gr_tz_utc(), .now_us = now_us};
+}
+
+gr_status diff_bench_parse(diff_bench *b, json_t *query, int64_t now_us, gr_arena *arena, gr_query **ret, gr_error *err) {
+    const gr_snapshot *snapshot = gr_exec_snapshot_ref(b->exec);
+    gr_query_options options = options_at(now_us);
+    gr_status status = gr_query_parse(snapshot->model, query, &options, arena, ret, err);
+    gr_exec_snapshot_unref(snapshot); /* the model stays in service */
+    return status;
+}
+
+static gr_status execute(diff_bench *b, const gr_ctx *ctx, const gr_plan *plan, diff_run *run) {
+    gr_sql sql;
+    gr_stream *stream;
+    run->total = -1;
+    GR_TRY(gr_sql_query(plan, gr_exec_dialect(b->exec), ctx->arena, &sql, &run->err));
+    run->sql = sql.text;
+    GR_TRY(gr_exec_query(b->exec, ctx, plan->data_source, &sql, &stream, &run->err));
+    gr_status status = gr_table_read(stream, MOST_ROWS, ctx->arena, &run->table, &run->err);
+    stream->close(stream);
+    if (status || !plan->query->want_total) return status;
+    GR_TRY(gr_sql_total(plan, gr_exec_dialect(b->exec), ctx->arena, &sql, &run->err));
+    GR_TRY(gr_exec_query(b->exec, ctx, plan->data_source, &sql, &stream, &run->err));
+    gr_table *total;
+    status = gr_table_read(stream, MOST_ROWS, ctx->arena, &total, &run->err);
+    stream->close(stream);
+    if (!status && total->n_rows == 1 && !gr_str_to_i64(total->cells[0].text, &run->total)) run->total = -2;
+    return status;
+}
+
+static void copy_refusals(const gr_plan *plan, gr_arena *arena, diff_run *run) {
+    run->refusals = GR_NEW_N(arena, gr_refusal, plan->n_refusals + 1);
+    run->n_refusals = plan->n_refusals;
+    memcpy(run->refusals, plan->refusals, plan->n_refusals * sizeof *plan->refusals);
+}
+
+/* One round: plan, then build what is wanted first (*ret_again) or execute. */
+static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx, gr_plan_options how, diff_run *run, bool *ret_again) {
+    gr_query_options options = options_at(ctx->now_us);
+    gr_query *parsed;
+    gr_plan *plan;
+    *ret_again = false;
+    GR_TRY(gr_query_parse(snapshot->model, query, &options, ctx->arena, &parsed, &run->err));
+    GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
+    if (plan->to_build) {
+        int64_t rows;
+        *ret_again = true;
+        run->n_builds++;
+        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, NULL, NULL, &rows, &run->err);
+    }
+    copy_refusals(plan, ctx->arena, run);
+    if (plan->rollup) run->served_by = gr_arena_dup(ctx->arena, plan->rollup->preagg->id);
+    return execute(b, ctx, plan, run);
+}
+
+void diff_bench_run(diff_bench *b, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena, diff_run *ret) {
+    gr_ctx ctx = {.arena = arena, .now_us = now_us};
+    gr_plan_options how = {.without_rollups = without_rollups, .now_us = now_us};
+    int64_t start = gr_clock_mono_us();
+    *ret = (diff_run){0};
+    bool is_again = true;
+    for (int round = 0; round < MOST_ROUNDS && is_again && !ret->status; round++) {
+        const gr_snapshot *snapshot = gr_exec_snapshot_ref(b->exec);
+        ret->status = round_of(b, snapshot, query, &ctx, how, ret, &is_again);
+        gr_exec_snapshot_unref(snapshot);
+    }
+    if (is_again && !ret->status) ret->status = gr_error_set(&ret->err, GR_ERR_INTERNAL, "planning did not settle");
+    ret->took_us = gr_clock_mono_us() - start;
+}

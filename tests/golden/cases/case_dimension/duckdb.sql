@@ -1,0 +1,1 @@
+SELECT CASE WHEN "orders".amount < 10 THEN 'small' WHEN "orders".amount < 100 THEN 'middle' ELSE 'large' END AS "orders__size", count("orders".id) AS "orders__count" FROM orders AS "orders" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

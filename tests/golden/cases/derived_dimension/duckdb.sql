@@ -1,0 +1,1 @@
+SELECT ("main"."orders__status") || '-' || ("main"."orders__city") AS "orders__status_city", CAST(coalesce(sum("main"."orders__count"), 0) AS BIGINT) AS "orders__count" FROM "main" AS "main" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

@@ -1,0 +1,1 @@
+SELECT "orders".city AS "orders__city", sum(CASE WHEN ("orders".status = 'done') THEN "orders".amount END) AS "orders__done_total" FROM orders AS "orders" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

@@ -1,0 +1,1 @@
+SELECT "by_country"."users__country" AS "users__country", sum("by_country"."orders__total") AS "orders__total" FROM "by_country" AS "by_country" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

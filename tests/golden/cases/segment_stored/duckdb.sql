@@ -1,0 +1,1 @@
+SELECT "by_segment"."orders__status" AS "orders__status", coalesce(max("by_segment"."orders__uniq"), 0) AS "orders__uniq" FROM "by_segment" AS "by_segment" WHERE ("by_segment"."orders__done") GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

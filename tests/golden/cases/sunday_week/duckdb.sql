@@ -1,0 +1,1 @@
+SELECT time_bucket(to_microseconds(604800000000), "main"."orders__created_at_day", TIMESTAMP '2019-12-29T00:00:00.000') AS "orders__created_at_sunday_week", CAST(coalesce(sum("main"."orders__count"), 0) AS BIGINT) AS "orders__count" FROM "main" AS "main" GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 10000

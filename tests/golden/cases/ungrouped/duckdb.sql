@@ -1,0 +1,1 @@
+SELECT "orders".id AS "orders__id", "orders".amount AS "orders__total", CASE WHEN ("orders".id) IS NOT NULL THEN 1 END AS "orders__count", CASE WHEN ("orders".user_id) IS NOT NULL THEN 1 END AS "orders__uniq" FROM orders AS "orders" ORDER BY 2 DESC NULLS LAST LIMIT 5

@@ -1,0 +1,1 @@
+SELECT "by_country"."users__country" AS "ov__users_country", CAST(coalesce(sum("by_country"."orders__count"), 0) AS BIGINT) AS "ov__count" FROM "by_country" AS "by_country" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000
