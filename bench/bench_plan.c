@@ -34,7 +34,7 @@ static gr_model *make_model(size_t n, gr_arena *arena) {
             gr_buf_printf(&y,
                           "  - {name: p%d, measures: [count, m0, m%d], dimensions: [d%d, d%d], time_dimension: at, "
                           "granularity: %s}\n",
-                          p, p, p, p + 1, p == 4 ? "day" : "month");
+                          p, p + 1, p, p + 1, p == 4 ? "day" : "month");
     }
     gr_diags diags;
     gr_diags_init(&diags, arena);

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECT_TIMEOUT_MS = 2000, POLL_MS = 100, SERVER_FILE_MAX_BYTES = 16384 };
+enum { CONNECT_TIMEOUT_MS = 2000, FIRST_POLL_MS = 5, LAST_POLL_MS = 200, SERVER_FILE_MAX_BYTES = 16384 };
 
 /* What the server is asked, by use. */
 typedef enum route {
@@ -306,11 +306,13 @@ static gr_status remote_build(gr_door *door, const gr_door_build *build, bool *r
     q.body = NULL;
     bool was_built = !status && d->last_code == 200; /* 202: a build was started or joined */
     gr_cli_progress bar = {0};
+    int64_t pause_ms = FIRST_POLL_MS; /* short builds are seen at once, long ones cost few questions */
     if (!status && !was_built) gr_cli_progress_start(&bar, build->preagg_id);
     while (!status && !json_is_true(json_object_get(answer, "is_done"))) {
         const json_t *progress = json_object_get(answer, "progress");
         gr_cli_progress_update(&bar, json_is_number(progress) ? json_number_value(progress) : -1);
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
+        if (pause_ms < LAST_POLL_MS) pause_ms *= 2;
         status = ask_json(d, &q, arena, &answer, err);
         if (!status && atomic_load(&gr_cli_is_interrupted))
             status = gr_error_set(err, GR_ERR_CANCELLED, "interrupted; the server goes on with the build");

@@ -161,10 +161,16 @@ static bool serves_granularity(const gr_time_field *t, const gr_granularity *hav
     return gr_grain_is_built_from(gr_granularity_base(t->granularity, t->anchor_local_us), have->grain);
 }
 
+int64_t gr_plan_anchor(const gr_granularity *g, int64_t anchor) {
+    bool is_clamping = g->interval.months && gr_civil_from_us(anchor).day > 28;
+    return is_clamping ? anchor : gr_granularity_floor(g, anchor, 0);
+}
+
 /* A stored custom grain was cut from the anchor that its load used; the query's must be the same point. */
 static bool same_anchor(const gr_plan *plan, const gr_time_field *t, const gr_granularity *have) {
-    return have->grain != GR_GRAIN_CUSTOM || !t->granularity ||
-           gr_granularity_anchor(have, plan->query->tz, plan->snapshot->now_us) == t->anchor_local_us;
+    if (have->grain != GR_GRAIN_CUSTOM || !t->granularity) return true;
+    int64_t stored_from = gr_granularity_anchor(have, plan->query->tz, plan->snapshot->now_us);
+    return gr_plan_anchor(have, stored_from) == gr_plan_anchor(have, t->anchor_local_us);
 }
 
 static bool range_is_aligned(const gr_time_field *t, const gr_granularity *have) {

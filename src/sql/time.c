@@ -37,6 +37,7 @@ static gr_str stamp_literal(gr_sqlw *w, int64_t us) {
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor) {
     if (g->grain != GR_GRAIN_CUSTOM)
         return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
+    anchor = gr_plan_anchor(g, anchor);
     gr_str origin = stamp_literal(w, anchor);
     if (g->interval.months) {
         gr_civil at = gr_civil_from_us(anchor);

@@ -1,8 +1,8 @@
 // Who may: one JSON web token, HS256 with the API secret; scopes; developer mode without a secret.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import { csv, jwt, serve, workspace } from './helpers.mjs';
+import { describe, test } from 'node:test';
+import { csv, jwt, serve, shared, workspace } from './helpers.mjs';
 
 const files = {
   'data/items.csv': csv(['id', 'city'], [[1, 'Oslo'], [2, 'Rome']]),
@@ -137,8 +137,8 @@ describe('with an API secret', () => {
     assert.equal((await server.fetch('/cubejs-api/v1/load', { method: 'OPTIONS', headers: { origin: 'http://a.example', 'access-control-request-method': 'GET' } })).status, 204);
   });
 
-  test('the secret is shown nowhere', async () => {
-    const long = await serve(after, files, { env: { GRANARY_API_SECRET: 'a-secret-of-some-length', GRANARY_LOG_LEVEL: 'debug' } });
+  test('the secret is shown nowhere', async (t) => {
+    const long = await serve(t, files, { env: { GRANARY_API_SECRET: 'a-secret-of-some-length', GRANARY_LOG_LEVEL: 'debug' } });
     await long.get('/cubejs-api/v1/load', query, { authorization: 'wrong' });
     const doctor = await long.granary(['doctor', '--json']);
     await long.stop();

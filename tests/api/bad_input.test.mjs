@@ -5,9 +5,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { Database } from './duckdb.mjs';
-import { csv, makeFolder, Server, serve, slowCube, workspace, write } from './helpers.mjs';
+import { csv, makeFolder, Server, serve, shared, slowCube, workspace, write } from './helpers.mjs';
 
 const model = `cubes:
   - name: items

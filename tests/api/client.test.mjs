@@ -1,8 +1,8 @@
 // The reference's own client, @cubejs-client/core, as an application would use it.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import cube from '@cubejs-client/core';
-import { csv, jwt, serve, slowCube } from './helpers.mjs';
+import { csv, jwt, serve, shared, slowCube } from './helpers.mjs';
 
 const files = {
   'data/orders.csv': csv(['id', 'status', 'city', 'amount', 'created_at'], [

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { csv, repo, Server, serve } from './helpers.mjs';
+import { describe, test } from 'node:test';
+import { csv, repo, Server, serve, shared } from './helpers.mjs';
 
 const rules = [...fs.readFileSync(path.join(repo, 'src/plan/rules.def'), 'utf8').matchAll(/^GR_RULE\(\w+, "([^"]+)"/gm)].map((m) => m[1]);
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Database } from './duckdb.mjs';
-import { Server, serve } from './helpers.mjs';
+import { Server, shared } from './helpers.mjs';
 
 const real = process.env.GRANARY_TEST_DATA && path.resolve(process.env.GRANARY_TEST_DATA, 'flights');
 

@@ -1,8 +1,8 @@
 // /v1/load, /v1/sql, /v1/dry-run and /v1/meta over HTTP: every operator against rows worked out by hand, the forms of the
 // answer, and the texts and statuses of errors.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { csv, Server, serve } from './helpers.mjs';
+import { describe, test } from 'node:test';
+import { csv, Server, shared } from './helpers.mjs';
 
 // name, city, amount, rate, paid and at may be NULL.
 const items = [

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { Database } from './duckdb.mjs';
-import { csv, Server, serve, workspace } from './helpers.mjs';
+import { csv, Server, serve, shared, workspace } from './helpers.mjs';
 
 const ordersCsv = csv(['id', 'status', 'completed_at'], [
   [1, 'completed', '2021-02-15T12:21:11.290'],
@@ -270,14 +270,14 @@ test('the broken cost, as printed: its errors with file, line and column; nothin
   const errors = check.json.diagnostics.filter((d) => d.severity === 'error');
   assert.deepEqual([...new Set(errors.map((d) => d.id))].sort(), ['model.expression', 'model.nested_aggregate']);
   for (const error of errors) {
-    assert.match(error.file, /model\/line_items\.yml$/);
+    assert.match(error.file, /line_items\.yml$/);
     assert.equal(error.line, line);
     assert.ok(error.column > 1 && error.column <= text[line - 1].length, `column ${error.column}`);
     assert.ok(error.hint, `${error.id} has a hint`);
   }
   const people = await granary(['check']);
   assert.equal(people.code, 1);
-  assert.match(people.stdout, new RegExp(`model/line_items\\.yml:${line}:\\d+: error\\[model\\.expression\\]`));
+  assert.match(people.stdout, new RegExp(`line_items\\.yml:${line}:\\d+: error\\[model\\.expression\\]`));
   const serving = await granary(['query', '{"measures": ["line_items.count"]}']);
   assert.equal(serving.code, 1);
 });
@@ -286,7 +286,7 @@ test('the repaired model passes the check', async (t) => {
   const { granary } = workspace(t, files);
   const check = await granary(['check', '--json']);
   assert.equal(check.code, 0, check.stdout + check.stderr);
-  assert.deepEqual([check.json.ok, check.json.cubes, check.json.pre_aggregations], [true, 2, 3]);
+  assert.deepEqual([check.json.ok, check.json.errors, check.json.diagnostics], [true, 0, []]);
 });
 
 test('count_distinct_approx is accepted in a rollup and served at its exact grain', async (t) => {
@@ -357,7 +357,7 @@ describe('where the rollup lives', () => {
     const { folder, granary } = workspace(t, { 'data/orders.csv': ordersCsv, 'model/orders.yml': ordersCube(ordersRollups('        external: false\n')) });
     const run = await granary(['serve', '--port', '0'], { timeout: 5000 });
     assert.equal(run.code, 1, run.stderr);
-    assert.match(run.stderr, /model\/orders\.yml:\d+:\d+: error\[model\.invalid\]/);
+    assert.match(run.stderr, /orders\.yml:\d+:\d+: error\[model\.invalid\]/);
     assert.ok(!fs.existsSync(path.join(folder, '.granary/server.json')));
   });
 });
