@@ -4,7 +4,9 @@ PREFIX ?= /usr/local
 FORMAT_FILES = $(shell find src tests bench fuzz tools -name '*.[ch]' 2>/dev/null)
 
 .PHONY: all $(PRESETS) test format format-check tidy docs install clean ready
-all: release
+all: ready
+	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build --preset release --target granary
 
 # One line that says what to do beats a page of errors.
 ready:
@@ -27,10 +29,10 @@ format-check:
 tidy: dev
 	clang-tidy-14 --quiet -p build/dev $(filter %.c,$(filter src/%,$(FORMAT_FILES)))
 
-docs: release
+docs: all
 	build/release/granary docs
 
-install: release
+install: all
 	cmake --install build/release --prefix $(PREFIX)
 
 clean:

@@ -71,7 +71,7 @@ gr_status gr_cli_run_demo(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     printf("Making the data set in " GR_FMT "/data …\n", GR_ARG(dir));
     fflush(stdout);
     GR_TRY(gr_cli_demo_write_data(dir, &size, &config, cli->arena, err));
-    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir), GR_ARG(dir),
-           GR_ARG(dir));
+    printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir),
+           GR_ARG(dir), GR_ARG(dir));
     return GR_OK;
 }

@@ -52,10 +52,8 @@ static const struct {
     const char *file;
     void (*write)(gr_buf *out);
 } documents[] = {
-    {"errors.md", write_errors},
-    {"matching.md", write_matching},
-    {"config.md", gr_config_write_docs},
-    {"model-keys.md", gr_model_write_key_docs},
+    {"errors.md", write_errors},         {"matching.md", write_matching},
+    {"config.md", gr_config_write_docs}, {"model-keys.md", gr_model_write_key_docs},
     {"cli.md", gr_cli_args_write_docs},
 };
 

@@ -186,9 +186,9 @@ void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
     gr_jw_object(w);
     gr_jw_key(w, GR_STR("pre_aggregations"));
     gr_jw_array(w);
-    if (plan->rollup) gr_jw_str(w, plan->rollup->preagg->id);
+    if (chosen(plan)) gr_jw_str(w, chosen(plan)->preagg->id);
     gr_jw_array_end(w);
-    if (plan->rollup || plan->to_build)
+    if (chosen(plan))
         gr_http_put_null_key(w, "source");
     else
         gr_jw_key_str(w, "source", plan->data_source);

@@ -58,7 +58,7 @@ gr_str gr_model_camel(gr_str snake, char *buffer);
 /* Where a value stands, as a list up to the root: measures.cost.filters[0]. Lives on the stack. */
 typedef struct gr_place {
     const struct gr_place *up;
-    gr_str name;   /* camelised in messages when it is a key */
+    gr_str name;   /* as it is shown: keys in camelCase */
     int64_t index; /* >= 0: an item of a list, and `name` is empty */
 } gr_place;
 

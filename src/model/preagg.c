@@ -164,7 +164,8 @@ static void check_column_types(gr_loader *l, const gr_fields *f) {
 static const gr_yaml *read_bound(gr_loader *l, const gr_fields *f, gr_key key, gr_key old_key) {
     if (gr_fields_has(f, key)) gr_model_not_allowed(l, f, old_key);
     const gr_yaml *node = gr_fields_get(f, gr_fields_has(f, key) ? key : old_key);
-    gr_place place = {f->place, gr_model_key_info(key)->name, -1};
+    char camel[64];
+    gr_place place = {f->place, gr_model_camel(gr_model_key_info(key)->name, camel), -1};
     if (node) (void)gr_model_sql_map(l, node, &place);
     return node;
 }
@@ -236,10 +237,10 @@ static void check_old_names(gr_loader *l, const gr_fields *f) {
     for (size_t i = 0; has_fresh && i < sizeof old / sizeof *old; i++) gr_model_not_allowed(l, f, old[i]);
 }
 
-static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f) {
+/* `n_errors`: how many there were before this pre-aggregation. */
+static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f, size_t n_errors) {
     ref_list refs[N_LISTS] = {0}, times = {0};
     check_old_names(l, f);
-    size_t n_errors = l->diags->n_errors;
     for (size_t k = 0; k < N_LISTS; k++) {
         bool has_fresh = gr_fields_has(f, lists[k].key);
         read_list(l, f, has_fresh ? lists[k].key : lists[k].old_key, (gr_member_kind)k, &refs[k]);
@@ -254,7 +255,8 @@ static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     p->time_dimensions = times.v;
     p->n_time_dimensions = times.n;
     size_t n = p->n_dimensions + p->n_measures + p->n_segments + p->n_time_dimensions;
-    if (n == 0 && f->present > 1 && l->diags->n_errors == n_errors && !l->is_inherited) {
+    /* Of an inherited one, the parent has said so. */
+    if (n == 0 && l->diags->n_errors == n_errors && !l->is_inherited) {
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, p->loc, "pre-aggregation '" GR_FMT "' has no members", GR_ARG(p->id));
         gr_model_hint(l, d, "give it measures, dimensions, segments or a time dimension");
     }
@@ -263,6 +265,7 @@ static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f) {
 static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
     gr_cube *cube = l->at->cube;
     gr_place list = {NULL, GR_STR("preAggregations"), -1}, place = {&list, item->name, -1};
+    size_t n_errors = l->diags->n_errors;
     gr_fields f;
     gr_model_fields_read(l, item->node, GR_CONTEXT_PREAGG, &place, &f);
     gr_preagg *p = GR_NEW(l->arena, gr_preagg);
@@ -279,7 +282,7 @@ static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
     /* "An empty body is rejected with 'type is required'" (cube.md 1.13). */
     if (item->node->n == 1) gr_model_required(l, &f, GR_KEY_PREAGG_TYPE);
     else if (check_type(l, &f)) {
-        read_members(l, p, &f);
+        read_members(l, p, &f, n_errors);
         read_kept(l, p, &f);
     }
     return p;

@@ -43,7 +43,11 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
     gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
     int64_t start = gr_clock_mono_us();
     gr_status status = plan_once(serve, ctx, request, as_if_built, &a, err);
-    if (!status) status = gr_sql_query(a.plan, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+    if (!status) {
+        gr_plan shown = *a.plan; /* what is built first serves then */
+        if (shown.to_build) shown.rollup = shown.to_build, shown.rollup_zone = shown.to_build_zone;
+        status = gr_sql_query(&shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+    }
     a.planned_us = gr_clock_mono_us() - start;
     if (status)
         gr_answer_done(&a);

@@ -2,7 +2,8 @@
  *
  *   SELECT dimensions, time buckets, measures FROM … WHERE rows GROUP BY 1, 2 HAVING groups ORDER BY … LIMIT …
  *
- * With a limit the group columns that the order does not name break ties, so that pages are stable (decisions 9). */
+ * With a limit the group columns (of ungrouped rows: all columns) that the order does not name break ties, so that pages
+ * are stable (decisions 9). */
 #include "sql/internal.h"
 
 static gr_str column_text(gr_sqlw *w, const gr_query_column *c) {
@@ -68,7 +69,7 @@ static size_t count_groups(const gr_query *q) {
 
 static gr_str order_text(gr_sqlw *w) {
     const gr_query *q = w->query;
-    size_t n_groups = q->is_ungrouped ? 0 : count_groups(q);
+    size_t n_groups = q->is_ungrouped ? q->n_columns : count_groups(q); /* of rows, all that is seen of them */
     gr_str *texts = GR_NEW_N(w->arena, gr_str, q->n_order + n_groups + 1);
     size_t n = 0;
     for (size_t i = 0; i < q->n_order; i++)

@@ -315,7 +315,7 @@ describe('rollups', () => {
     const asked = q('two_times', 'count', '', { times: [td('month', undefined, 'updated_at')], timezone: 'Europe/Rome' });
     const plan = await server.explain(asked);
     assert.deepEqual(plan.to_build, [{ pre_aggregation: 'two_times.main', timezone: 'Europe/Rome' }]);
-    assert.deepEqual([plan.pre_aggregations, plan.source], [[], null]);
+    assert.deepEqual([plan.pre_aggregations, plan.source], [['two_times.main'], null]);
   });
 
   test('match.build_failed: the answer comes from the source, and the refusal says so', async () => {

@@ -50,6 +50,7 @@ function environment(extra) {
 
 export function removeFolder(folder) {
   folders.delete(folder);
+  if (!fs.existsSync(folder)) return;
   try {
     fs.chmodSync(folder, 0o755);
     fs.rmSync(folder, { recursive: true, force: true });

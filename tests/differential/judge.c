@@ -139,7 +139,7 @@ static bool are_totals_right(diff_case *c, gr_arena *arena) {
 }
 
 static void judge_errors(diff_case *c, gr_arena *arena) {
-    gr_status wanted = c->reference.expects_fan_out ? GR_ERR_PLAN_FAN_OUT : c->reference.expects_no_path ? GR_ERR_PLAN_NO_JOIN_PATH : GR_OK;
+    gr_status wanted = c->reference.due;
     if (!c->on.status && !c->off.status) c->verdict = DIFF_NOT_REFUSED;
     else if (c->on.status != c->off.status) c->verdict = DIFF_ON_ERROR;
     else c->verdict = c->on.status == wanted ? DIFF_REFUSED : DIFF_BOTH_ERROR;
@@ -157,13 +157,14 @@ void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64
     gr_status status = diff_bench_parse(bench, query, now_us, arena, &parsed, &err);
     if (status) {
         ret->verdict = DIFF_BOTH_ERROR;
+        ret->on.status = ret->off.status = status;
         ret->detail = gr_arena_printf(arena, "parsing: %s %s", gr_error_info_of(status)->id, err.message);
         return;
     }
     diff_reference_answer(world, parsed, arena, &ret->reference);
     diff_bench_run(bench, query, now_us, true, arena, &ret->off);
     diff_bench_run(bench, query, now_us, false, arena, &ret->on);
-    if (ret->on.status || ret->off.status || ret->reference.expects_fan_out || ret->reference.expects_no_path) {
+    if (ret->on.status || ret->off.status || ret->reference.due) {
         judge_errors(ret, arena);
     } else if (ret->reference.is_unsure) {
         ret->verdict = DIFF_UNSURE;

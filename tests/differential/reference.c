@@ -193,6 +193,38 @@ static bool query_fans_out(const diff_world *w, const tree *t, const gr_query *q
     return false;
 }
 
+/* A measure whose SQL calls aggregates itself means nothing on one row. */
+static bool expr_aggregates(const diff_world *w, size_t cube, const diff_expr *e) {
+    if (e->op == DIFF_OP_AGGREGATE) return true;
+    const diff_measure *m = e->op == DIFF_OP_MEASURE ? &w->cubes[cube].measures[e->index] : NULL;
+    if (m && m->type >= DIFF_CALC_NUMBER) return expr_aggregates(w, cube, m->sql);
+    for (size_t i = 0; i < e->n_args; i++)
+        if (expr_aggregates(w, cube, e->args[i])) return true;
+    return false;
+}
+
+static bool member_aggregates(const diff_world *w, const gr_member *member) {
+    if (member->kind != GR_MEMBER_MEASURE) return false;
+    size_t cube = cube_of(w, member);
+    const diff_measure *m = &w->cubes[cube].measures[index_of(w, member)];
+    return m->type >= DIFF_CALC_NUMBER && expr_aggregates(w, cube, m->sql);
+}
+
+static bool filter_aggregates(const diff_world *w, const gr_filter *f) {
+    if (f->kind == GR_FILTER_LEAF) return member_aggregates(w, f->field.member);
+    for (size_t i = 0; i < f->n_children; i++)
+        if (filter_aggregates(w, f->children[i])) return true;
+    return false;
+}
+
+static bool query_aggregates_itself(const diff_world *w, const gr_query *q) {
+    for (size_t i = 0; i < q->n_measures; i++)
+        if (member_aggregates(w, q->measures[i].member)) return true;
+    for (size_t i = 0; i < q->n_measure_filters; i++)
+        if (filter_aggregates(w, q->measure_filters[i])) return true;
+    return false;
+}
+
 static void join_rows(evaluation *e, const tree *t, size_t at, diff_joined so_far) {
     if (at == t->n) {
         GR_PUSH(e->arena, &e->joined, so_far);
@@ -497,11 +529,12 @@ void diff_reference_answer(const diff_world *world, const gr_query *query, gr_ar
     cubes needed = needed_cubes(world, query);
     tree t;
     if (!find_tree(world, &needed, &t)) {
-        ret->expects_no_path = true;
+        ret->due = GR_ERR_PLAN_NO_JOIN_PATH;
         return;
     }
-    ret->expects_fan_out = query_fans_out(world, &t, query);
-    if (ret->expects_fan_out) return;
+    if (query_fans_out(world, &t, query)) ret->due = GR_ERR_PLAN_FAN_OUT;
+    if (query->is_ungrouped && query_aggregates_itself(world, query)) ret->due = GR_ERR_PLAN_UNSUPPORTED;
+    if (ret->due) return;
     diff_joined none;
     for (size_t i = 0; i < DIFF_MAX_CUBES; i++) none.row[i] = DIFF_NO_ROW;
     join_rows(&e, &t, 0, none);

@@ -12,8 +12,7 @@ typedef struct diff_answer {
     size_t n_rows, n_columns, n_groups; /* n_groups: without limit and offset */
     bool is_unsure;       /* an order or a filter hangs on a floating-point difference that summing in another order makes */
     bool is_unordered;    /* rows may come in any order (ungrouped) */
-    bool expects_fan_out; /* the join multiplies a measure that does not stand it: the query must be refused */
-    bool expects_no_path; /* the joins do not connect its cubes */
+    gr_status due;        /* the query must be refused, with this: no join path, or a join that multiplies a measure */
 } diff_answer;
 
 void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret);

@@ -8,6 +8,7 @@ typedef struct shrinker {
     json_t *query;
     int64_t now_us;
     diff_verdict wanted;
+    gr_status on, off; /* a case that fails otherwise is another case */
     size_t n_tries;
 } shrinker;
 
@@ -17,7 +18,7 @@ static bool still_fails(shrinker *s) {
     diff_case c;
     diff_judge_alone(s->world, s->query, s->now_us, scratch, &c);
     gr_arena_free(scratch);
-    return c.verdict == s->wanted;
+    return c.verdict == s->wanted && c.on.status == s->on && c.off.status == s->off;
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------------------- */
@@ -164,7 +165,7 @@ bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, gr_arena *are
     diff_case first;
     diff_judge_alone(world, query, now_us, arena, &first);
     if (!diff_is_difference(first.verdict)) return false;
-    shrinker s = {.world = world, .query = json_deep_copy(query), .now_us = now_us, .wanted = first.verdict};
+    shrinker s = {.world = world, .query = json_deep_copy(query), .now_us = now_us, .wanted = first.verdict, .on = first.on.status, .off = first.off.status};
     static bool (*const steps[])(shrinker *) = {drop_rollups, shrink_query, drop_items, drop_rows, drop_members, clear_columns};
     for (bool has_changed = true; has_changed && s.n_tries < MOST_TRIES;) {
         has_changed = false;

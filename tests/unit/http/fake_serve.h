@@ -48,6 +48,7 @@ static inline void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, m
 
 /* ---- flights --------------------------------------------------------------------------------- */
 gr_flight *gr_flight_ref(gr_flight *flight) {
+    if (!flight) return NULL;
     atomic_fetch_add(&flight->refs, 1);
     return flight;
 }
