@@ -37,6 +37,9 @@ gr_status gr_engine_duckdb_watch_begin(gr_duckdb_watch *watch, gr_duckdb_call *c
 /* After this no interrupt comes any more. GR_OK, or what fired. */
 gr_status gr_engine_duckdb_watch_end(gr_duckdb_watch *watch, gr_duckdb_call *call);
 
+/* granary_local(TIMESTAMP, VARCHAR) for every connection of the instance (duckdb_zone.c). */
+bool gr_engine_duckdb_register_zone(duckdb_connection handle);
+
 /* ---- instance and connection (duckdb.c) -------------------------------------------------------------------------- */
 typedef struct gr_duckdb_source { /* owned by the engine, under its lock */
     struct gr_duckdb_source *next;

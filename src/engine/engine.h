@@ -75,7 +75,8 @@ extern const gr_engine_driver gr_engine_fake_driver; /* scripted answers, delays
 /* How the DuckDB driver names things (the sql room's dialect and the store rely on it):
  *   embedded store            catalog "granary_store", schema "main"
  *   data source NAME, file    catalog "src_NAME"
- *   data source NAME, folder  catalog "memory", schema "src_NAME", one view per file stem or subfolder  */
+ *   data source NAME, folder  catalog "memory", schema "src_NAME", one view per file stem or subfolder
+ * and it adds the function granary_local(TIMESTAMP, VARCHAR): naive UTC on the wall clock of a zone, by cal/. */
 gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena *arena);
 
 /* ---- pool: connections per source, at most `max` each ----------------------------------------------------------- */

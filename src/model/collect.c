@@ -3,7 +3,18 @@
  * source is its own ancestor. */
 #include "model/loader.h"
 
-enum { MOST_CUBES = 20000, MOST_ITEMS = 50000 };
+enum { MOST_CUBES = 20000, MOST_ITEMS = 50000, MOST_ALL_ITEMS = 500000 };
+
+bool gr_model_take_item(gr_loader *l, gr_loc loc) {
+    if (l->n_items < MOST_ALL_ITEMS) {
+        l->n_items++;
+        return true;
+    }
+    if (l->n_items++ == MOST_ALL_ITEMS)
+        gr_diags_error(l->diags, GR_ERR_LIMIT, loc, "The model has more than %d members, inherited ones and members of views included",
+                       MOST_ALL_ITEMS);
+    return false;
+}
 
 /* What the lists of a cube are called, in paths and in texts. */
 static const struct {
@@ -222,6 +233,7 @@ static void inherit_items(gr_loader *l, gr_source *s, gr_section section) {
         const gr_item *redeclared = gr_map_get(&mine, theirs->v[i].name);
         if (redeclared && own_first) continue;
         gr_item item = redeclared ? *redeclared : theirs->v[i];
+        if (!gr_model_take_item(l, s->loc)) break;
         if (redeclared) gr_map_put(&taken, item.name, &own.v[0]);
         else item.is_inherited = true;
         GR_PUSH(l->arena, &all, item);

@@ -96,6 +96,7 @@ typedef struct gr_loader {
     const gr_source *at;
     bool is_inherited;
     size_t n_hints;
+    size_t n_items; /* of all cubes, inherited ones and members of views included: see gr_model_take_item */
     /* Keys without effect: how often, and where first. */
     size_t no_effect[GR_KEY__COUNT];
     gr_loc no_effect_at[GR_KEY__COUNT];
@@ -130,6 +131,9 @@ gr_expr *gr_model_ref_node(gr_loader *l, const gr_yaml *node, const gr_place *pl
 /* The index of the text in a table of snake_case names; -1 when it is none. */
 int gr_model_word(gr_str text, const gr_str *words, size_t n);
 bool gr_model_has_jinja(gr_str text);
+
+/* Inheritance and views multiply what is written: true while the whole stays within its limit, which is reported once. */
+bool gr_model_take_item(gr_loader *l, gr_loc loc);
 
 /* ---- the passes ------------------------------------------------------------------------------------------------ */
 void gr_model_collect(gr_loader *l, const gr_yaml *root, gr_str file);

@@ -2,7 +2,7 @@
  * cube, never of another view, and its path ends at that cube over declared joins. */
 #include "model/loader.h"
 
-enum { MOST_VIEW_CUBES = 1000, MOST_VIEW_MEMBERS = 50000 };
+enum { MOST_VIEW_CUBES = 1000 };
 
 typedef GR_VEC(gr_member *) member_list;
 
@@ -10,7 +10,6 @@ typedef struct view_maker {
     gr_loader *l;
     gr_cube *view;
     member_list kinds[3]; /* by gr_member_kind */
-    size_t n_members;
     GR_VEC(gr_path) paths;
 } view_maker;
 
@@ -70,11 +69,7 @@ static gr_member *member_new(view_maker *v, const view_item *item, const inclusi
 }
 
 static void add_member(view_maker *v, const view_item *item, const inclusion *inc, const gr_member *base) {
-    if (v->n_members >= MOST_VIEW_MEMBERS) {
-        if (v->n_members++ == MOST_VIEW_MEMBERS)
-            gr_model_report(v->l, GR_ERR_LIMIT, inc->loc, "more than %d members in one view", MOST_VIEW_MEMBERS);
-        return;
-    }
+    if (!gr_model_take_item(v->l, inc->loc)) return;
     gr_member *m = member_new(v, item, inc, base);
     if (!gr_map_put(&v->view->members, m->name, m)) {
         gr_diag *d = gr_model_report(v->l, GR_ERR_MODEL_DUPLICATE, inc->loc,
@@ -85,7 +80,6 @@ static void add_member(view_maker *v, const view_item *item, const inclusion *in
         gr_model_hint(v->l, d, "one is " GR_FMT ", the other " GR_FMT, GR_ARG(first->alias_of->id), GR_ARG(base->id));
         return;
     }
-    v->n_members++;
     GR_PUSH(v->l->arena, &v->kinds[base->kind], m);
 }
 

@@ -14,7 +14,7 @@ gr_str gr_rule_doc(gr_rule rule) { return rules[rule].doc; }
 
 gr_str gr_refusal_detail(const gr_refusal *r, gr_arena *arena) {
     gr_str doc = gr_rule_doc(r->rule);
-    if (r->rule == GR_RULE_CANNOT_BUILD && r->rollup->problem_text.n)
+    if ((r->rule == GR_RULE_CANNOT_BUILD || r->rule == GR_RULE_FAN_OUT) && r->rollup->problem_text.n)
         return gr_arena_printf(arena, "The definition cannot be built: " GR_FMT ".", GR_ARG(r->rollup->problem_text));
     if (!r->member) return doc;
     gr_str grain = r->granularity ? gr_arena_printf(arena, " (" GR_FMT ")", GR_ARG(r->granularity->name)) : (gr_str){0};
@@ -65,10 +65,10 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
             arena, "define the rollup with members that start at the query's cube (this one starts at " GR_FMT ")",
             GR_ARG(r->rollup->tree.n ? r->rollup->tree.nodes[0].cube->name : GR_STR("no cube")));
     case GR_RULE_FORBIDDEN:
+    case GR_RULE_FAN_OUT:
     case GR_RULE_CANNOT_BUILD:
     case GR_RULE_UNGROUPED:
     case GR_RULE_JOIN_PATH:
-    case GR_RULE_FAN_OUT:
     case GR_RULE_MEASURE_FILTER:
     case GR_RULE__COUNT: break;
     }

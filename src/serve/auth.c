@@ -39,7 +39,7 @@ static bool is_current(jwt_t *jwt, int64_t now_s) {
     char *json = jwt_get_grants_json(jwt, NULL);
     json_t *claims = json ? json_loads(json, 0, NULL) : NULL;
     const json_t *exp = json_object_get(claims, "exp"), *nbf = json_object_get(claims, "nbf");
-    bool is_ok = claims && (!exp || (json_is_number(exp) && json_number_value(exp) > (double)now_s)) &&
+    bool is_ok = json_is_object(claims) && (!exp || (json_is_number(exp) && json_number_value(exp) > (double)now_s)) &&
                  (!nbf || (json_is_number(nbf) && json_number_value(nbf) <= (double)now_s));
     json_decref(claims);
     free(json);

@@ -86,6 +86,22 @@ test('preagg build --force builds again, and old tables go away', async (t) => {
   assert.equal((await storedTables(server.folder)).length, 1);
 });
 
+test('a build tells its progress, as JSON and as a stream of events', async (t) => {
+  const server = await serve(t, slow(700000));
+  const route = '/ops/pre-aggregations/slow.main/build';
+  const stream = server.post(route, '', { accept: 'text/event-stream' });
+  await buildRuns(server);
+  const progress = await server.fetch(route);
+  assert.deepEqual([progress.status, progress.body.pre_aggregation, progress.body.status, progress.body.is_done], [200, 'slow.main', 'materializing', false], progress.text);
+  const { status, headers, text } = await stream;
+  assert.equal(status, 200);
+  assert.match(headers.get('content-type'), /^text\/event-stream/);
+  const events = [...text.matchAll(/^data: (.*)$/gm)].map(([, json]) => JSON.parse(json));
+  assert.ok(events.length >= 2, text);
+  assert.deepEqual([events.at(0).is_done, events.at(-1).is_done, events.at(-1).status, events.at(-1).rows], [false, true, 'active', 100], text);
+  assert.equal((await server.fetch(route)).body.is_done, true);
+});
+
 test('a model that was edited between two runs never serves the old table', async (t) => {
   const server = await serve(t, files);
   assert.deepEqual(await server.rows(query), sums());
@@ -188,6 +204,43 @@ test('queries go on while the model is reloaded again and again', async (t) => {
   isOver = true;
   await Promise.all(asking);
   assert.equal((await list(server))[0].version, 1, 'a reload that does not touch the rollup builds nothing');
+});
+
+test('turmoil: queries, builds, drops, reloads and clients that leave, all at once', async (t) => {
+  const zones = ['UTC', 'Europe/Berlin', 'Asia/Tokyo', 'America/New_York'];
+  const times = rows.map((row, i) => [...row, `2024-01-${String((i % 28) + 1).padStart(2, '0')} ${String(i % 24).padStart(2, '0')}:30:00`]);
+  const turmoil = (more = '') =>
+    itemsModel({ rollup: 'measures: [count, total], dimensions: [kind], time_dimension: at, granularity: day', more: `      - {name: at, sql: at, type: time}\n${more}` });
+  const server = await serve(t, { 'data/items.csv': csv(['id', 'kind', 'amount', 'at'], times), 'model/items.yml': turmoil() });
+  const end = Date.now() + 2500;
+  const repeat = async (work) => {
+    for (let n = 0; Date.now() < end; n++) await work(n);
+  };
+  const ok = (answer, ...ids) => assert.ok(answer.status < 300 || ids.includes(answer.body?.id), answer.text);
+  const leave = async (n) => {
+    const leaving = new AbortController();
+    const asked = fetch(`${server.url}/cubejs-api/v1/load`, { method: 'POST', body: JSON.stringify({ query: { ...query, timezone: zones[n % 4] } }), signal: leaving.signal });
+    setTimeout(() => leaving.abort(), n % 7);
+    await asked.then((response) => response.text()).catch(() => {});
+  };
+  await Promise.all([
+    ...zones.map((timezone) => repeat(async () => assert.deepEqual(await server.rows({ ...query, timezone }), sums()))),
+    ...zones.map((timezone) => repeat(async () => ok(await server.post('/v1/explain', { query: { ...query, timezone } })))),
+    repeat(async (n) => ok(await server.post('/ops/pre-aggregations/items.main/build', { timezone: zones[n % 4], force: true }), 'cancelled')),
+    repeat(async () => ok(await server.fetch('/ops/pre-aggregations/items.main', { method: 'DELETE' }))),
+    repeat(async () => ok(await server.fetch('/ops/pre-aggregations'))),
+    repeat(async (n) => {
+      write(server.folder, 'model/items.yml', turmoil(n % 2 ? '' : extra));
+      ok(await server.post('/ops/reload', ''));
+    }),
+    repeat(leave),
+    repeat(leave),
+  ]);
+  assert.deepEqual(await server.rows(query), sums());
+  await until('the last request to end', async () => (await server.fetch('/ops/status')).body.open_requests === 1);
+  assert.equal((await server.stop()).code, 0);
+  const list = await server.granary(['preagg', 'list', '--json']);
+  assert.equal((await storedTables(server.folder)).length, list.json.pre_aggregations.filter((p) => p.is_built).length, 'no table is left that nothing names');
 });
 
 test('SIGTERM lets a running query finish, then ends with 0', async (t) => {

@@ -250,6 +250,7 @@ static void add_leaf_measures(maker *m) {
         {"txt_count", DIFF_COUNT, DIFF_COL_TXT2, 35, false},
         {"some_count", DIFF_COUNT, SIZE_MAX, 50, false},  {"some_sum", DIFF_SUM, DIFF_COL_NUM, 40, false},
         {"some_avg", DIFF_AVG, DIFF_COL_DEC, 25, false},  {"some_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_TXT2, 20, false},
+        {"num_again", DIFF_SUM, DIFF_COL_NUM, 25, false}, {"some_again", DIFF_SUM, DIFF_COL_NUM, 15, false},
     };
     maybe_filter(m, add_measure(m, "count", DIFF_COUNT, NULL), 0);
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -383,12 +384,26 @@ static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
                          .is_non_strict = diff_chance(m->r, 30) ? 0 : -1};
 }
 
+/* The grain of another rollup, other measures: the two are one entity. */
+static diff_rollup twin_of(maker *m, const diff_rollup *other, size_t cube, size_t number) {
+    items list = {0};
+    for (size_t i = 0; i < other->n_items; i++)
+        if (other->items[i].kind != DIFF_ITEM_MEASURE) GR_PUSH(m->arena, &list, other->items[i]);
+    for (size_t i = 0; i < m->w->cubes[cube].n_measures; i++)
+        if (diff_chance(m->r, 35)) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube, .index = i});
+    if (!list.n) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube});
+    return (diff_rollup){.name = gr_arena_printf(m->arena, "r%zu", number), .items = list.v, .n_items = list.n, .is_external = other->is_external, .is_non_strict = -1};
+}
+
 static void add_rollups(maker *m) {
     size_t n = (size_t)diff_between(m->r, 1, 6);
     for (size_t cube = 0; cube < m->w->n_cubes; cube++) m->w->cubes[cube].rollups = GR_NEW_N(m->arena, diff_rollup, n);
     for (size_t i = 0; i < n; i++) {
         diff_cube *c = &m->w->cubes[diff_chance(m->r, 85) ? 0 : diff_pick(m->r, m->w->n_cubes)];
-        c->rollups[c->n_rollups++] = random_rollup(m, (size_t)(c - m->w->cubes), i);
+        size_t cube = (size_t)(c - m->w->cubes);
+        bool is_twin = c->n_rollups && diff_chance(m->r, 20);
+        diff_rollup fresh = is_twin ? twin_of(m, &c->rollups[diff_pick(m->r, c->n_rollups)], cube, i) : random_rollup(m, cube, i);
+        c->rollups[c->n_rollups++] = fresh;
     }
 }
 
@@ -446,7 +461,8 @@ static void random_zones(maker *m) {
     static const char *const zones[] = {
         "America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe", "America/New_York", "Europe/Berlin", "Pacific/Apia",
         "America/St_Johns", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Chatham", "America/Sao_Paulo", "Asia/Tokyo", "Africa/Monrovia",
-        "Antarctica/Troll", "Asia/Beirut", "America/Los_Angeles", "Africa/Cairo", "Pacific/Kiritimati", "Europe/Dublin"};
+        "Antarctica/Troll", "Asia/Beirut", "America/Los_Angeles", "Africa/Cairo", "Pacific/Kiritimati", "Europe/Dublin",
+        "America/Mexico_City"};
     m->w->n_zones = (size_t)diff_between(m->r, 1, 2);
     for (size_t i = 0; i < m->w->n_zones; i++) m->w->zones[i] = gr_str_from(DIFF_ONE_OF(m->r, zones));
 }
@@ -466,4 +482,5 @@ void diff_generate_world(uint64_t seed, uint64_t group, gr_arena *arena, diff_wo
         make_cube(&m, i, has_diamond);
     }
     add_rollups(&m);
+    ret->has_view = !has_diamond && diff_chance(&random, 30);
 }

@@ -16,10 +16,14 @@ typedef struct maker {
     const gr_tz *tz;
     size_t cubes[DIFF_MAX_CUBES], n_cubes;
     bool is_exact; /* all of the rollup's members at its grains */
+    bool is_through_view;
 } maker;
 
 static gr_str id_of(const maker *m, size_t cube, gr_str name) {
-    return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(m->w->cubes[cube].name), GR_ARG(name));
+    gr_str owner = m->w->cubes[cube].name;
+    if (!m->is_through_view) return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
+    if (cube == 0) return gr_arena_printf(m->arena, "everything." GR_FMT, GR_ARG(name));
+    return gr_arena_printf(m->arena, "everything." GR_FMT "_" GR_FMT, GR_ARG(owner), GR_ARG(name));
 }
 
 static json_t *json_text(gr_str s) { return json_stringn_nocheck(s.n ? s.p : "", s.n); }
@@ -307,7 +311,7 @@ static void add_filters(maker *m) {
 
 /* ---- order and size ------------------------------------------------------------------------------------------------- */
 
-static bool is_about(const json_t *id) { return strstr(json_string_value(id), ".about") != NULL; }
+static bool is_about(const json_t *id) { return gr_str_ends(gr_str_from(json_string_value(id)), GR_STR("about")); }
 
 static void add_order(maker *m) {
     json_t *ids = json_array(), *measures = json_object_get(m->query, "measures"), *times = json_object_get(m->query, "timeDimensions");
@@ -365,6 +369,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     maker m = {.r = &random, .w = world, .arena = arena, .query = json_object(), .tz = gr_tz_utc()};
     pick_rollup(&m);
     m.n_cubes = diff_reachable(world, m.root, m.cubes);
+    m.is_through_view = world->has_view && diff_chance(&random, 40);
     if (diff_chance(&random, 60)) {
         gr_str zone = world->zones[diff_pick(&random, world->n_zones)];
         if (!gr_tz_get(zone, &m.tz, NULL)) json_object_set_new(m.query, "timezone", json_text(zone));
@@ -376,5 +381,9 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     if (!has_columns(m.query)) add_id(&m, "measures", m.root, world->cubes[m.root].measures[0].name);
     if (diff_chance(&random, 2) && !m.rollup) json_object_set_new(m.query, "ungrouped", json_true());
     add_order(&m);
+    if (json_object_get(m.query, "ungrouped")) { /* rows have no order of their own, so no page is certain */
+        json_object_del(m.query, "limit");
+        json_object_del(m.query, "offset");
+    }
     return m.query;
 }

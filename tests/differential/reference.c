@@ -89,19 +89,27 @@ static void need_member(const diff_world *w, const gr_member *m, cubes *needed) 
     need_expr(w, cube, w->cubes[cube].segments[index].sql, needed);
 }
 
+/* A member of a view brings every cube on its way, for its rows are those of the whole way. */
+static void need_field(const diff_world *w, const gr_field *f, cubes *needed) {
+    for (size_t i = 0; i < f->path.n; i++)
+        for (size_t k = 0; k < w->n_cubes; k++)
+            if (gr_str_eq(w->cubes[k].name, f->path.cubes[i]->name)) need_cube(needed, k);
+    need_member(w, f->member, needed);
+}
+
 static void need_filter(const diff_world *w, const gr_filter *f, cubes *needed) {
-    if (f->kind == GR_FILTER_LEAF) need_member(w, f->field.member, needed);
+    if (f->kind == GR_FILTER_LEAF) need_field(w, &f->field, needed);
     for (size_t i = 0; i < f->n_children; i++) need_filter(w, f->children[i], needed);
 }
 
 static cubes needed_cubes(const diff_world *w, const gr_query *q) {
     cubes needed = {0};
-    for (size_t i = 0; i < q->n_measures; i++) need_member(w, q->measures[i].member, &needed);
-    for (size_t i = 0; i < q->n_dimensions; i++) need_member(w, q->dimensions[i].member, &needed);
-    for (size_t i = 0; i < q->n_segments; i++) need_member(w, q->segments[i].member, &needed);
+    for (size_t i = 0; i < q->n_measures; i++) need_field(w, &q->measures[i], &needed);
+    for (size_t i = 0; i < q->n_dimensions; i++) need_field(w, &q->dimensions[i], &needed);
+    for (size_t i = 0; i < q->n_segments; i++) need_field(w, &q->segments[i], &needed);
     for (size_t i = 0; i < q->n_row_filters; i++) need_filter(w, q->row_filters[i], &needed);
     for (size_t i = 0; i < q->n_measure_filters; i++) need_filter(w, q->measure_filters[i], &needed);
-    for (size_t i = 0; i < q->n_time_dimensions; i++) need_member(w, q->time_dimensions[i].field.member, &needed);
+    for (size_t i = 0; i < q->n_time_dimensions; i++) need_field(w, &q->time_dimensions[i].field, &needed);
     return needed;
 }
 

@@ -140,13 +140,13 @@ typedef struct diff_cube {
 typedef struct diff_world {
     diff_cube cubes[DIFF_MAX_CUBES];
     size_t n_cubes;
-    diff_table *tables; /* one per cube */
+    bool has_view;      /* `everything`: all cubes along the joins from the first, the others' members prefixed */
     gr_str zones[4];    /* that its queries use */
     size_t n_zones;
     int64_t now_us;
 } diff_world;
 
-/* The model as YAML. `data_table_prefix` is nothing but the tables' own names. Memory: arena. */
+/* The model as YAML. Memory: arena. */
 gr_str diff_world_yaml(const diff_world *world, gr_arena *arena);
 gr_str diff_expr_sql(const diff_world *world, size_t cube, const diff_expr *expr, gr_arena *arena);
 /* CREATE TABLE and INSERT statements of one table, to be run one by one. */

@@ -287,6 +287,26 @@ static void add_rollups(const writer *w, const diff_cube *c) {
     }
 }
 
+/* The way along the joins from the first cube, as dotted names. */
+static gr_str way_to(const diff_world *world, size_t cube, gr_arena *arena) {
+    if (cube == 0) return world->cubes[0].name;
+    for (size_t from = 0; from < world->n_cubes; from++)
+        for (size_t i = 0; i < world->cubes[from].n_joins; i++) {
+            if (world->cubes[from].joins[i].to != cube) continue;
+            gr_str way = way_to(world, from, arena);
+            return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(way), GR_ARG(world->cubes[cube].name));
+        }
+    return (gr_str){0};
+}
+
+static void add_view(const diff_world *world, gr_arena *arena, gr_buf *out) {
+    gr_buf_z(out, "views:\n  - name: everything\n    cubes:\n");
+    for (size_t i = 0; i < world->n_cubes; i++) {
+        gr_str way = way_to(world, i, arena);
+        gr_buf_printf(out, "      - join_path: " GR_FMT "\n        includes: '*'\n%s", GR_ARG(way), i ? "        prefix: true\n" : "");
+    }
+}
+
 gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
     gr_buf out;
     gr_buf_init(&out, MOST_BYTES);
@@ -302,6 +322,7 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
         add_segments(&w, c);
         add_rollups(&w, c);
     }
+    if (world->has_view) add_view(world, arena, &out);
     return finish(&out, arena);
 }
 

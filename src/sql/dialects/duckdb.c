@@ -1,4 +1,5 @@
-/* DuckDB 1.5 (duckdb.md §6). Naive time stamps are UTC; the session's zone is never relied on, except that casts of
+/* DuckDB 1.5 (duckdb.md §6). The wall clock of a zone is asked of the engine room's own function, so that statements and
+ * the bounds of ranges follow one rule set. Naive time stamps are UTC; the session's zone is never relied on, except that casts of
  * text without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
 #include "sql/internal.h"
 
@@ -14,7 +15,7 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_INSTANT_OF_DATE] = GR_STR_INIT("CAST({0} AS TIMESTAMP)"),
             [GR_SQL_INSTANT_OF_TIMESTAMPTZ] = GR_STR_INIT("make_timestamp(epoch_us({0}))"),
             [GR_SQL_INSTANT_OF_ANY] = GR_STR_INIT("make_timestamp(epoch_us(CAST({0} AS TIMESTAMPTZ)))"),
-            [GR_SQL_AT_ZONE] = GR_STR_INIT("(({0} AT TIME ZONE 'UTC') AT TIME ZONE {1})"),
+            [GR_SQL_AT_ZONE] = GR_STR_INIT("granary_local({0}, {1})"),
             [GR_SQL_TRUNC] = GR_STR_INIT("date_trunc({1}, {0})"),
             /* Month ends clamp, so that bin k starts at origin + k months; one step back where that overshot. */
             [GR_SQL_BIN_MONTHS] =

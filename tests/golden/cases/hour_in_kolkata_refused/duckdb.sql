@@ -1,1 +1,1 @@
-SELECT date_trunc('day', (("orders".created_at AT TIME ZONE 'UTC') AT TIME ZONE 'Asia/Kolkata')) AS "orders__created_at_day", max("orders".amount) AS "orders__mx" FROM orders AS "orders" GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 10000
+SELECT date_trunc('day', granary_local("orders".created_at, 'Asia/Kolkata')) AS "orders__created_at_day", max("orders".amount) AS "orders__mx" FROM orders AS "orders" GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 10000
