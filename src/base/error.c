@@ -63,6 +63,7 @@ __attribute__((format(printf, 5, 0))) static gr_diag *add(gr_diags *d, gr_status
     }
     char text[2048];
     format_into(text, sizeof text, format, args);
+    loc.file = gr_arena_dup(d->arena, loc.file); /* the model that it came from may go first */
     gr_diag diag = {status, is_warning, loc, gr_arena_dup(d->arena, gr_str_from(text)), {0}};
     GR_PUSH(d->arena, &d->list, diag);
     return &d->list.v[d->list.n - 1];

@@ -64,17 +64,17 @@ void gr_exec_close(gr_exec *exec) {
 const gr_dialect *gr_exec_dialect(const gr_exec *exec) { return exec->dialect; }
 gr_catalog *gr_exec_catalog(const gr_exec *exec) { return exec->catalog; }
 
-static bool lives_in_source(const gr_exec *exec, const gr_model *model, gr_str source) {
+static bool lives_in_source(const gr_config *config, const gr_model *model, gr_str source) {
     for (size_t i = 0; i < model->n_preaggs; i++) {
         const gr_preagg *p = model->preaggs[i];
-        bool is_external = p->is_external < 0 ? exec->config->external_default : p->is_external != 0;
+        bool is_external = p->is_external < 0 ? config->external_default : p->is_external != 0;
         if (p->type == GR_PREAGG_ROLLUP && !is_external && gr_str_eq(p->cube->data_source, source)) return true;
     }
     return false;
 }
 
-static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *diags) {
-    const gr_source_config *source = gr_config_source(exec->config, cube->data_source);
+static void check_source(const gr_config *config, const gr_cube *cube, gr_diags *diags) {
+    const gr_source_config *source = gr_config_source(config, cube->data_source);
     if (!source) {
         gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, cube->loc,
                                     "cube '" GR_FMT "': there is no data source '" GR_FMT "'", GR_ARG(cube->name),
@@ -85,7 +85,7 @@ static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *dia
     bool cannot_write = source->is_folder || source->read_only == GR_TRUE;
     for (size_t i = 0; cannot_write && i < cube->n_preaggs; i++) {
         const gr_preagg *p = cube->preaggs[i];
-        if (p->is_external < 0 ? exec->config->external_default : p->is_external != 0) continue;
+        if (p->is_external < 0 ? config->external_default : p->is_external != 0) continue;
         gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, p->loc,
                                     "'" GR_FMT "' is to live in the source (external: false), and '" GR_FMT
                                     "' cannot be written",
@@ -93,6 +93,16 @@ static void check_source(const gr_exec *exec, const gr_cube *cube, gr_diags *dia
         d->hint = source->is_folder ? GR_STR("a folder of files has no place for tables: leave out `external: false`")
                                     : GR_STR("set read_only: false on the data source, or leave out `external: false`");
     }
+}
+
+gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags, gr_error *err) {
+    size_t n_errors = diags->n_errors;
+    for (size_t i = 0; i < model->n_cubes; i++)
+        if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], diags);
+    if (diags->n_errors > n_errors)
+        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT,
+                            GR_ARG(diags->list.v[diags->list.n - 1].message));
+    return GR_OK;
 }
 
 /* Entities that the model in service does not declare any more become stale. */
@@ -109,15 +119,10 @@ static gr_status retire_others(gr_exec *exec, gr_error *err) {
 }
 
 gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err) {
-    size_t n_errors = diags->n_errors;
-    for (size_t i = 0; i < model->n_cubes; i++)
-        if (!model->cubes[i]->is_view) check_source(exec, model->cubes[i], diags);
-    if (diags->n_errors > n_errors)
-        return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT,
-                            GR_ARG(diags->list.v[diags->list.n - 1].message));
+    GR_TRY(gr_exec_check_model(exec->config, model, diags, err));
     for (size_t i = 0; i < exec->config->n_sources; i++) {
         const gr_source_config *source = &exec->config->sources[i];
-        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec, model, source->name), err));
+        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name), err));
     }
     if (!exec->current) GR_TRY(sweep(exec, err));
     gr_exec_base *base = gr_exec_base_new(exec, model, diags);

@@ -1,6 +1,6 @@
-/* Templates into parts. One pass over the source keeps three things in step: the SQL around the holes (scan.h, so that a
- * bracket in a string is not counted), the open brackets, and the parts. Invariant: the offsets in messages are those of
- * the text as written, counted from 1. */
+/* Templates into parts. One pass over the source keeps three things in step: the SQL around the holes (scan.h, so that
+ * a bracket in a string is not counted), the open brackets, and the parts. Invariant: the offsets in messages are those
+ * of the text as written, counted from 1. */
 #include "expr/expr.h"
 #include "expr/scan.h"
 
@@ -127,7 +127,8 @@ static void parse_hole(parser *p, gr_str inside, size_t at) {
     }
     gr_part part = {.kind = kind, .loc = p->loc, .text = name};
     if (!split_names(p, path, &part)) {
-        fail(p, GR_ERR_MODEL_EXPRESSION, hint_of(p, "write {cube.member}, {member}, {CUBE}, or \\{ \\} for literal braces"),
+        fail(p, GR_ERR_MODEL_EXPRESSION,
+             hint_of(p, "write {cube.member}, {member}, {CUBE}, or \\{ \\} for literal braces"),
              "the braces do not hold a reference", at);
         return;
     }
@@ -141,7 +142,8 @@ static void parse_hole(parser *p, gr_str inside, size_t at) {
 static size_t take_hole(parser *p, size_t i) {
     gr_str rest = gr_str_sub(p->text, i, p->text.n - i);
     if (gr_str_starts(rest, GR_STR("{{")) || gr_str_starts(rest, GR_STR("{%"))) {
-        fail(p, GR_ERR_MODEL_UNSUPPORTED, hint_of(p, "write the value itself; a reference has single braces, a literal brace is \\{"),
+        fail(p, GR_ERR_MODEL_UNSUPPORTED,
+             hint_of(p, "write the value itself; a reference has single braces, a literal brace is \\{"),
              "Jinja templates are not executed", i);
         size_t close = find_close(p->text, i);
         return (close == SIZE_MAX ? p->text.n : close + 1) - i;
@@ -168,7 +170,8 @@ static void bracket_error(parser *p, size_t at, const char *message) {
 static void close_bracket(parser *p, char c, size_t at) {
     bool is_round = c == ')';
     if (p->open.n == 0) {
-        bracket_error(p, at, is_round ? "the ')' closes nothing: '(' is missing" : "the ']' closes nothing: '[' is missing");
+        bracket_error(p, at,
+                      is_round ? "the ')' closes nothing: '(' is missing" : "the ']' closes nothing: '[' is missing");
         return;
     }
     bool was_round = p->open.v[--p->open.n].open == '(';
@@ -177,8 +180,10 @@ static void close_bracket(parser *p, char c, size_t at) {
 
 static void see_code(parser *p, char c, size_t at) {
     if (c == '(' || c == '[') {
-        if (p->open.n >= MOST_BRACKETS) bracket_error(p, at, "brackets are nested too deeply");
-        else GR_PUSH(p->arena, &p->open, (bracket){c, at});
+        if (p->open.n >= MOST_BRACKETS)
+            bracket_error(p, at, "brackets are nested too deeply");
+        else
+            GR_PUSH(p->arena, &p->open, (bracket){c, at});
     } else if (c == ')' || c == ']') {
         close_bracket(p, c, at);
     } else if (c == ';') {
@@ -192,9 +197,12 @@ static void see_code(parser *p, char c, size_t at) {
 static size_t take_text(parser *p, size_t i) {
     gr_scan_mode before = p->scan.mode;
     size_t step = gr_expr_scan_step(&p->scan, p->text, i);
-    if (before == GR_SCAN_CODE && p->scan.mode == GR_SCAN_CODE) see_code(p, p->text.p[i], i);
-    else if (before == GR_SCAN_CODE) p->quote_at = i;
-    else if (p->text.p[i] == '}') see_code(p, '}', i);
+    if (before == GR_SCAN_CODE && p->scan.mode == GR_SCAN_CODE)
+        see_code(p, p->text.p[i], i);
+    else if (before == GR_SCAN_CODE)
+        p->quote_at = i;
+    else if (p->text.p[i] == '}')
+        see_code(p, '}', i);
     memcpy(p->out + p->n_out, p->text.p + i, step);
     p->n_out += step;
     return step;
@@ -272,12 +280,13 @@ gr_expr *gr_expr_parse_ref(gr_str text, gr_loc loc, gr_arena *arena, gr_diags *d
     gr_part *part = add_part(&p, GR_PART_MEMBER, p.text);
     if (split_names(&p, p.text, part)) return p.expr;
     bool has_brace = gr_str_find(p.text, '{', 0) != SIZE_MAX;
-    bool is_jinja = gr_str_find_str(p.text, GR_STR("{{")) != SIZE_MAX || gr_str_find_str(p.text, GR_STR("{%")) != SIZE_MAX;
+    bool is_jinja =
+        gr_str_find_str(p.text, GR_STR("{{")) != SIZE_MAX || gr_str_find_str(p.text, GR_STR("{%")) != SIZE_MAX;
     gr_diag *d = is_jinja ? gr_diags_error(diags, GR_ERR_MODEL_UNSUPPORTED, loc, "Jinja templates are not executed")
                           : gr_diags_error(diags, GR_ERR_MODEL_EXPRESSION, loc, "'" GR_FMT "' is not a reference",
                                            GR_ARG(p.text));
-    d->hint = hint_of(&p, is_jinja ? "write the name itself"
-                                   : has_brace ? "a reference in this place has no braces: CUBE.member, cube.member"
-                                               : "write member, CUBE.member, cube.member or cube.other_cube.member");
+    d->hint = hint_of(&p, is_jinja    ? "write the name itself"
+                          : has_brace ? "a reference in this place has no braces: CUBE.member, cube.member"
+                                      : "write member, CUBE.member, cube.member or cube.other_cube.member");
     return NULL;
 }

@@ -1,6 +1,6 @@
-/* The lexical skeleton of SQL: what is code, and what is quoted or commented out. One state machine for the three users of
- * it in this room (pairing brackets, folding blanks, finding aggregates), so that they cannot disagree.
- * Knows: '…' with '' doubled, E'…' with backslashes, "…", `…`, $tag$…$tag$, -- to the end of the line, nested block comments. */
+/* The lexical skeleton of SQL: what is code, and what is quoted or commented out. One state machine for the three users
+ * of it in this room (pairing brackets, folding blanks, finding aggregates), so that they cannot disagree. Knows: '…'
+ * with '' doubled, E'…' with backslashes, "…", `…`, $tag$…$tag$, -- to the end of the line, nested block comments. */
 #ifndef GR_EXPR_SCAN_H
 #define GR_EXPR_SCAN_H
 #include "base/str.h"
@@ -18,12 +18,13 @@ typedef enum gr_scan_mode {
 
 typedef struct gr_scan {
     gr_scan_mode mode;
-    gr_str tag;      /* DOLLAR: the opening tag, with both dollars; borrowed from the text */
-    unsigned depth;  /* BLOCK_COMMENT: nesting */
-    char before;     /* the last byte of code, 0 at the start */
+    gr_str tag;     /* DOLLAR: the opening tag, with both dollars; borrowed from the text */
+    unsigned depth; /* BLOCK_COMMENT: nesting */
+    char before;    /* the last byte of code, 0 at the start */
 } gr_scan;
 
-/* Takes one unit of `text` at `i` (i < text.n) and returns its bytes. It was code when the mode is CODE before and after. */
+/* Takes one unit of `text` at `i` (i < text.n) and returns its bytes. It was code when the mode is CODE before and
+ * after. */
 size_t gr_expr_scan_step(gr_scan *scan, gr_str text, size_t i);
 /* A hole stood here: for the text around it, that is like a word. */
 static inline void gr_expr_scan_hole(gr_scan *scan) {

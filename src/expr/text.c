@@ -1,4 +1,5 @@
-/* Questions about SQL text that need its quotes and comments told apart from its code, and nothing else of its grammar. */
+/* Questions about SQL text that need its quotes and comments told apart from its code, and nothing else of its grammar.
+ */
 #include "expr/expr.h"
 #include "expr/scan.h"
 
@@ -28,18 +29,86 @@ gr_str gr_expr_fold_space(gr_str sql, gr_arena *arena) {
 
 /* Functions that turn many rows into one value in the engines of the reference. Names ending in '*' are prefixes. */
 static const char *const aggregates[] = {
-    "any_value", "approx_*",      "approximate_*", "arbitrary",       "arg_max",    "arg_min",   "argmax",
-    "argmin",    "array_agg",     "avg",           "avgif",           "avgweighted", "bit_and",   "bit_or",
-    "bit_xor",   "bitstring_agg", "bool_and",      "bool_or",         "corr",       "count",     "count_big",
-    "count_if",  "countif",       "covar_*",       "covarpop",        "covarsamp",  "every",     "entropy",
-    "favg",      "first",         "fsum",            "geomean",    "geometric_mean", "group_concat",
-    "groupArray", "groupUniqArray", "histogram",   "hll_*",           "json_agg",   "json_group_*", "json_object_agg",
-    "jsonb_agg", "jsonb_object_agg", "kahan_sum",  "kurtosis*",       "last",       "list",
-    "listagg",   "logical_and",   "logical_or",    "mad",             "max",        "max_by",    "maxif",
-    "mean",      "median*",       "min",           "min_by",          "minif",      "mode",      "ntile",
-    "percentile", "percentile_*", "product",       "quantile*",       "regr_*",     "reservoir_quantile", "sem",
-    "skewness",  "std",           "stddev*",       "string_agg",      "sum",        "sumif",     "sum_no_overflow",
-    "sumkahan",  "uniq*",         "var*",          "xmlagg",          "count_distinct",
+    "any_value",
+    "approx_*",
+    "approximate_*",
+    "arbitrary",
+    "arg_max",
+    "arg_min",
+    "argmax",
+    "argmin",
+    "array_agg",
+    "avg",
+    "avgif",
+    "avgweighted",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bitstring_agg",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "count_big",
+    "count_if",
+    "countif",
+    "covar_*",
+    "covarpop",
+    "covarsamp",
+    "every",
+    "entropy",
+    "favg",
+    "first",
+    "fsum",
+    "geomean",
+    "geometric_mean",
+    "group_concat",
+    "groupArray",
+    "groupUniqArray",
+    "histogram",
+    "hll_*",
+    "json_agg",
+    "json_group_*",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "kahan_sum",
+    "kurtosis*",
+    "last",
+    "list",
+    "listagg",
+    "logical_and",
+    "logical_or",
+    "mad",
+    "max",
+    "max_by",
+    "maxif",
+    "mean",
+    "median*",
+    "min",
+    "min_by",
+    "minif",
+    "mode",
+    "ntile",
+    "percentile",
+    "percentile_*",
+    "product",
+    "quantile*",
+    "regr_*",
+    "reservoir_quantile",
+    "sem",
+    "skewness",
+    "std",
+    "stddev*",
+    "string_agg",
+    "sum",
+    "sumif",
+    "sum_no_overflow",
+    "sumkahan",
+    "uniq*",
+    "var*",
+    "xmlagg",
+    "count_distinct",
 };
 
 static bool is_aggregate(gr_str word) {
@@ -57,7 +126,7 @@ static bool is_aggregate(gr_str word) {
 /* "varchar(10)" in a cast is a type, although it starts like var_pop. */
 static bool is_type_name(gr_str word) {
     static const gr_str types[] = {GR_STR_INIT("varchar"), GR_STR_INIT("varchar2"), GR_STR_INIT("varbinary"),
-                                   GR_STR_INIT("varying"), GR_STR_INIT("variant"), GR_STR_INIT("varbit")};
+                                   GR_STR_INIT("varying"), GR_STR_INIT("variant"),  GR_STR_INIT("varbit")};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (gr_str_eq_nocase(word, types[i])) return true;
     return false;
@@ -89,8 +158,10 @@ bool gr_expr_has_aggregate(const gr_expr *expr) {
     gr_scan scan = {0};
     for (size_t i = 0; i < expr->n_parts; i++) {
         const gr_part *part = &expr->parts[i];
-        if (part->kind != GR_PART_TEXT) gr_expr_scan_hole(&scan);
-        else if (text_has_aggregate(&scan, part->text)) return true;
+        if (part->kind != GR_PART_TEXT)
+            gr_expr_scan_hole(&scan);
+        else if (text_has_aggregate(&scan, part->text))
+            return true;
     }
     return false;
 }

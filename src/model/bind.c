@@ -13,8 +13,8 @@ typedef struct walk_state {
 
 static void report_unresolved(gr_loader *l, const gr_part *part, const gr_cube *cube, gr_str name) {
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, part->loc,
-                                 GR_FMT "." GR_FMT " cannot be resolved. There's no such member or cube.", GR_ARG(cube->name),
-                                 GR_ARG(name));
+                                 GR_FMT "." GR_FMT " cannot be resolved. There's no such member or cube.",
+                                 GR_ARG(cube->name), GR_ARG(name));
     gr_model_hint_nearest(l, d, name, &cube->members);
 }
 
@@ -22,14 +22,16 @@ static void report_undefined(gr_loader *l, const gr_part *part, const gr_cube *o
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, part->loc, GR_FMT " is not defined", GR_ARG(name));
     gr_model_hint_nearest(l, d, name, &owner->members);
     if (!d->hint.n) gr_model_hint_nearest(l, d, name, &l->model->by_name);
-    if (!d->hint.n && part->n_names == 1) gr_model_hint(l, d, "for a column of the table, write {CUBE}." GR_FMT, GR_ARG(name));
+    if (!d->hint.n && part->n_names == 1)
+        gr_model_hint(l, d, "for a column of the table, write {CUBE}." GR_FMT, GR_ARG(name));
 }
 
 static bool check_granularity(gr_loader *l, const gr_part *part, gr_target *t, gr_str name) {
     t->granularity = gr_member_granularity(t->member, name);
     if (t->granularity) return true;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, part->loc, "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT,
-                                 GR_ARG(name), GR_ARG(t->member->id));
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, part->loc,
+                                 "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT, GR_ARG(name),
+                                 GR_ARG(t->member->id));
     gr_map names;
     gr_map_init(&names, l->scratch);
     for (int g = GR_GRAIN_SECOND; g < GR_GRAIN_CUSTOM; g++) gr_map_put(&names, gr_grain_name((gr_grain)g), l);
@@ -42,8 +44,9 @@ static bool check_granularity(gr_loader *l, const gr_part *part, gr_target *t, g
 static bool set_path(gr_loader *l, const gr_part *part, const walk_state *w, gr_target *t) {
     size_t broken;
     if (gr_model_expand_path(l, w->cubes, w->n, &t->path, &broken)) return true;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc, "Can't find join path to join '" GR_FMT "', '" GR_FMT "'",
-                                 GR_ARG(w->cubes[broken - 1]->name), GR_ARG(w->cubes[broken]->name));
+    gr_diag *d =
+        gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc, "Can't find join path to join '" GR_FMT "', '" GR_FMT "'",
+                        GR_ARG(w->cubes[broken - 1]->name), GR_ARG(w->cubes[broken]->name));
     gr_model_hint(l, d, "declare a join from '" GR_FMT "' to '" GR_FMT "'", GR_ARG(w->cubes[broken - 1]->name),
                   GR_ARG(w->cubes[broken]->name));
     return false;
@@ -98,8 +101,9 @@ gr_target gr_model_resolve(gr_loader *l, const gr_cube *owner, const gr_part *pa
         return none;
     }
     if (cube->is_view) {
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "'" GR_FMT "' is a view, and only cubes can be referred to here",
-                                     GR_ARG(cube->name));
+        gr_diag *d =
+            gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc,
+                            "'" GR_FMT "' is a view, and only cubes can be referred to here", GR_ARG(cube->name));
         gr_model_hint(l, d, "name the cube that the member comes from");
         return none;
     }
@@ -122,9 +126,11 @@ const gr_granularity *gr_member_granularity(const gr_member *member, gr_str name
 /* {other.sql()}: the last name is the cube; a path before it says nothing more. */
 static void bind_cube_sql(gr_loader *l, const gr_binding *b, gr_part *part) {
     gr_target t = gr_model_resolve(l, b->source->cube, part, false);
-    if (t.kind == GR_TARGET_CUBE) part->cube = t.cube;
+    if (t.kind == GR_TARGET_CUBE)
+        part->cube = t.cube;
     else if (t.kind == GR_TARGET_MEMBER)
-        gr_model_report(l, GR_ERR_MODEL_EXPRESSION, part->loc, "'" GR_FMT "' is a member, and sql() belongs to cubes", GR_ARG(t.member->id));
+        gr_model_report(l, GR_ERR_MODEL_EXPRESSION, part->loc, "'" GR_FMT "' is a member, and sql() belongs to cubes",
+                        GR_ARG(t.member->id));
 }
 
 static bool bind_part(gr_loader *l, const gr_binding *b, gr_part *part) {
@@ -153,8 +159,9 @@ static const char *kind_name(gr_member_kind kind) {
 
 static void report_nested(gr_loader *l, const gr_binding *b, const gr_part *part) {
     const gr_member *m = &b->draft->member;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_NESTED_AGGREGATE, part->loc, "Measure '" GR_FMT "' aggregates over the measure '" GR_FMT "'",
-                                 GR_ARG(m->id), GR_ARG(part->member->id));
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_NESTED_AGGREGATE, part->loc,
+                                 "Measure '" GR_FMT "' aggregates over the measure '" GR_FMT "'", GR_ARG(m->id),
+                                 GR_ARG(part->member->id));
     bool is_own = part->cube == b->source->cube;
     gr_model_hint(l, d, "for the column write {" GR_FMT "}." GR_FMT "; to compute with measures make it type: number",
                   GR_ARG(is_own ? GR_STR("CUBE") : part->cube->name), GR_ARG(part->member->name));
@@ -164,17 +171,21 @@ static void report_nested(gr_loader *l, const gr_binding *b, const gr_part *part
 static void report_measure(gr_loader *l, const gr_binding *b, const gr_part *part) {
     const gr_member *m = &b->draft->member;
     const char *what = b->role == GR_ROLE_MEASURE_FILTER ? "a filter of the measure" : kind_name(m->kind);
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "%s '" GR_FMT "' references the measure '" GR_FMT "'", what,
-                                 GR_ARG(m->id), GR_ARG(part->member->id));
-    gr_model_hint(l, d, m->kind == GR_MEMBER_DIMENSION
-                            ? "a dimension has a value for each row; one made of a measure is a sub query dimension, and those are not executed yet"
-                            : "refer to dimensions or to columns: {CUBE}.column");
+    gr_diag *d =
+        gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "%s '" GR_FMT "' references the measure '" GR_FMT "'", what,
+                        GR_ARG(m->id), GR_ARG(part->member->id));
+    gr_model_hint(l, d,
+                  m->kind == GR_MEMBER_DIMENSION ? "a dimension has a value for each row; one made of a measure is a "
+                                                   "sub query dimension, and those are not executed yet"
+                                                 : "refer to dimensions or to columns: {CUBE}.column");
 }
 
 static void check_member_role(gr_loader *l, const gr_binding *b, const gr_part *part) {
     if (part->kind != GR_PART_MEMBER || part->member->kind != GR_MEMBER_MEASURE) return;
-    if (b->role != GR_ROLE_MEASURE) report_measure(l, b, part);
-    else if (!b->draft->member.is_calculated) report_nested(l, b, part);
+    if (b->role != GR_ROLE_MEASURE)
+        report_measure(l, b, part);
+    else if (!b->draft->member.is_calculated)
+        report_nested(l, b, part);
 }
 
 /* {b}.col in a member of a: the row of b is not there unless a member of b is asked for. */
@@ -195,7 +206,8 @@ static void check_foreign_tables(gr_loader *l, const gr_binding *b) {
                                      "Member '" GR_FMT "' references foreign cubes: " GR_FMT
                                      ". Please split and move this definition to corresponding cubes.",
                                      GR_ARG(b->draft->member.id), GR_ARG(gr_buf_str(&names)));
-        gr_model_hint(l, d, "refer to a member of the other cube instead: {" GR_FMT ".member}", GR_ARG(seen.entries[0].key));
+        gr_model_hint(l, d, "refer to a member of the other cube instead: {" GR_FMT ".member}",
+                      GR_ARG(seen.entries[0].key));
     }
     gr_buf_done(&names);
 }
@@ -203,17 +215,20 @@ static void check_foreign_tables(gr_loader *l, const gr_binding *b) {
 static void check_join_part(gr_loader *l, const gr_binding *b, const gr_part *part) {
     if (part->kind == GR_PART_CUBE_SQL) return;
     if (part->cube != b->join->from && part->cube != b->join->to) {
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc, "the join of '" GR_FMT "' to '" GR_FMT "' refers to a third cube, '" GR_FMT "'",
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc,
+                                     "the join of '" GR_FMT "' to '" GR_FMT "' refers to a third cube, '" GR_FMT "'",
                                      GR_ARG(b->join->from->name), GR_ARG(b->join->to->name), GR_ARG(part->cube->name));
         gr_model_hint(l, d, "only the two cubes that are joined are there");
     } else if (part->kind == GR_PART_MEMBER && part->member->kind == GR_MEMBER_MEASURE) {
-        gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc, "a join refers to the measure '" GR_FMT "'; it can only use dimensions and columns",
+        gr_model_report(l, GR_ERR_MODEL_JOIN, part->loc,
+                        "a join refers to the measure '" GR_FMT "'; it can only use dimensions and columns",
                         GR_ARG(part->member->id));
     }
 }
 
 static void report_meaningless(gr_loader *l, const gr_part *part) {
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "'{" GR_FMT "}' has no meaning in the SQL of a cube", GR_ARG(part->text));
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc,
+                                 "'{" GR_FMT "}' has no meaning in the SQL of a cube", GR_ARG(part->text));
     gr_model_hint(l, d, "name tables and columns themselves; {other_cube.sql()} is the SQL of another cube");
 }
 
@@ -222,10 +237,14 @@ static void bind_expr(gr_loader *l, const gr_binding *b) {
         gr_part *part = &b->expr->parts[i];
         if (part->kind == GR_PART_TEXT) continue;
         bool has_meaning = b->role != GR_ROLE_CUBE_SQL || part->kind == GR_PART_CUBE_SQL;
-        if (!has_meaning) report_meaningless(l, part);
-        else if (!bind_part(l, b, part)) continue;
-        else if (b->role == GR_ROLE_JOIN) check_join_part(l, b, part);
-        else if (b->draft) check_member_role(l, b, part);
+        if (!has_meaning)
+            report_meaningless(l, part);
+        else if (!bind_part(l, b, part))
+            continue;
+        else if (b->role == GR_ROLE_JOIN)
+            check_join_part(l, b, part);
+        else if (b->draft)
+            check_member_role(l, b, part);
     }
     if (b->draft) check_foreign_tables(l, b);
 }
@@ -237,7 +256,9 @@ static bool has_own_aggregate(const gr_member *m) {
     if (m->sql->is_column || gr_expr_has_aggregate(m->sql)) return true;
     for (size_t i = 0; i < m->sql->n_parts; i++) {
         const gr_part *p = &m->sql->parts[i];
-        if (p->kind == GR_PART_TABLE || (p->kind == GR_PART_MEMBER && p->member && p->member->kind != GR_MEMBER_MEASURE)) return true;
+        if (p->kind == GR_PART_TABLE ||
+            (p->kind == GR_PART_MEMBER && p->member && p->member->kind != GR_MEMBER_MEASURE))
+            return true;
     }
     return false;
 }
@@ -267,7 +288,8 @@ static const gr_member *resolve_listed(gr_loader *l, const gr_yaml *node, const 
     if (!ref) return NULL;
     gr_target t = gr_model_resolve(l, l->at->cube, &ref->parts[0], true);
     if (t.kind == GR_TARGET_CUBE)
-        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "'" GR_FMT "' is a cube, and a member is expected", GR_ARG(t.cube->name));
+        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "'" GR_FMT "' is a cube, and a member is expected",
+                        GR_ARG(t.cube->name));
     return t.member;
 }
 
@@ -277,8 +299,8 @@ static void bind_drill(gr_loader *l, gr_member *m) {
     m->drill_members = GR_NEW_N(l->arena, gr_str, list->n + 1);
     l->is_inherited = gr_draft_of(m)->is_inherited;
     for (size_t i = 0; i < list->n; i++) {
-        gr_place top = {NULL, GR_STR("measures"), -1}, name = {&top, m->name, -1}, key = {&name, GR_STR("drillMembers"), -1},
-                 at = {&key, {0}, (int64_t)i};
+        gr_place top = {NULL, GR_STR("measures"), -1}, name = {&top, m->name, -1},
+                 key = {&name, GR_STR("drillMembers"), -1}, at = {&key, {0}, (int64_t)i};
         const gr_member *found = resolve_listed(l, list->items[i], &at);
         if (found) m->drill_members[m->n_drill_members++] = found->id;
     }
@@ -309,12 +331,13 @@ static void bind_levels(gr_loader *l, gr_hierarchy *h, const gr_item *item) {
     h->levels = GR_NEW_N(l->arena, gr_str, list->n + 1);
     l->is_inherited = item->is_inherited;
     for (size_t i = 0; i < list->n; i++) {
-        gr_place top = {NULL, GR_STR("hierarchies"), -1}, name = {&top, h->name, -1}, key = {&name, GR_STR("levels"), -1},
-                 at = {&key, {0}, (int64_t)i};
+        gr_place top = {NULL, GR_STR("hierarchies"), -1}, name = {&top, h->name, -1},
+                 key = {&name, GR_STR("levels"), -1}, at = {&key, {0}, (int64_t)i};
         const gr_member *m = resolve_listed(l, list->items[i], &at);
         if (m && m->kind != GR_MEMBER_DIMENSION)
-            gr_model_report(l, GR_ERR_MODEL_INVALID, list->items[i]->loc, "Only dimensions can be part of a hierarchy, and '" GR_FMT "' is a %s",
-                            GR_ARG(m->id), kind_name(m->kind));
+            gr_model_report(l, GR_ERR_MODEL_INVALID, list->items[i]->loc,
+                            "Only dimensions can be part of a hierarchy, and '" GR_FMT "' is a %s", GR_ARG(m->id),
+                            kind_name(m->kind));
         else if (m)
             h->levels[h->n_levels++] = m->id;
     }

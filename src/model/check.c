@@ -1,5 +1,5 @@
-/* What can only be seen of the whole: circles, primary keys of joined cubes, connected components, names that collide in
- * SQL. Invariant: no walk here recurses, however long a chain of definitions is. */
+/* What can only be seen of the whole: circles, primary keys of joined cubes, connected components, names that collide
+ * in SQL. Invariant: no walk here recurses, however long a chain of definitions is. */
 #include "model/loader.h"
 
 #include "base/mem.h"
@@ -60,10 +60,12 @@ static void report_member_circle(gr_loader *l, const frame *circle, size_t lengt
     gr_member *m = l->members[circle[0].node];
     l->at = gr_draft_of(m)->source;
     l->is_inherited = gr_draft_of(m)->is_inherited;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_CYCLE, m->sql ? m->sql->loc : m->loc, "Members refer to each other in a circle: " GR_FMT,
-                                 GR_ARG(gr_buf_str(&chain)));
-    if (length == 1) gr_model_hint(l, d, "for the column of the table, write {CUBE}." GR_FMT, GR_ARG(m->name));
-    else gr_model_hint(l, d, "one of them has to be written over columns: {CUBE}.column");
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_CYCLE, m->sql ? m->sql->loc : m->loc,
+                                 "Members refer to each other in a circle: " GR_FMT, GR_ARG(gr_buf_str(&chain)));
+    if (length == 1)
+        gr_model_hint(l, d, "for the column of the table, write {CUBE}." GR_FMT, GR_ARG(m->name));
+    else
+        gr_model_hint(l, d, "one of them has to be written over columns: {CUBE}.column");
     l->at = NULL;
     l->is_inherited = false;
     gr_buf_done(&chain);
@@ -75,8 +77,8 @@ static void report_cube_circle(gr_loader *l, const frame *circle, size_t length)
     for (size_t i = 0; i <= length; i++) add_name(&chain, l->model->cubes[circle[i % length].node]->name);
     const gr_cube *c = l->model->cubes[circle[0].node];
     const gr_expr *sql = c->sql ? c->sql : c->sql_table;
-    gr_diags_error(l->diags, GR_ERR_MODEL_CYCLE, sql->loc, GR_FMT " cube: The SQL of cubes refers to itself: " GR_FMT, GR_ARG(c->name),
-                   GR_ARG(gr_buf_str(&chain)));
+    gr_diags_error(l->diags, GR_ERR_MODEL_CYCLE, sql->loc, GR_FMT " cube: The SQL of cubes refers to itself: " GR_FMT,
+                   GR_ARG(c->name), GR_ARG(gr_buf_str(&chain)));
     gr_buf_done(&chain);
 }
 
@@ -98,7 +100,8 @@ static void check_circles(gr_loader *l) {
         const gr_cube *c = l->model->cubes[i];
         const gr_expr *sql = c->sql ? c->sql : c->sql_table;
         for (size_t k = 0; sql && k < sql->n_parts; k++)
-            if (sql->parts[k].kind == GR_PART_CUBE_SQL && sql->parts[k].cube) GR_PUSH(l->scratch, &edges[i], sql->parts[k].cube->index);
+            if (sql->parts[k].kind == GR_PART_CUBE_SQL && sql->parts[k].cube)
+                GR_PUSH(l->scratch, &edges[i], sql->parts[k].cube->index);
     }
     find_circles(l, edges, n, report_cube_circle);
 }
@@ -107,7 +110,8 @@ static void check_circles(gr_loader *l) {
 
 /* Measures that are wrong when a join multiplies rows, unless the rows can be told apart by a key. */
 static bool needs_key(const gr_member *m) {
-    return (m->agg == GR_MEASURE_COUNT && !m->sql) || m->agg == GR_MEASURE_SUM || m->agg == GR_MEASURE_AVG || m->agg == GR_MEASURE_NUMBER;
+    return (m->agg == GR_MEASURE_COUNT && !m->sql) || m->agg == GR_MEASURE_SUM || m->agg == GR_MEASURE_AVG ||
+           m->agg == GR_MEASURE_NUMBER;
 }
 
 static void check_key(gr_loader *l, const gr_cube *cube, const gr_join *join, bool *seen) {
@@ -117,9 +121,11 @@ static void check_key(gr_loader *l, const gr_cube *cube, const gr_join *join, bo
     for (size_t i = 0; i < cube->n_measures; i++) {
         if (!needs_key(cube->measures[i])) continue;
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_JOIN, join->loc,
-                                     "primary key for '" GR_FMT "' is required when join is defined in order to make aggregates work properly",
+                                     "primary key for '" GR_FMT
+                                     "' is required when join is defined in order to make aggregates work properly",
                                      GR_ARG(cube->name));
-        gr_model_hint(l, d, "add primary_key: true to the dimension that identifies a row of '" GR_FMT "'", GR_ARG(cube->name));
+        gr_model_hint(l, d, "add primary_key: true to the dimension that identifies a row of '" GR_FMT "'",
+                      GR_ARG(cube->name));
         return;
     }
 }
@@ -144,7 +150,8 @@ static uint32_t find_root(uint32_t *up, uint32_t i) {
 }
 
 static void set_components(gr_model *model) {
-    uint32_t *up = gr_mem_calloc(model->n_cubes + 1, sizeof *up), *number = gr_mem_calloc(model->n_cubes + 1, sizeof *number), n = 0;
+    uint32_t *up = gr_mem_calloc(model->n_cubes + 1, sizeof *up),
+             *number = gr_mem_calloc(model->n_cubes + 1, sizeof *number), n = 0;
     for (size_t i = 0; i < model->n_cubes; i++) up[i] = (uint32_t)i;
     for (size_t i = 0; i < model->n_cubes; i++) {
         const gr_cube *c = model->cubes[i];
@@ -170,7 +177,8 @@ static void check_aliases(gr_loader *l) {
         gr_cube *c = l->model->cubes[i];
         if (gr_map_put(&aliases, c->alias, c)) continue;
         const gr_cube *first = gr_map_get(&aliases, c->alias);
-        gr_diag *d = gr_diags_error(l->diags, GR_ERR_MODEL_DUPLICATE, c->loc, "'" GR_FMT "' and '" GR_FMT "' have the same alias in SQL, '" GR_FMT "'",
+        gr_diag *d = gr_diags_error(l->diags, GR_ERR_MODEL_DUPLICATE, c->loc,
+                                    "'" GR_FMT "' and '" GR_FMT "' have the same alias in SQL, '" GR_FMT "'",
                                     GR_ARG(first->name), GR_ARG(c->name), GR_ARG(c->alias));
         gr_model_hint(l, d, "give one of them another sql_alias or name");
     }
@@ -184,7 +192,8 @@ static void check_columns(gr_loader *l, const gr_cube *c) {
         if (gr_map_put(&columns, m->column, m)) continue;
         const gr_member *first = gr_map_get(&columns, m->column);
         l->is_inherited = gr_draft_of(m)->is_inherited;
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, m->loc, "'" GR_FMT "' and '" GR_FMT "' have the same column in SQL, '" GR_FMT "'",
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, m->loc,
+                                     "'" GR_FMT "' and '" GR_FMT "' have the same column in SQL, '" GR_FMT "'",
                                      GR_ARG(first->name), GR_ARG(m->name), GR_ARG(m->column));
         gr_model_hint(l, d, "give one of them another name");
         l->is_inherited = false;
@@ -194,7 +203,8 @@ static void check_columns(gr_loader *l, const gr_cube *c) {
     for (size_t i = 0; i < c->n_preaggs; i++) {
         if (gr_map_put(&tables, c->preaggs[i]->alias, c->preaggs[i])) continue;
         const gr_preagg *first = gr_map_get(&tables, c->preaggs[i]->alias);
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, c->preaggs[i]->loc, "pre-aggregations '" GR_FMT "' and '" GR_FMT "' have the same table name",
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, c->preaggs[i]->loc,
+                                     "pre-aggregations '" GR_FMT "' and '" GR_FMT "' have the same table name",
                                      GR_ARG(first->name), GR_ARG(c->preaggs[i]->name));
         gr_model_hint(l, d, "give one of them another sql_alias or name");
     }

@@ -11,7 +11,8 @@ bool gr_model_take_item(gr_loader *l, gr_loc loc) {
         return true;
     }
     if (l->n_items++ == MOST_ALL_ITEMS)
-        gr_diags_error(l->diags, GR_ERR_LIMIT, loc, "The model has more than %d members, inherited ones and members of views included",
+        gr_diags_error(l->diags, GR_ERR_LIMIT, loc,
+                       "The model has more than %d members, inherited ones and members of views included",
                        MOST_ALL_ITEMS);
     return false;
 }
@@ -39,7 +40,8 @@ static const gr_yaml *name_node(const gr_yaml *item, gr_str key) {
 
 static void report_duplicate(gr_loader *l, gr_section section, const gr_item *item, const gr_item *first) {
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, item->loc,
-                                 "Member names must be unique within a cube. Found duplicate %s '" GR_FMT "' in cube '" GR_FMT "'.",
+                                 "Member names must be unique within a cube. Found duplicate %s '" GR_FMT
+                                 "' in cube '" GR_FMT "'.",
                                  sections[section].kind, GR_ARG(item->name), GR_ARG(l->at->name));
     gr_model_hint(l, d, "the first is at " GR_FMT ":%u:%u", GR_ARG(first->loc.file), first->loc.line, first->loc.col);
 }
@@ -108,7 +110,8 @@ static void report_taken(gr_loader *l, const gr_source *s, const gr_source *firs
                            s->is_view ? "view" : "cube", GR_ARG(s->name));
     else
         d = gr_diags_error(l->diags, GR_ERR_MODEL_DUPLICATE, s->loc,
-                           "A cube and a view share the name '" GR_FMT "'; names must be unique among both.", GR_ARG(s->name));
+                           "A cube and a view share the name '" GR_FMT "'; names must be unique among both.",
+                           GR_ARG(s->name));
     gr_model_hint(l, d, "the first is at " GR_FMT ":%u:%u", GR_ARG(first->loc.file), first->loc.line, first->loc.col);
 }
 
@@ -161,7 +164,8 @@ void gr_model_collect(gr_loader *l, const gr_yaml *root, gr_str file) {
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; lists[k] && i < lists[k]->n; i++) {
             if (l->sources.n >= MOST_CUBES) {
-                gr_diags_error(l->diags, GR_ERR_LIMIT, lists[k]->items[i]->loc, "more than %d cubes and views", MOST_CUBES);
+                gr_diags_error(l->diags, GR_ERR_LIMIT, lists[k]->items[i]->loc, "more than %d cubes and views",
+                               MOST_CUBES);
                 return;
             }
             collect_source(l, lists[k]->items[i], k == 1, i);
@@ -183,8 +187,8 @@ static gr_source *find_parent(gr_loader *l, gr_source *s) {
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, loc, GR_FMT " is not defined", GR_ARG(name));
         gr_model_hint_nearest(l, d, name, &l->by_name);
     } else if (parent->is_view != s->is_view) {
-        gr_model_report(l, GR_ERR_MODEL_INVALID, loc, "a %s cannot extend the %s '" GR_FMT "'", s->is_view ? "view" : "cube",
-                        parent->is_view ? "view" : "cube", GR_ARG(name));
+        gr_model_report(l, GR_ERR_MODEL_INVALID, loc, "a %s cannot extend the %s '" GR_FMT "'",
+                        s->is_view ? "view" : "cube", parent->is_view ? "view" : "cube", GR_ARG(name));
         parent = NULL;
     }
     l->at = NULL;
@@ -203,7 +207,8 @@ static bool is_own_key(gr_key key) {
 static void inherit_fields(gr_source *s, const gr_source *parent) {
     gr_fields *mine = &s->fields;
     const gr_fields *theirs = &parent->fields;
-    bool hides_sql = !s->is_view && (gr_fields_has(mine, GR_KEY_CUBE_SQL) || gr_fields_has(mine, GR_KEY_CUBE_SQL_TABLE));
+    bool hides_sql =
+        !s->is_view && (gr_fields_has(mine, GR_KEY_CUBE_SQL) || gr_fields_has(mine, GR_KEY_CUBE_SQL_TABLE));
     bool hides_public = gr_fields_has(mine, s->is_view ? GR_KEY_VIEW_PUBLIC : GR_KEY_CUBE_PUBLIC) ||
                         gr_fields_has(mine, s->is_view ? GR_KEY_VIEW_SHOWN : GR_KEY_CUBE_SHOWN);
     size_t n = gr_model_key_count(mine->context);
@@ -234,8 +239,10 @@ static void inherit_items(gr_loader *l, gr_source *s, gr_section section) {
         if (redeclared && own_first) continue;
         gr_item item = redeclared ? *redeclared : theirs->v[i];
         if (!gr_model_take_item(l, s->loc)) break;
-        if (redeclared) gr_map_put(&taken, item.name, &own.v[0]);
-        else item.is_inherited = true;
+        if (redeclared)
+            gr_map_put(&taken, item.name, &own.v[0]);
+        else
+            item.is_inherited = true;
         GR_PUSH(l->arena, &all, item);
     }
     for (size_t i = 0; i < own.n && !own_first; i++)
@@ -247,7 +254,8 @@ static void report_circle(gr_loader *l, gr_source *s) {
     gr_key key = s->is_view ? GR_KEY_VIEW_EXTENDS : GR_KEY_CUBE_EXTENDS;
     l->at = s;
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_CYCLE, gr_fields_get(&s->fields, key)->loc,
-                                 "'" GR_FMT "' extends itself, by way of '" GR_FMT "'", GR_ARG(s->name), GR_ARG(s->parent->name));
+                                 "'" GR_FMT "' extends itself, by way of '" GR_FMT "'", GR_ARG(s->name),
+                                 GR_ARG(s->parent->name));
     gr_model_hint(l, d, "take 'extends' out of one of them");
     l->at = NULL;
     s->parent = NULL;
@@ -266,7 +274,8 @@ static void check_sections(gr_loader *l, const gr_source *s) {
             const gr_item *at = &items->v[i];
             if (at->is_inherited && !first->is_inherited) at = first;
             l->is_inherited = at->is_inherited;
-            gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, at->loc, GR_FMT " defined more than once", GR_ARG(at->name));
+            gr_diag *d =
+                gr_model_report(l, GR_ERR_MODEL_DUPLICATE, at->loc, GR_FMT " defined more than once", GR_ARG(at->name));
             const gr_item *other = at == first ? &items->v[i] : first;
             gr_model_hint(l, d, "also at " GR_FMT ":%u:%u", GR_ARG(other->loc.file), other->loc.line, other->loc.col);
             l->is_inherited = false;

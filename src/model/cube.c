@@ -1,5 +1,5 @@
-/* Sources into cubes: the cube's own keys, its members, its hierarchies. Views get their frame here and their members in
- * view.c. Invariant: afterwards every cube has its maps and arrays, whatever was wrong with the text. */
+/* Sources into cubes: the cube's own keys, its members, its hierarchies. Views get their frame here and their members
+ * in view.c. Invariant: afterwards every cube has its maps and arrays, whatever was wrong with the text. */
 #include "model/loader.h"
 
 /* ---- members ---------------------------------------------------------------------------------------------------- */
@@ -12,8 +12,10 @@ void gr_model_set_titles(gr_loader *l, gr_member *member, gr_str title) {
 
 void gr_model_read_format(gr_draft *draft, const gr_yaml *format) {
     if (!format) return;
-    if (format->kind == GR_YAML_MAP) draft->member.format_node = format;
-    else if (format->kind == GR_YAML_SCALAR) draft->member.format = format->text;
+    if (format->kind == GR_YAML_MAP)
+        draft->member.format_node = format;
+    else if (format->kind == GR_YAML_SCALAR)
+        draft->member.format = format->text;
 }
 
 void gr_model_read_currency(gr_loader *l, gr_draft *draft, const gr_fields *f, gr_key key, bool is_number) {
@@ -21,8 +23,10 @@ void gr_model_read_currency(gr_loader *l, gr_draft *draft, const gr_fields *f, g
     if (!code.n) return;
     bool is_code = code.n == 3;
     for (size_t i = 0; i < code.n; i++) is_code = is_code && ((code.p[i] | 0x20) >= 'a' && (code.p[i] | 0x20) <= 'z');
-    if (!is_number) gr_model_not_allowed(l, f, key);
-    else if (!is_code) gr_model_bad_value(l, f, key, "must be an ISO 4217 code of three letters");
+    if (!is_number)
+        gr_model_not_allowed(l, f, key);
+    else if (!is_code)
+        gr_model_bad_value(l, f, key, "must be an ISO 4217 code of three letters");
     draft->member.currency = code;
 }
 
@@ -36,7 +40,8 @@ static bool read_public(const gr_fields *f, const gr_key *keys, size_t n, bool o
     return otherwise;
 }
 
-gr_draft *gr_model_draft_new(gr_loader *l, gr_cube *cube, gr_member_kind kind, const gr_item *item, const gr_fields *f) {
+gr_draft *gr_model_draft_new(gr_loader *l, gr_cube *cube, gr_member_kind kind, const gr_item *item,
+                             const gr_fields *f) {
     static const struct {
         gr_key title, description, meta, public[3];
     } keys[] = {
@@ -97,7 +102,8 @@ typedef struct member_section {
 } member_section;
 
 static const member_section member_sections[] = {
-    {GR_SECTION_DIMENSIONS, GR_MEMBER_DIMENSION, GR_CONTEXT_DIMENSION, GR_STR_INIT("dimensions"), gr_model_read_dimension},
+    {GR_SECTION_DIMENSIONS, GR_MEMBER_DIMENSION, GR_CONTEXT_DIMENSION, GR_STR_INIT("dimensions"),
+     gr_model_read_dimension},
     {GR_SECTION_MEASURES, GR_MEMBER_MEASURE, GR_CONTEXT_MEASURE, GR_STR_INIT("measures"), gr_model_read_measure},
     {GR_SECTION_SEGMENTS, GR_MEMBER_SEGMENT, GR_CONTEXT_SEGMENT, GR_STR_INIT("segments"), gr_model_read_segment},
 };
@@ -159,7 +165,8 @@ static void read_sql(gr_loader *l, gr_cube *cube, const gr_fields *f) {
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, second ? second->key_loc : l->at->loc, "%s", rule);
         if (!has_sql) gr_model_hint(l, d, "give the table: sql_table: " GR_FMT, GR_ARG(cube->name));
     }
-    gr_expr *sql = gr_model_fields_sql(l, f, GR_KEY_CUBE_SQL), *table = gr_model_fields_sql(l, f, GR_KEY_CUBE_SQL_TABLE);
+    gr_expr *sql = gr_model_fields_sql(l, f, GR_KEY_CUBE_SQL),
+            *table = gr_model_fields_sql(l, f, GR_KEY_CUBE_SQL_TABLE);
     cube->sql = sql;
     cube->sql_table = table;
     gr_model_add_binding(l, sql, GR_ROLE_CUBE_SQL, NULL, NULL);

@@ -79,8 +79,9 @@ static bool read_granularity(gr_loader *l, const gr_fields *f, gr_granularity *r
     gr_error err = {0};
     const gr_yaml *interval = gr_fields_get(f, GR_KEY_GRANULARITY_INTERVAL);
     if (!interval) return false;
-    if (gr_granularity_parse(name, gr_fields_text(f, GR_KEY_GRANULARITY_INTERVAL), gr_fields_text(f, GR_KEY_GRANULARITY_OFFSET),
-                             gr_fields_text(f, GR_KEY_GRANULARITY_ORIGIN), ret, &err)) {
+    if (gr_granularity_parse(name, gr_fields_text(f, GR_KEY_GRANULARITY_INTERVAL),
+                             gr_fields_text(f, GR_KEY_GRANULARITY_OFFSET), gr_fields_text(f, GR_KEY_GRANULARITY_ORIGIN),
+                             ret, &err)) {
         gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_INVALID, interval->loc, f->place, (gr_str){0}, NULL, err.message);
         if (err.hint[0]) gr_model_hint(l, d, "%s", err.hint);
         return false;
@@ -110,10 +111,12 @@ static void read_granularities(gr_loader *l, gr_draft *draft, const gr_fields *f
         gr_model_fields_read(l, list->items[i], GR_CONTEXT_GRANULARITY, &at, &g);
         if (g.node->kind != GR_YAML_MAP) continue;
         bool is_twice = false;
-        for (size_t k = 0; k < m->n_granularities; k++) is_twice = is_twice || gr_str_eq(m->granularities[k].name, name);
+        for (size_t k = 0; k < m->n_granularities; k++)
+            is_twice = is_twice || gr_str_eq(m->granularities[k].name, name);
         if (is_twice)
-            gr_model_report(l, GR_ERR_MODEL_DUPLICATE, node->loc, "Found duplicate granularity '" GR_FMT "' in dimension '" GR_FMT "'.",
-                            GR_ARG(name), GR_ARG(m->name));
+            gr_model_report(l, GR_ERR_MODEL_DUPLICATE, node->loc,
+                            "Found duplicate granularity '" GR_FMT "' in dimension '" GR_FMT "'.", GR_ARG(name),
+                            GR_ARG(m->name));
         else if (read_granularity(l, &g, &m->granularities[m->n_granularities]))
             m->n_granularities++;
     }
@@ -136,13 +139,15 @@ static bool read_type(gr_loader *l, gr_member *m, const gr_fields *f) {
         return true;
     }
     if (gr_str_eq_z(text, "switch")) {
-        gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node, "is not executed yet");
+        gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node,
+                                    "is not executed yet");
         gr_model_hint(l, d, "a switch dimension changes what other members compute, so it is refused");
         return false;
     }
     gr_diag *d = gr_model_bad_value(l, f, GR_KEY_DIMENSION_TYPE, "must be one of [string, number, boolean, time, geo]");
     gr_str near = gr_diags_nearest(text, type_names, N_TYPES);
-    if (gr_str_eq_nocase(text, GR_STR("date")) || gr_str_eq_nocase(text, GR_STR("timestamp"))) near = type_names[GR_DIM_TIME];
+    if (gr_str_eq_nocase(text, GR_STR("date")) || gr_str_eq_nocase(text, GR_STR("timestamp")))
+        near = type_names[GR_DIM_TIME];
     if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
     return false;
 }
@@ -169,14 +174,18 @@ static void read_value(gr_loader *l, gr_draft *draft, const gr_fields *f) {
     gr_model_not_allowed(l, f, GR_KEY_DIMENSION_LATITUDE);
     gr_model_not_allowed(l, f, GR_KEY_DIMENSION_LONGITUDE);
     const gr_yaml *cases = gr_fields_get(f, GR_KEY_DIMENSION_CASE);
-    if (has_case && has_sql) gr_model_not_allowed(l, f, GR_KEY_DIMENSION_SQL);
-    else if (!has_case && !has_sql) gr_model_required(l, f, GR_KEY_DIMENSION_SQL);
-    else if (cases) read_case(l, draft, cases, f->place);
+    if (has_case && has_sql)
+        gr_model_not_allowed(l, f, GR_KEY_DIMENSION_SQL);
+    else if (!has_case && !has_sql)
+        gr_model_required(l, f, GR_KEY_DIMENSION_SQL);
+    else if (cases)
+        read_case(l, draft, cases, f->place);
     if (has_case) return;
     gr_expr *sql = gr_model_fields_sql(l, f, GR_KEY_DIMENSION_SQL);
     draft->member.sql = sql;
     /* The measure of a sub query is in its place; the key itself is refused already. */
-    if (!gr_fields_flag(f, GR_KEY_DIMENSION_SUB_QUERY, false)) gr_model_add_binding(l, sql, GR_ROLE_DIMENSION, draft, NULL);
+    if (!gr_fields_flag(f, GR_KEY_DIMENSION_SUB_QUERY, false))
+        gr_model_add_binding(l, sql, GR_ROLE_DIMENSION, draft, NULL);
 }
 
 void gr_model_read_dimension(gr_loader *l, gr_draft *draft, const gr_fields *f) {
@@ -186,10 +195,13 @@ void gr_model_read_dimension(gr_loader *l, gr_draft *draft, const gr_fields *f) 
     m->suggest_filter_values = gr_fields_flag(f, GR_KEY_DIMENSION_SUGGEST_FILTER_VALUES, true);
     gr_model_read_format(draft, gr_fields_get(f, GR_KEY_DIMENSION_FORMAT));
     m->order = gr_fields_text(f, GR_KEY_DIMENSION_ORDER);
-    if (m->order.n && gr_model_word(m->order, orders, 2) < 0) gr_model_bad_value(l, f, GR_KEY_DIMENSION_ORDER, "must be one of [asc, desc]");
+    if (m->order.n && gr_model_word(m->order, orders, 2) < 0)
+        gr_model_bad_value(l, f, GR_KEY_DIMENSION_ORDER, "must be one of [asc, desc]");
     bool is_typed = read_type(l, m, f);
-    if (is_typed && m->dim_type == GR_DIM_GEO) read_geo(l, draft, f);
-    else if (is_typed) read_value(l, draft, f);
+    if (is_typed && m->dim_type == GR_DIM_GEO)
+        read_geo(l, draft, f);
+    else if (is_typed)
+        read_value(l, draft, f);
     else if (!gr_fields_has(f, GR_KEY_DIMENSION_VALUES)) {
         gr_expr *sql = gr_model_fields_sql(l, f, GR_KEY_DIMENSION_SQL);
         draft->member.sql = sql;

@@ -4,9 +4,15 @@
 #include "model/keys.h"
 
 static const char *const form_names[] = {
-    [GR_FORM_ANY] = "any",          [GR_FORM_TEXT] = "text",          [GR_FORM_NAME] = "identifier",
-    [GR_FORM_REF] = "reference",    [GR_FORM_SQL] = "SQL expression", [GR_FORM_FLAG] = "true/false, also quoted",
-    [GR_FORM_BOOL] = "true/false",  [GR_FORM_MAP] = "map",            [GR_FORM_LIST] = "list",
+    [GR_FORM_ANY] = "any",
+    [GR_FORM_TEXT] = "text",
+    [GR_FORM_NAME] = "identifier",
+    [GR_FORM_REF] = "reference",
+    [GR_FORM_SQL] = "SQL expression",
+    [GR_FORM_FLAG] = "true/false, also quoted",
+    [GR_FORM_BOOL] = "true/false",
+    [GR_FORM_MAP] = "map",
+    [GR_FORM_LIST] = "list",
 };
 
 static const char *const verdict_names[] = {
@@ -28,12 +34,14 @@ static void write_context(gr_buf *out, gr_context context) {
 }
 
 void gr_model_write_key_docs(gr_buf *out) {
-    gr_buf_z(out, "# Keys of the data model\n\n"
-                  "Written from the table that reads the model (`src/model/keys.def`); a test compares the two.\n\n"
-                  "Every key may be written in snake_case or in camelCase. *Executed*: it does what is said.\n"
-                  "*No effect yet*: it is read, checked and kept, changes neither numbers nor access, and is warned of once\n"
-                  "(`model.no_effect`). *Refused*: ignoring it would change numbers or access, so that the model is not\n"
-                  "loaded (`model.unsupported`); a flag is refused only when it is true. Any other key is an error\n"
-                  "(`model.unknown_key`). What stands under `meta` is never looked at.\n");
+    gr_buf_z(
+        out,
+        "# Keys of the data model\n\n"
+        "Written from the table that reads the model (`src/model/keys.def`); a test compares the two.\n\n"
+        "Every key may be written in snake_case or in camelCase. *Executed*: it does what is said.\n"
+        "*No effect yet*: it is read, checked and kept, changes neither numbers nor access, and is warned of once\n"
+        "(`model.no_effect`). *Refused*: ignoring it would change numbers or access, so that the model is not\n"
+        "loaded (`model.unsupported`); a flag is refused only when it is true. Any other key is an error\n"
+        "(`model.unknown_key`). What stands under `meta` is never looked at.\n");
     for (int c = 0; c < GR_CONTEXT__COUNT; c++) write_context(out, (gr_context)c);
 }

@@ -1,5 +1,5 @@
-/* A map of the model by the table of keys: unknown keys, wrong forms and refused keys are reported here, for all contexts
- * alike. Invariant: a pair that is handed on has the form that its row of the table says. */
+/* A map of the model by the table of keys: unknown keys, wrong forms and refused keys are reported here, for all
+ * contexts alike. Invariant: a pair that is handed on has the form that its row of the table says. */
 #include "model/loader.h"
 
 #include <stdio.h>
@@ -8,8 +8,10 @@ _Static_assert(GR_FIELDS_MAX <= 64, "a bit for each field");
 
 bool gr_model_has_jinja(gr_str text) {
     for (size_t i = 0; i + 1 < text.n; i++) {
-        if (text.p[i] == '\\') i++;
-        else if (text.p[i] == '{' && (text.p[i + 1] == '{' || text.p[i + 1] == '%')) return true;
+        if (text.p[i] == '\\')
+            i++;
+        else if (text.p[i] == '{' && (text.p[i + 1] == '{' || text.p[i + 1] == '%'))
+            return true;
     }
     return false;
 }
@@ -52,10 +54,12 @@ static void report_unknown(gr_loader *l, const gr_yaml_pair *pair, const gr_fiel
     gr_diag *d;
     if (f->context == GR_CONTEXT_FILE)
         d = gr_model_report(l, GR_ERR_MODEL_UNKNOWN_KEY, pair->key_loc,
-                            "Unexpected YAML key: " GR_FMT ". Only 'cubes', 'views', and 'view_groups' are allowed here.",
+                            "Unexpected YAML key: " GR_FMT
+                            ". Only 'cubes', 'views', and 'view_groups' are allowed here.",
                             GR_ARG(pair->key));
     else
-        d = gr_model_fault(l, GR_ERR_MODEL_UNKNOWN_KEY, pair->key_loc, f->place, pair->key, pair->value, "is not allowed");
+        d = gr_model_fault(l, GR_ERR_MODEL_UNKNOWN_KEY, pair->key_loc, f->place, pair->key, pair->value,
+                           "is not allowed");
     gr_str near = gr_model_key_nearest(f->context, pair->key);
     if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
 }
@@ -63,8 +67,8 @@ static void report_unknown(gr_loader *l, const gr_yaml_pair *pair, const gr_fiel
 static void report_unsupported(gr_loader *l, const gr_yaml_pair *pair, const gr_fields *f, const gr_key_info *info) {
     bool is_on;
     if (info->form == GR_FORM_FLAG && read_flag(pair->value, false, &is_on) && !is_on) return;
-    gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, pair->key_loc, f->place, info->name, NULL,
-                                "is not executed yet");
+    gr_diag *d =
+        gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, pair->key_loc, f->place, info->name, NULL, "is not executed yet");
     gr_str where = gr_model_context_title(f->context);
     gr_model_hint(l, d, "'" GR_FMT "' of a " GR_FMT ": ignoring it would change numbers or access, so it is refused",
                   GR_ARG(info->name), GR_ARG(where));
@@ -91,7 +95,8 @@ static bool accept_pair(gr_loader *l, const gr_yaml_pair *pair, const gr_fields 
         l->no_effect_at[key] = pair->key_loc;
     /* SQL has its own look at this, when it is parsed. */
     bool is_text = info->form == GR_FORM_TEXT || info->form == GR_FORM_NAME;
-    if ((is_text || info->form == GR_FORM_ANY) && pair->value->kind == GR_YAML_SCALAR && gr_model_has_jinja(pair->value->text)) {
+    if ((is_text || info->form == GR_FORM_ANY) && pair->value->kind == GR_YAML_SCALAR &&
+        gr_model_has_jinja(pair->value->text)) {
         gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, pair->value->loc, f->place, info->name, pair->value,
                                     "holds a Jinja template, and those are not executed");
         gr_model_hint(l, d, "write the value itself");
@@ -104,7 +109,8 @@ static bool accept_pair(gr_loader *l, const gr_yaml_pair *pair, const gr_fields 
     return true;
 }
 
-void gr_model_fields_read(gr_loader *l, const gr_yaml *node, gr_context context, const gr_place *place, gr_fields *ret) {
+void gr_model_fields_read(gr_loader *l, const gr_yaml *node, gr_context context, const gr_place *place,
+                          gr_fields *ret) {
     *ret = (gr_fields){.node = node, .context = context, .place = place};
     if (node->kind != GR_YAML_MAP) {
         gr_model_fault(l, GR_ERR_MODEL_INVALID, node->loc, place, (gr_str){0}, node, "must be of type object");
@@ -120,7 +126,8 @@ void gr_model_fields_read(gr_loader *l, const gr_yaml *node, gr_context context,
         if (pair->value->kind == GR_YAML_NULL) continue;
         size_t slot = gr_fields_slot(ret, key);
         if ((ret->present >> slot) & 1) {
-            gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_DUPLICATE, pair->key_loc, place, pair->key, NULL, "is given twice");
+            gr_diag *d =
+                gr_model_fault(l, GR_ERR_MODEL_DUPLICATE, pair->key_loc, place, pair->key, NULL, "is given twice");
             gr_model_hint(l, d, "snake_case and camelCase are the same key");
             continue;
         }

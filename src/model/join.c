@@ -1,5 +1,5 @@
-/* Joins: declared edges from one cube to another, and ways over them. Invariant: a join that is kept has both its cubes,
- * is the only one of its ordered pair, and is not a loop on one cube. */
+/* Joins: declared edges from one cube to another, and ways over them. Invariant: a join that is kept has both its
+ * cubes, is the only one of its ordered pair, and is not a loop on one cube. */
 #include "model/loader.h"
 
 #include "base/mem.h"
@@ -10,9 +10,9 @@ static const struct {
     gr_str name;
     gr_relationship relationship;
 } relationships[] = {
-    {GR_STR_INIT("belongs_to"), GR_JOIN_MANY_TO_ONE},   {GR_STR_INIT("many_to_one"), GR_JOIN_MANY_TO_ONE},
-    {GR_STR_INIT("has_many"), GR_JOIN_ONE_TO_MANY},     {GR_STR_INIT("one_to_many"), GR_JOIN_ONE_TO_MANY},
-    {GR_STR_INIT("has_one"), GR_JOIN_ONE_TO_ONE},       {GR_STR_INIT("one_to_one"), GR_JOIN_ONE_TO_ONE},
+    {GR_STR_INIT("belongs_to"), GR_JOIN_MANY_TO_ONE}, {GR_STR_INIT("many_to_one"), GR_JOIN_MANY_TO_ONE},
+    {GR_STR_INIT("has_many"), GR_JOIN_ONE_TO_MANY},   {GR_STR_INIT("one_to_many"), GR_JOIN_ONE_TO_MANY},
+    {GR_STR_INIT("has_one"), GR_JOIN_ONE_TO_ONE},     {GR_STR_INIT("one_to_one"), GR_JOIN_ONE_TO_ONE},
 };
 static const char *const relationship_rule =
     "must be one of [belongsTo, belongs_to, many_to_one, manyToOne, hasMany, has_many, one_to_many, oneToMany, hasOne, "
@@ -29,7 +29,8 @@ static bool read_relationship(gr_loader *l, const gr_fields *f, gr_relationship 
         *ret = relationships[i].relationship;
         return true;
     }
-    if (gr_fields_get(f, GR_KEY_JOIN_RELATIONSHIP)) gr_model_bad_value(l, f, GR_KEY_JOIN_RELATIONSHIP, relationship_rule);
+    if (gr_fields_get(f, GR_KEY_JOIN_RELATIONSHIP))
+        gr_model_bad_value(l, f, GR_KEY_JOIN_RELATIONSHIP, relationship_rule);
     return false;
 }
 
@@ -42,7 +43,8 @@ static const gr_cube *read_target(gr_loader *l, const gr_item *item) {
         return NULL;
     }
     if (to->is_view) {
-        gr_model_report(l, GR_ERR_MODEL_JOIN, item->loc, "'" GR_FMT "' is a view, and a join leads to a cube", GR_ARG(to->name));
+        gr_model_report(l, GR_ERR_MODEL_JOIN, item->loc, "'" GR_FMT "' is a view, and a join leads to a cube",
+                        GR_ARG(to->name));
         return NULL;
     }
     if (to == from) {

@@ -1,5 +1,5 @@
-/* The table of keys (keys.def) and questions to it. Invariant: the rows of a context stand together, so that a context is
- * a range of keys. */
+/* The table of keys (keys.def) and questions to it. Invariant: the rows of a context stand together, so that a context
+ * is a range of keys. */
 #include "model/keys.h"
 
 static const gr_key_info infos[GR_KEY__COUNT] = {

@@ -73,8 +73,12 @@ typedef struct gr_fields {
     uint64_t present;                         /* bits: written, in whatever form */
 } gr_fields;
 
-static inline size_t gr_fields_slot(const gr_fields *f, gr_key key) { return (size_t)key - (size_t)gr_model_key_first(f->context); }
-static inline const gr_yaml_pair *gr_fields_pair(const gr_fields *f, gr_key key) { return f->pairs[gr_fields_slot(f, key)]; }
+static inline size_t gr_fields_slot(const gr_fields *f, gr_key key) {
+    return (size_t)key - (size_t)gr_model_key_first(f->context);
+}
+static inline const gr_yaml_pair *gr_fields_pair(const gr_fields *f, gr_key key) {
+    return f->pairs[gr_fields_slot(f, key)];
+}
 static inline const gr_yaml *gr_fields_get(const gr_fields *f, gr_key key) {
     const gr_yaml_pair *pair = gr_fields_pair(f, key);
     return pair ? pair->value : NULL;

@@ -1,5 +1,6 @@
 /* The order of work: find the files, read them, run the passes of loader.h, and give out either a sealed model or its
- * diagnostics. Invariant: the model is given out only when there was no error, and nothing of a failed one stays behind. */
+ * diagnostics. Invariant: the model is given out only when there was no error, and nothing of a failed one stays
+ * behind. */
 #include "model/loader.h"
 
 #include "base/clock.h"
@@ -131,8 +132,8 @@ static gr_status finish(gr_loader *l, size_t n_errors, size_t first_diag, gr_err
     const gr_diag *first = NULL;
     for (size_t i = first_diag; i < l->diags->list.n && !first; i++)
         if (!l->diags->list.v[i].is_warning) first = &l->diags->list.v[i];
-    gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model has %zu error%s%s" GR_FMT, n, n == 1 ? "" : "s", first ? "; the first: " : "",
-                 GR_ARG(first ? first->message : (gr_str){0}));
+    gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model has %zu error%s%s" GR_FMT, n, n == 1 ? "" : "s",
+                 first ? "; the first: " : "", GR_ARG(first ? first->message : (gr_str){0}));
     if (first && first->hint.n) gr_error_hint(err, GR_FMT, GR_ARG(first->hint));
     if (first) gr_error_at(err, first->loc);
     return GR_ERR_MODEL_INVALID_SET;
@@ -159,8 +160,10 @@ gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *di
     run_passes(l);
     gr_status status = finish(l, n_errors, first_diag, err);
     gr_arena_free(l->scratch);
-    if (status) gr_arena_free(arena);
-    else *ret = &box->model;
+    if (status)
+        gr_arena_free(arena);
+    else
+        *ret = &box->model;
     return status;
 }
 
@@ -184,7 +187,9 @@ typedef struct finder {
     GR_VEC(gr_model_file) files;
 } finder;
 
-static bool is_model_file(gr_str name) { return gr_str_ends(name, GR_STR(".yml")) || gr_str_ends(name, GR_STR(".yaml")); }
+static bool is_model_file(gr_str name) {
+    return gr_str_ends(name, GR_STR(".yml")) || gr_str_ends(name, GR_STR(".yaml"));
+}
 
 static void unreadable(finder *f, gr_str name, const char *why) {
     gr_loc loc = {gr_arena_dup(f->diags->arena, name), 0, 0};
@@ -213,8 +218,10 @@ static void read_file(finder *f, gr_str path, size_t size) {
         return;
     }
     char *text = gr_arena_alloc(f->arena, size + 1);
-    if (read_all(fd, text, size)) GR_PUSH(f->arena, &f->files, (gr_model_file){path, {text, size}});
-    else unreadable(f, path, "it became shorter while it was read");
+    if (read_all(fd, text, size))
+        GR_PUSH(f->arena, &f->files, (gr_model_file){path, {text, size}});
+    else
+        unreadable(f, path, "it became shorter while it was read");
     close(fd);
 }
 
@@ -231,7 +238,8 @@ static bool is_seen(finder *f, const struct stat *st) {
 static gr_status see_entry(finder *f, folder in, const char *entry, gr_error *err) {
     gr_str name = gr_str_from(entry);
     if (name.p[0] == '.') return GR_OK;
-    gr_str path = in.path.n ? gr_arena_printf(f->arena, GR_FMT "/" GR_FMT, GR_ARG(in.path), GR_ARG(name)) : gr_arena_dup(f->arena, name);
+    gr_str path = in.path.n ? gr_arena_printf(f->arena, GR_FMT "/" GR_FMT, GR_ARG(in.path), GR_ARG(name))
+                            : gr_arena_dup(f->arena, name);
     struct stat st;
     if (fstatat(f->root, path.p, &st, 0)) {
         if (is_model_file(name)) unreadable(f, path, strerror(errno));
@@ -240,10 +248,13 @@ static gr_status see_entry(finder *f, folder in, const char *entry, gr_error *er
     if (S_ISDIR(st.st_mode)) {
         if (is_seen(f, &st)) return GR_OK;
         if (f->folders.n >= MOST_FOLDERS || in.depth >= MOST_DEPTH)
-            return gr_error_set(err, GR_ERR_LIMIT, "The model folder has more than %d folders, or they are nested too deeply", MOST_FOLDERS);
+            return gr_error_set(err, GR_ERR_LIMIT,
+                                "The model folder has more than %d folders, or they are nested too deeply",
+                                MOST_FOLDERS);
         GR_PUSH(f->arena, &f->folders, (folder){path, in.depth + 1});
     } else if (S_ISREG(st.st_mode) && is_model_file(name)) {
-        if (f->files.n >= MOST_FILES) return gr_error_set(err, GR_ERR_LIMIT, "The model folder has more than %d files", MOST_FILES);
+        if (f->files.n >= MOST_FILES)
+            return gr_error_set(err, GR_ERR_LIMIT, "The model folder has more than %d files", MOST_FILES);
         read_file(f, path, (size_t)st.st_size);
     }
     return GR_OK;
@@ -255,7 +266,8 @@ static gr_status look_into(finder *f, folder in, gr_error *err) {
     if (!dir) {
         int why = errno;
         if (fd >= 0) close(fd);
-        return gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s", GR_ARG(in.path), strerror(why));
+        return gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s",
+                            GR_ARG(in.path), strerror(why));
     }
     gr_status status = GR_OK;
     for (struct dirent *e; !status && (e = readdir(dir));) status = see_entry(f, in, e->d_name, err);
@@ -267,7 +279,8 @@ static gr_status find_files(finder *f, gr_str dir, gr_error *err) {
     struct stat st;
     f->root = open(gr_arena_dup(f->arena, dir).p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->root < 0) {
-        gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s", GR_ARG(dir), strerror(errno));
+        gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s", GR_ARG(dir),
+                     strerror(errno));
         return GR_ERR_MODEL_NOT_FOUND;
     }
     if (fstat(f->root, &st) == 0) (void)is_seen(f, &st);
@@ -286,7 +299,8 @@ gr_status gr_model_load_dir(gr_str dir, gr_diags *diags, gr_model **ret, gr_erro
     size_t n_errors = diags->n_errors;
     gr_status status = find_files(f, dir, err);
     if (!status && f->files.n == 0 && diags->n_errors == n_errors) {
-        status = gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' holds no *.yml or *.yaml file", GR_ARG(dir));
+        status = gr_error_set(err, GR_ERR_MODEL_NOT_FOUND,
+                              "The model folder '" GR_FMT "' holds no *.yml or *.yaml file", GR_ARG(dir));
         gr_error_hint(err, "Write a file with the key 'cubes' there, or name another folder.");
     }
     gr_model *model = NULL;
@@ -295,7 +309,8 @@ gr_status gr_model_load_dir(gr_str dir, gr_diags *diags, gr_model **ret, gr_erro
     if ((!status || status == GR_ERR_MODEL_NOT_FOUND) && n_unreadable) {
         /* What could not be read may have held anything. */
         gr_model_unref(model);
-        status = gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model has %zu files that cannot be read", n_unreadable);
+        status =
+            gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model has %zu files that cannot be read", n_unreadable);
     }
     if (!status) *ret = model;
     gr_arena_free(arena);

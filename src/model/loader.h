@@ -7,8 +7,8 @@
  *   pre-aggregations      preagg.c, refresh.c
  *   check                 check.c     cycles, primary keys, components, columns
  *
- * Invariant: a pass never stops at a fault; what is broken is reported once and left out or empty, so that the next pass
- * finds well-formed structures. Threads: one. */
+ * Invariant: a pass never stops at a fault; what is broken is reported once and left out or empty, so that the next
+ * pass finds well-formed structures. Threads: one. */
 #ifndef GR_MODEL_LOADER_H
 #define GR_MODEL_LOADER_H
 #include "model/keys.h"
@@ -28,8 +28,8 @@ typedef enum gr_section {
 typedef struct gr_item {
     const gr_yaml *node;
     gr_str name;
-    gr_loc loc;     /* of the name */
-    int64_t index;  /* in its list, as written */
+    gr_loc loc;    /* of the name */
+    int64_t index; /* in its list, as written */
     bool is_inherited;
 } gr_item;
 
@@ -56,8 +56,8 @@ typedef struct gr_draft {
     gr_member member; /* first, so that a member is its draft */
     const gr_source *source;
     bool is_inherited, is_public_set;
-    const gr_yaml *drill;           /* drill_members as written */
-    GR_VEC(gr_expr *) exprs;        /* all of them, for cycles */
+    const gr_yaml *drill;    /* drill_members as written */
+    GR_VEC(gr_expr *) exprs; /* all of them, for cycles */
     enum { GR_DRAFT_NEW, GR_DRAFT_OPEN, GR_DRAFT_DONE } state;
 } gr_draft;
 
@@ -107,8 +107,8 @@ typedef struct gr_loader {
 gr_diag *gr_model_report(gr_loader *l, gr_status status, gr_loc loc, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* "(<place>[.<key>][ = <value>]) <what>". `key` may be empty and `value` NULL. */
-gr_diag *gr_model_fault(gr_loader *l, gr_status status, gr_loc loc, const gr_place *place, gr_str key, const gr_yaml *value,
-                        const char *what);
+gr_diag *gr_model_fault(gr_loader *l, gr_status status, gr_loc loc, const gr_place *place, gr_str key,
+                        const gr_yaml *value, const char *what);
 void gr_model_required(gr_loader *l, const gr_fields *f, gr_key key);    /* "(…) is required" at the map */
 void gr_model_not_allowed(gr_loader *l, const gr_fields *f, gr_key key); /* "(… = …) is not allowed" at the key */
 /* model.invalid at the value: "(… = …) <what>" */
@@ -132,12 +132,13 @@ gr_expr *gr_model_ref_node(gr_loader *l, const gr_yaml *node, const gr_place *pl
 int gr_model_word(gr_str text, const gr_str *words, size_t n);
 bool gr_model_has_jinja(gr_str text);
 
-/* Inheritance and views multiply what is written: true while the whole stays within its limit, which is reported once. */
+/* Inheritance and views multiply what is written: true while the whole stays within its limit, which is reported once.
+ */
 bool gr_model_take_item(gr_loader *l, gr_loc loc);
 
 /* ---- the passes ------------------------------------------------------------------------------------------------ */
 void gr_model_collect(gr_loader *l, const gr_yaml *root, gr_str file);
-void gr_model_merge(gr_loader *l);      /* extends */
+void gr_model_merge(gr_loader *l); /* extends */
 void gr_model_make_cubes(gr_loader *l);
 void gr_model_make_joins(gr_loader *l); /* needs all cubes */
 void gr_model_make_views(gr_loader *l); /* needs all joins */
@@ -167,7 +168,8 @@ typedef struct gr_target {
     const gr_granularity *granularity;
     gr_path path; /* one cube: not given */
 } gr_target;
-/* Names of a hole or reference, seen from `owner`. `is_ref`: a single name is a member, never a cube. NONE: reported. */
+/* Names of a hole or reference, seen from `owner`. `is_ref`: a single name is a member, never a cube. NONE: reported.
+ */
 gr_target gr_model_resolve(gr_loader *l, const gr_cube *owner, const gr_part *part, bool is_ref);
 /* The chain of declared joins from the first cube to the last, over all that are named; false when there is none. */
 bool gr_model_expand_path(gr_loader *l, const gr_cube *const *cubes, size_t n, gr_path *ret, size_t *ret_broken);

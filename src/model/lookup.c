@@ -26,14 +26,15 @@ gr_status gr_model_member(const gr_model *model, gr_str id, const gr_member **re
     gr_str cube_name = gr_str_sub(id, 0, dot), name = gr_str_sub(id, dot + 1, id.n - dot - 1);
     const gr_cube *cube = gr_model_cube(model, cube_name);
     if (!cube) {
-        gr_error_set(err, GR_ERR_QUERY_UNKNOWN_MEMBER, "Cube '" GR_FMT "' not found for path '" GR_FMT "'", GR_ARG(cube_name),
-                     GR_ARG(id));
+        gr_error_set(err, GR_ERR_QUERY_UNKNOWN_MEMBER, "Cube '" GR_FMT "' not found for path '" GR_FMT "'",
+                     GR_ARG(cube_name), GR_ARG(id));
         hint_nearest(err, (gr_str){0}, cube_name, &model->by_name);
         return GR_ERR_QUERY_UNKNOWN_MEMBER;
     }
     const gr_member *member = gr_map_get(&cube->members, name);
     if (!member) {
-        gr_error_set(err, GR_ERR_QUERY_UNKNOWN_MEMBER, "'" GR_FMT "' not found for path '" GR_FMT "'", GR_ARG(name), GR_ARG(id));
+        gr_error_set(err, GR_ERR_QUERY_UNKNOWN_MEMBER, "'" GR_FMT "' not found for path '" GR_FMT "'", GR_ARG(name),
+                     GR_ARG(id));
         hint_nearest(err, gr_str_sub(id, 0, dot + 1), name, &cube->members);
         return GR_ERR_QUERY_UNKNOWN_MEMBER;
     }

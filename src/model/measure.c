@@ -38,16 +38,18 @@ bool gr_measure_is_additive(const gr_member *measure) {
 static void report_type(gr_loader *l, const gr_fields *f, const gr_yaml *node, gr_str text) {
     for (size_t i = 0; i < sizeof refused_types / sizeof *refused_types; i++) {
         if (!gr_model_key_matches(refused_types[i].name, text)) continue;
-        gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node, "is not executed yet");
+        gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node,
+                                    "is not executed yet");
         gr_model_hint(l, d, "%s", refused_types[i].hint);
         return;
     }
     gr_str names[N_TYPES];
     for (size_t i = 0; i < N_TYPES; i++) names[i] = types[i].name;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
-                                 "\"" GR_FMT "\" must be one of [count, number, string, boolean, time, sum, avg, min, max, "
-                                 "countDistinct, countDistinctApprox]. It is '" GR_FMT "'.",
-                                 GR_ARG(gr_model_place_text(l, f->place, GR_STR("type"))), GR_ARG(text));
+    gr_diag *d =
+        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
+                        "\"" GR_FMT "\" must be one of [count, number, string, boolean, time, sum, avg, min, max, "
+                        "countDistinct, countDistinctApprox]. It is '" GR_FMT "'.",
+                        GR_ARG(gr_model_place_text(l, f->place, GR_STR("type"))), GR_ARG(text));
     gr_str near = gr_diags_nearest(text, names, N_TYPES);
     if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
 }

@@ -1,6 +1,7 @@
-/* The semantic graph: cubes, views, members, joins, pre-aggregation definitions. Loaded from a folder of YAML files, all
- * diagnostics at once; bound (every reference is a pointer); sealed: immutable and shared by reference count.
- * Memory: everything lives in the model's own arena. Threads: any number of readers. Source: cube.md §1, decisions 24–26. */
+/* The semantic graph: cubes, views, members, joins, pre-aggregation definitions. Loaded from a folder of YAML files,
+ * all diagnostics at once; bound (every reference is a pointer); sealed: immutable and shared by reference count.
+ * Memory: everything lives in the model's own arena. Threads: any number of readers. Source: cube.md §1, decisions
+ * 24–26. */
 #ifndef GR_MODEL_MODEL_H
 #define GR_MODEL_MODEL_H
 #include "base/map.h"
@@ -28,8 +29,17 @@ typedef struct gr_member_ref {
 typedef enum gr_member_kind { GR_MEMBER_DIMENSION, GR_MEMBER_MEASURE, GR_MEMBER_SEGMENT } gr_member_kind;
 typedef enum gr_dim_type { GR_DIM_STRING, GR_DIM_NUMBER, GR_DIM_BOOLEAN, GR_DIM_TIME, GR_DIM_GEO } gr_dim_type;
 typedef enum gr_measure_type {
-    GR_MEASURE_COUNT, GR_MEASURE_SUM, GR_MEASURE_AVG, GR_MEASURE_MIN, GR_MEASURE_MAX, GR_MEASURE_COUNT_DISTINCT,
-    GR_MEASURE_COUNT_DISTINCT_APPROX, GR_MEASURE_NUMBER, GR_MEASURE_STRING, GR_MEASURE_BOOLEAN, GR_MEASURE_TIME
+    GR_MEASURE_COUNT,
+    GR_MEASURE_SUM,
+    GR_MEASURE_AVG,
+    GR_MEASURE_MIN,
+    GR_MEASURE_MAX,
+    GR_MEASURE_COUNT_DISTINCT,
+    GR_MEASURE_COUNT_DISTINCT_APPROX,
+    GR_MEASURE_NUMBER,
+    GR_MEASURE_STRING,
+    GR_MEASURE_BOOLEAN,
+    GR_MEASURE_TIME
 } gr_measure_type;
 
 /* One branch of `case:`; label_sql or label. The else branch has when == NULL. */
@@ -41,36 +51,36 @@ typedef struct gr_case {
 
 struct gr_member {
     gr_member_kind kind;
-    uint32_t index;        /* unique in the model, from 0, dense */
-    gr_str name, id;       /* "count", "orders.count" */
-    gr_str column;         /* result and storage alias: "orders__count" (cube.md 1.17) */
+    uint32_t index;  /* unique in the model, from 0, dense */
+    gr_str name, id; /* "count", "orders.count" */
+    gr_str column;   /* result and storage alias: "orders__count" (cube.md 1.17) */
     const gr_cube *cube;
     gr_loc loc;
     gr_str title, short_title, description, format, currency; /* empty when absent; titles always set */
-    const gr_yaml *format_node; /* format as a map, or NULL */
-    const gr_yaml *meta;        /* or NULL */
+    const gr_yaml *format_node;                               /* format as a map, or NULL */
+    const gr_yaml *meta;                                      /* or NULL */
     bool is_public, is_primary_key;
     /* A member of a view stands for another: everything below belongs to alias_of. */
     const gr_member *alias_of;
-    gr_path path;          /* view members: the join path to alias_of's cube */
+    gr_path path; /* view members: the join path to alias_of's cube */
     /* Dimensions and segments */
     gr_dim_type dim_type;
-    const gr_expr *sql;    /* also measures; NULL for count(*), case, geo */
+    const gr_expr *sql; /* also measures; NULL for count(*), case, geo */
     gr_case *cases;
     size_t n_cases;
     const gr_expr *latitude, *longitude;
     gr_granularity *granularities;
     size_t n_granularities;
-    gr_str order;          /* asc, desc or empty: metadata */
+    gr_str order; /* asc, desc or empty: metadata */
     bool suggest_filter_values;
     /* Measures */
     gr_measure_type agg;
     const gr_expr **filters;
     size_t n_filters;
-    bool is_calculated;    /* number, string, boolean, time: sql is emitted as it is */
+    bool is_calculated; /* number, string, boolean, time: sql is emitted as it is */
     bool is_cumulative;
     bool has_own_aggregate; /* calculated, and its text calls an aggregate function itself */
-    gr_str *drill_members; /* ids */
+    gr_str *drill_members;  /* ids */
     size_t n_drill_members;
 };
 
@@ -82,7 +92,12 @@ typedef struct gr_join {
     gr_loc loc;
 } gr_join;
 
-typedef struct gr_hierarchy { gr_str name, title; bool is_public; gr_str *levels; size_t n_levels; } gr_hierarchy;
+typedef struct gr_hierarchy {
+    gr_str name, title;
+    bool is_public;
+    gr_str *levels;
+    size_t n_levels;
+} gr_hierarchy;
 
 struct gr_cube {
     gr_str name, alias; /* alias: underscore(sql_alias or name), used in SQL and in column names */
@@ -94,39 +109,44 @@ struct gr_cube {
     const gr_expr *sql, *sql_table; /* exactly one for cubes; none for views */
     gr_member **dimensions, **measures, **segments;
     size_t n_dimensions, n_measures, n_segments;
-    gr_map members;      /* name -> gr_member */
+    gr_map members; /* name -> gr_member */
     gr_member **primary_keys;
     size_t n_primary_keys;
-    gr_join *joins;      /* declared here, in order */
+    gr_join *joins; /* declared here, in order */
     size_t n_joins;
     gr_preagg **preaggs; /* in definition order (own before inherited) */
     size_t n_preaggs;
     gr_hierarchy *hierarchies;
     size_t n_hierarchies;
-    uint32_t component;  /* connected component of the join graph, from 1 */
+    uint32_t component;         /* connected component of the join graph, from 1 */
     const gr_yaml *refresh_key; /* kept for the refresh room */
     const gr_cube **view_cubes; /* views: the cubes behind it, roots first */
     size_t n_view_cubes;
-    gr_path *view_paths;        /* parallel: the join path of each */
+    gr_path *view_paths; /* parallel: the join path of each */
 };
 
-typedef enum gr_preagg_type { GR_PREAGG_ROLLUP, GR_PREAGG_ORIGINAL_SQL, GR_PREAGG_ROLLUP_JOIN, GR_PREAGG_ROLLUP_LAMBDA } gr_preagg_type;
+typedef enum gr_preagg_type {
+    GR_PREAGG_ROLLUP,
+    GR_PREAGG_ORIGINAL_SQL,
+    GR_PREAGG_ROLLUP_JOIN,
+    GR_PREAGG_ROLLUP_LAMBDA
+} gr_preagg_type;
 typedef enum gr_build_mode { GR_BUILD_ON_DEMAND, GR_BUILD_EXPLICIT } gr_build_mode;
 
 struct gr_preagg {
-    gr_str name, id;  /* "main", "orders.main" */
-    gr_str alias;     /* underscore(sql_alias or name) */
-    uint32_t index;   /* unique in the model, dense */
+    gr_str name, id; /* "main", "orders.main" */
+    gr_str alias;    /* underscore(sql_alias or name) */
+    uint32_t index;  /* unique in the model, dense */
     const gr_cube *cube;
     gr_loc loc;
     gr_preagg_type type; /* only rollup is executed; others are rejected at load */
     gr_build_mode build;
     gr_member_ref *measures, *dimensions, *segments, *time_dimensions; /* time dimensions carry their granularity */
     size_t n_measures, n_dimensions, n_segments, n_time_dimensions;
-    int is_external;     /* -1 unset, 0, 1 */
-    int is_non_strict;   /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
+    int is_external;   /* -1 unset, 0, 1 */
+    int is_non_strict; /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
     const gr_yaml *refresh_key, *indexes, *build_range_start, *build_range_end; /* kept, or NULL */
-    gr_grain partition_granularity; /* kept; GR_GRAIN_NONE */
+    gr_grain partition_granularity;                                             /* kept; GR_GRAIN_NONE */
     bool scheduled_refresh;
 };
 
@@ -136,16 +156,19 @@ typedef struct gr_model {
     size_t n_cubes, n_members, n_preaggs;
     gr_map by_name;
     gr_preagg **preaggs; /* by index */
-    gr_str hash;     /* of all file names and texts, 32 hex digits */
+    gr_str hash;         /* of all file names and texts, 32 hex digits */
     int64_t loaded_us;
 } gr_model;
 
-typedef struct gr_model_file { gr_str name, text; } gr_model_file;
+typedef struct gr_model_file {
+    gr_str name, text;
+} gr_model_file;
 
 /* Load *.yml and *.yaml below `dir` (sorted, hidden files skipped). All problems go to `diags`; with at least one error
  * the result is GR_ERR_MODEL_INVALID_SET and *ret is untouched. Warnings alone do not fail. */
 GR_MUST_CHECK gr_status gr_model_load_dir(gr_str dir, gr_diags *diags, gr_model **ret, gr_error *err);
-GR_MUST_CHECK gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *diags, gr_model **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *diags, gr_model **ret,
+                                            gr_error *err);
 gr_model *gr_model_ref(gr_model *model);
 void gr_model_unref(gr_model *model);
 

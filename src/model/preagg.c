@@ -1,5 +1,6 @@
 /* Pre-aggregations: their members by reference, their time dimensions with granularity, and the keys that are kept for
- * later. Invariant: a pre-aggregation that is loaded is a rollup, names only members that exist, and none of them twice. */
+ * later. Invariant: a pre-aggregation that is loaded is a rollup, names only members that exist, and none of them
+ * twice. */
 #include "model/loader.h"
 
 enum { MOST_REFS = 1000, N_LISTS = 3 };
@@ -24,7 +25,8 @@ static void add_ref(gr_loader *l, ref_list *list, gr_member_ref ref, const char 
     for (size_t i = 0; i < list->n; i++) {
         const gr_member_ref *x = &list->v[i];
         if (x->member != ref.member || x->granularity != ref.granularity || !is_same_path(x->path, ref.path)) continue;
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, ref.loc, "(%s) '" GR_FMT "' is listed twice", where, GR_ARG(ref.member->id));
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_DUPLICATE, ref.loc, "(%s) '" GR_FMT "' is listed twice", where,
+                                     GR_ARG(ref.member->id));
         gr_model_hint(l, d, "the first is at " GR_FMT ":%u:%u", GR_ARG(x->loc.file), x->loc.line, x->loc.col);
         return;
     }
@@ -42,7 +44,8 @@ static gr_member_ref read_ref(gr_loader *l, const gr_yaml *node, const gr_place 
         gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a cube, and a %s is expected",
                         GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.cube->name), lists[kind].kind);
     } else if (t.kind == GR_TARGET_MEMBER && t.member->kind != kind) {
-        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a %s, and a %s is expected",
+        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
+                            "(" GR_FMT ") '" GR_FMT "' is a %s, and a %s is expected",
                             GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.member->id),
                             lists[t.member->kind].kind, lists[kind].kind);
         gr_str right = gr_model_key_info(lists[t.member->kind].key)->name;
@@ -50,7 +53,8 @@ static gr_member_ref read_ref(gr_loader *l, const gr_yaml *node, const gr_place 
     } else if (t.kind == GR_TARGET_MEMBER && t.granularity) {
         d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") a granularity is not allowed here",
                             GR_ARG(gr_model_place_text(l, place, (gr_str){0})));
-        gr_model_hint(l, d, "write time_dimension: " GR_FMT " and granularity: " GR_FMT, GR_ARG(t.member->id), GR_ARG(t.granularity->name));
+        gr_model_hint(l, d, "write time_dimension: " GR_FMT " and granularity: " GR_FMT, GR_ARG(t.member->id),
+                      GR_ARG(t.granularity->name));
     } else {
         ref.member = t.member;
         ref.path = t.path;
@@ -72,14 +76,16 @@ static void read_list(gr_loader *l, const gr_fields *f, gr_key key, gr_member_ki
 
 /* ---- time dimensions -------------------------------------------------------------------------------------------- */
 
-static void read_time(gr_loader *l, const gr_yaml *dimension, const gr_yaml *granularity, const gr_place *place, ref_list *out) {
+static void read_time(gr_loader *l, const gr_yaml *dimension, const gr_yaml *granularity, const gr_place *place,
+                      ref_list *out) {
     gr_place at = {place, GR_STR("timeDimension"), -1};
     if (place->index >= 0) at.name = GR_STR("dimension");
     gr_member_ref ref = read_ref(l, dimension, &at, GR_MEMBER_DIMENSION);
     if (!ref.member) return;
     if (ref.member->dim_type != GR_DIM_TIME) {
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, ref.loc, "(" GR_FMT ") '" GR_FMT "' is not a time dimension",
-                                     GR_ARG(gr_model_place_text(l, &at, (gr_str){0})), GR_ARG(ref.member->id));
+        gr_diag *d =
+            gr_model_report(l, GR_ERR_MODEL_INVALID, ref.loc, "(" GR_FMT ") '" GR_FMT "' is not a time dimension",
+                            GR_ARG(gr_model_place_text(l, &at, (gr_str){0})), GR_ARG(ref.member->id));
         gr_model_hint(l, d, "its type must be time");
         return;
     }
@@ -91,7 +97,8 @@ static void read_time(gr_loader *l, const gr_yaml *dimension, const gr_yaml *gra
         return;
     }
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, granularity->loc,
-                                 "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT, GR_ARG(name), GR_ARG(ref.member->id));
+                                 "Granularity \"" GR_FMT "\" does not exist in dimension " GR_FMT, GR_ARG(name),
+                                 GR_ARG(ref.member->id));
     gr_map names;
     gr_map_init(&names, l->scratch);
     for (int g = GR_GRAIN_SECOND; g < GR_GRAIN_CUSTOM; g++) gr_map_put(&names, gr_grain_name((gr_grain)g), l);
@@ -104,10 +111,13 @@ static void read_times(gr_loader *l, const gr_fields *f, ref_list *out) {
     gr_key key = is_old ? GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE : GR_KEY_PREAGG_TIME_DIMENSION;
     bool has_one = gr_fields_has(f, key), has_grain = gr_fields_has(f, GR_KEY_PREAGG_GRANULARITY);
     const gr_yaml *many = gr_fields_get(f, GR_KEY_PREAGG_TIME_DIMENSIONS);
-    if (many && has_one) gr_model_not_allowed(l, f, GR_KEY_PREAGG_TIME_DIMENSIONS);
-    else if (has_one && !has_grain) gr_model_required(l, f, GR_KEY_PREAGG_GRANULARITY);
+    if (many && has_one)
+        gr_model_not_allowed(l, f, GR_KEY_PREAGG_TIME_DIMENSIONS);
+    else if (has_one && !has_grain)
+        gr_model_required(l, f, GR_KEY_PREAGG_GRANULARITY);
     if (!has_one) gr_model_not_allowed(l, f, GR_KEY_PREAGG_GRANULARITY);
-    if (gr_fields_get(f, key)) read_time(l, gr_fields_get(f, key), gr_fields_get(f, GR_KEY_PREAGG_GRANULARITY), f->place, out);
+    if (gr_fields_get(f, key))
+        read_time(l, gr_fields_get(f, key), gr_fields_get(f, GR_KEY_PREAGG_GRANULARITY), f->place, out);
     if (has_one) return;
     gr_place list = {f->place, GR_STR("timeDimensions"), -1};
     for (size_t i = 0; many && i < many->n && i < MOST_REFS; i++) {
@@ -115,8 +125,10 @@ static void read_times(gr_loader *l, const gr_fields *f, ref_list *out) {
         gr_fields t;
         gr_model_fields_read(l, many->items[i], GR_CONTEXT_TIME_DIMENSION, &at, &t);
         if (t.node->kind != GR_YAML_MAP) continue;
-        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_DIMENSION)) gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_DIMENSION);
-        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_GRANULARITY)) gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_GRANULARITY);
+        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_DIMENSION))
+            gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_DIMENSION);
+        if (!gr_fields_has(&t, GR_KEY_TIME_DIMENSION_GRANULARITY))
+            gr_model_required(l, &t, GR_KEY_TIME_DIMENSION_GRANULARITY);
         const gr_yaml *dimension = gr_fields_get(&t, GR_KEY_TIME_DIMENSION_DIMENSION);
         if (dimension) read_time(l, dimension, gr_fields_get(&t, GR_KEY_TIME_DIMENSION_GRANULARITY), &at, out);
     }
@@ -132,13 +144,16 @@ static void check_indexes(gr_loader *l, const gr_fields *f) {
     for (size_t i = 0; list && i < list->n; i++) {
         const gr_yaml *name = gr_yaml_get(list->items[i], GR_STR("name"));
         bool has_name = name && name->kind == GR_YAML_SCALAR;
-        gr_place up = {f->place, GR_STR("indexes"), -1}, at = {&up, has_name ? name->text : (gr_str){0}, has_name ? -1 : (int64_t)i};
+        gr_place up = {f->place, GR_STR("indexes"), -1},
+                 at = {&up, has_name ? name->text : (gr_str){0}, has_name ? -1 : (int64_t)i};
         gr_fields x;
         gr_model_fields_read(l, list->items[i], GR_CONTEXT_INDEX, &at, &x);
         if (x.node->kind != GR_YAML_MAP) continue;
-        if (!gr_fields_has(&x, GR_KEY_INDEX_NAME)) gr_model_required(l, &x, GR_KEY_INDEX_NAME);
+        if (!gr_fields_has(&x, GR_KEY_INDEX_NAME))
+            gr_model_required(l, &x, GR_KEY_INDEX_NAME);
         else if (has_name && !gr_map_put(&names, name->text, l))
-            gr_model_report(l, GR_ERR_MODEL_DUPLICATE, name->loc, "Found duplicate index '" GR_FMT "'.", GR_ARG(name->text));
+            gr_model_report(l, GR_ERR_MODEL_DUPLICATE, name->loc, "Found duplicate index '" GR_FMT "'.",
+                            GR_ARG(name->text));
         bool has_sql = gr_fields_has(&x, GR_KEY_INDEX_SQL), has_columns = gr_fields_has(&x, GR_KEY_INDEX_COLUMNS);
         if (has_sql && has_columns) gr_model_not_allowed(l, &x, GR_KEY_INDEX_SQL);
         if (!has_sql && !has_columns) gr_model_required(l, &x, GR_KEY_INDEX_COLUMNS);
@@ -181,12 +196,14 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     static const gr_str builds[] = {GR_STR_INIT("on_demand"), GR_STR_INIT("explicit")};
     static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
     static const gr_str offsets[] = {GR_STR_INIT("earliest"), GR_STR_INIT("latest")};
-    if (read_word(l, f, GR_KEY_PREAGG_BUILD, builds, 2, "must be one of [on_demand, explicit]") == 1) p->build = GR_BUILD_EXPLICIT;
+    if (read_word(l, f, GR_KEY_PREAGG_BUILD, builds, 2, "must be one of [on_demand, explicit]") == 1)
+        p->build = GR_BUILD_EXPLICIT;
     read_word(l, f, GR_KEY_PREAGG_SELECTION, selections, 2, "must be one of [first, cheapest]");
     read_word(l, f, GR_KEY_PREAGG_STREAM_OFFSET, offsets, 2, "must be one of [earliest, latest]");
     gr_grain grain = gr_grain_from_name(gr_fields_text(f, GR_KEY_PREAGG_PARTITION_GRANULARITY));
     if (gr_fields_get(f, GR_KEY_PREAGG_PARTITION_GRANULARITY) && grain < GR_GRAIN_HOUR)
-        gr_model_bad_value(l, f, GR_KEY_PREAGG_PARTITION_GRANULARITY, "must be one of [hour, day, week, month, quarter, year]");
+        gr_model_bad_value(l, f, GR_KEY_PREAGG_PARTITION_GRANULARITY,
+                           "must be one of [hour, day, week, month, quarter, year]");
     p->partition_granularity = grain < GR_GRAIN_HOUR ? GR_GRAIN_NONE : grain;
     p->build_range_start = read_bound(l, f, GR_KEY_PREAGG_BUILD_RANGE_START, GR_KEY_PREAGG_REFRESH_RANGE_START);
     p->build_range_end = read_bound(l, f, GR_KEY_PREAGG_BUILD_RANGE_END, GR_KEY_PREAGG_REFRESH_RANGE_END);
@@ -198,7 +215,8 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     check_column_types(l, f);
     p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, true);
     p->is_external = gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL) ? gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true) : -1;
-    p->is_non_strict = gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;
+    p->is_non_strict =
+        gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;
 }
 
 /* ---- the pre-aggregation ---------------------------------------------------------------------------------------- */
@@ -215,13 +233,16 @@ static bool check_type(gr_loader *l, const gr_fields *f) {
     gr_diag *d;
     if (type < 0) {
         d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
-                            "\"" GR_FMT "\" must be one of [autoRollup, originalSql, rollupJoin, rollup]. It is '" GR_FMT "'.",
+                            "\"" GR_FMT
+                            "\" must be one of [autoRollup, originalSql, rollupJoin, rollup]. It is '" GR_FMT "'.",
                             GR_ARG(gr_model_place_text(l, f->place, GR_STR("type"))), GR_ARG(text));
         gr_str near = gr_diags_nearest(text, types, sizeof types / sizeof *types);
         if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
     } else {
-        d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node, "is not executed yet");
-        gr_model_hint(l, d, "only rollups are executed; leave this pre-aggregation out, queries are answered without it");
+        d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node,
+                           "is not executed yet");
+        gr_model_hint(l, d,
+                      "only rollups are executed; leave this pre-aggregation out, queries are answered without it");
     }
     return false;
 }
@@ -257,7 +278,8 @@ static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f, size_t 
     size_t n = p->n_dimensions + p->n_measures + p->n_segments + p->n_time_dimensions;
     /* Of an inherited one, the parent has said so. */
     if (n == 0 && l->diags->n_errors == n_errors && !l->is_inherited) {
-        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, p->loc, "pre-aggregation '" GR_FMT "' has no members", GR_ARG(p->id));
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, p->loc, "pre-aggregation '" GR_FMT "' has no members",
+                                     GR_ARG(p->id));
         gr_model_hint(l, d, "give it measures, dimensions, segments or a time dimension");
     }
 }
@@ -280,7 +302,8 @@ static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
     p->id = gr_arena_printf(l->arena, GR_FMT "." GR_FMT, GR_ARG(cube->name), GR_ARG(item->name));
     p->alias = gr_model_underscore(alias.n ? alias : item->name, l->arena);
     /* "An empty body is rejected with 'type is required'" (cube.md 1.13). */
-    if (item->node->n == 1) gr_model_required(l, &f, GR_KEY_PREAGG_TYPE);
+    if (item->node->n == 1)
+        gr_model_required(l, &f, GR_KEY_PREAGG_TYPE);
     else if (check_type(l, &f)) {
         read_members(l, p, &f, n_errors);
         read_kept(l, p, &f);

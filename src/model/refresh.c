@@ -1,5 +1,5 @@
-/* Refresh keys: read and checked in form, run later. Invariant: a key that passes is one of the forms of cube.md 1.5 and
- * 1.13 (with months, decisions 24), so that the refresh room need not ask again. */
+/* Refresh keys: read and checked in form, run later. Invariant: a key that passes is one of the forms of cube.md 1.5
+ * and 1.13 (with months, decisions 24), so that the refresh room need not ask again. */
 #include "model/loader.h"
 
 #include <stdio.h>
@@ -13,14 +13,17 @@ static bool is_interval(gr_str text) {
 
 static void check_every(gr_loader *l, const gr_fields *f, bool may_be_cron) {
     gr_str text = gr_fields_text(f, GR_KEY_REFRESH_KEY_EVERY);
-    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_EVERY) || is_interval(text) || (may_be_cron && gr_cron_is_valid(text))) return;
+    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_EVERY) || is_interval(text) || (may_be_cron && gr_cron_is_valid(text)))
+        return;
     gr_diag *d = gr_model_bad_value(l, f, GR_KEY_REFRESH_KEY_EVERY, interval_rule);
-    gr_model_hint(l, d, may_be_cron ? "an interval such as '1 hour', or a cron schedule such as '30 5 * * *'"
-                                    : "with sql, only an interval such as '1 hour' is possible");
+    gr_model_hint(l, d,
+                  may_be_cron ? "an interval such as '1 hour', or a cron schedule such as '30 5 * * *'"
+                              : "with sql, only an interval such as '1 hour' is possible");
 }
 
 static void check_update_window(gr_loader *l, const gr_fields *f) {
-    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_UPDATE_WINDOW) || is_interval(gr_fields_text(f, GR_KEY_REFRESH_KEY_UPDATE_WINDOW)))
+    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_UPDATE_WINDOW) ||
+        is_interval(gr_fields_text(f, GR_KEY_REFRESH_KEY_UPDATE_WINDOW)))
         return;
     gr_diag *d = gr_model_bad_value(l, f, GR_KEY_REFRESH_KEY_UPDATE_WINDOW, interval_rule);
     gr_model_hint(l, d, "an interval such as '7 days'");
@@ -31,9 +34,10 @@ static void check_timezone(gr_loader *l, const gr_fields *f) {
     gr_error err;
     if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_TIMEZONE)) return;
     if (gr_tz_get(gr_fields_text(f, GR_KEY_REFRESH_KEY_TIMEZONE), &tz, &err) == GR_OK) return;
-    gr_model_bad_value(l, f, GR_KEY_REFRESH_KEY_TIMEZONE,
-                       "unknown timezone. Take a look here https://docs.cube.dev/admin/time-zones#valid-time-zone-values to "
-                       "get available time zones");
+    gr_model_bad_value(
+        l, f, GR_KEY_REFRESH_KEY_TIMEZONE,
+        "unknown timezone. Take a look here https://docs.cube.dev/admin/time-zones#valid-time-zone-values to "
+        "get available time zones");
 }
 
 static void not_allowed(gr_loader *l, const gr_fields *f, const gr_key *keys, size_t n) {
@@ -55,9 +59,11 @@ static void report_formless(gr_loader *l, const gr_fields *f) {
 }
 
 void gr_model_check_refresh_key(gr_loader *l, const gr_yaml *node, const gr_place *place, bool is_cube) {
-    static const gr_key with_sql[] = {GR_KEY_REFRESH_KEY_INCREMENTAL, GR_KEY_REFRESH_KEY_UPDATE_WINDOW, GR_KEY_REFRESH_KEY_TIMEZONE};
-    static const gr_key with_immutable[] = {GR_KEY_REFRESH_KEY_SQL, GR_KEY_REFRESH_KEY_EVERY, GR_KEY_REFRESH_KEY_TIMEZONE,
-                                            GR_KEY_REFRESH_KEY_INCREMENTAL, GR_KEY_REFRESH_KEY_UPDATE_WINDOW};
+    static const gr_key with_sql[] = {GR_KEY_REFRESH_KEY_INCREMENTAL, GR_KEY_REFRESH_KEY_UPDATE_WINDOW,
+                                      GR_KEY_REFRESH_KEY_TIMEZONE};
+    static const gr_key with_immutable[] = {GR_KEY_REFRESH_KEY_SQL, GR_KEY_REFRESH_KEY_EVERY,
+                                            GR_KEY_REFRESH_KEY_TIMEZONE, GR_KEY_REFRESH_KEY_INCREMENTAL,
+                                            GR_KEY_REFRESH_KEY_UPDATE_WINDOW};
     gr_fields f;
     gr_model_fields_read(l, node, GR_CONTEXT_REFRESH_KEY, place, &f);
     bool has_sql = gr_fields_has(&f, GR_KEY_REFRESH_KEY_SQL), has_every = gr_fields_has(&f, GR_KEY_REFRESH_KEY_EVERY);
@@ -71,7 +77,10 @@ void gr_model_check_refresh_key(gr_loader *l, const gr_yaml *node, const gr_plac
         return;
     }
     if (!is_cube) gr_model_not_allowed(l, &f, GR_KEY_REFRESH_KEY_IMMUTABLE);
-    if (!has_sql && !has_every) report_formless(l, &f);
-    else if (has_sql) not_allowed(l, &f, with_sql, 3);
-    else if (is_cube) not_allowed(l, &f, with_sql, 2);
+    if (!has_sql && !has_every)
+        report_formless(l, &f);
+    else if (has_sql)
+        not_allowed(l, &f, with_sql, 3);
+    else if (is_cube)
+        not_allowed(l, &f, with_sql, 2);
 }

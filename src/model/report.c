@@ -17,6 +17,13 @@ static bool is_reported(const gr_diags *d, gr_status status, gr_loc loc) {
     return false;
 }
 
+/* Of `n` bytes that were cut off somewhere, those up to the last start of a character that is not ASCII. */
+static size_t whole_characters(const char *text, size_t n) {
+    size_t end = n;
+    while (end && ((unsigned char)text[end - 1] & 0xC0) == 0x80) end--;
+    return end && (unsigned char)text[end - 1] >= 0xC0 ? end - 1 : n;
+}
+
 gr_diag *gr_model_report(gr_loader *l, gr_status status, gr_loc loc, const char *format, ...) {
     static _Thread_local gr_diag dropped;
     if (l->is_inherited && is_reported(l->diags, status, loc)) return &dropped;
@@ -26,9 +33,10 @@ gr_diag *gr_model_report(gr_loader *l, gr_status status, gr_loc loc, const char 
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (n < 0) text[0] = 0;
+    if (n >= (int)sizeof text) text[whole_characters(text, sizeof text - 1)] = 0;
     if (!l->at) return gr_diags_error(l->diags, status, loc, "%s", text);
-    return gr_diags_error(l->diags, status, loc, GR_FMT " %s: %s", GR_ARG(l->at->name), l->at->is_view ? "view" : "cube",
-                          text);
+    return gr_diags_error(l->diags, status, loc, GR_FMT " %s: %s", GR_ARG(l->at->name),
+                          l->at->is_view ? "view" : "cube", text);
 }
 
 void gr_model_hint(gr_loader *l, gr_diag *d, const char *format, ...) {
@@ -81,12 +89,12 @@ static gr_str value_text(const gr_yaml *value, char *out, size_t size) {
     return (gr_str){out, n > 0 ? (size_t)n : 0};
 }
 
-gr_diag *gr_model_fault(gr_loader *l, gr_status status, gr_loc loc, const gr_place *place, gr_str key, const gr_yaml *value,
-                        const char *what) {
+gr_diag *gr_model_fault(gr_loader *l, gr_status status, gr_loc loc, const gr_place *place, gr_str key,
+                        const gr_yaml *value, const char *what) {
     char shown[VALUE_BYTES + 32];
     gr_str v = value_text(value, shown, sizeof shown);
-    return gr_model_report(l, status, loc, "(" GR_FMT GR_FMT ") %s", GR_ARG(gr_model_place_text(l, place, key)), GR_ARG(v),
-                           what);
+    return gr_model_report(l, status, loc, "(" GR_FMT GR_FMT ") %s", GR_ARG(gr_model_place_text(l, place, key)),
+                           GR_ARG(v), what);
 }
 
 void gr_model_required(gr_loader *l, const gr_fields *f, gr_key key) {
@@ -102,8 +110,8 @@ void gr_model_not_allowed(gr_loader *l, const gr_fields *f, gr_key key) {
 
 gr_diag *gr_model_bad_value(gr_loader *l, const gr_fields *f, gr_key key, const char *what) {
     const gr_yaml *value = gr_fields_get(f, key);
-    return gr_model_fault(l, GR_ERR_MODEL_INVALID, value ? value->loc : f->node->loc, f->place, gr_model_key_info(key)->name,
-                          value, what);
+    return gr_model_fault(l, GR_ERR_MODEL_INVALID, value ? value->loc : f->node->loc, f->place,
+                          gr_model_key_info(key)->name, value, what);
 }
 
 void gr_model_hint_nearest(gr_loader *l, gr_diag *d, gr_str name, const gr_map *names) {
@@ -130,8 +138,8 @@ static void warn_no_effect(gr_loader *l, gr_key key) {
     gr_str where = gr_model_context_title(info->context);
     size_t n = l->no_effect[key];
     gr_diag *d = gr_diags_warn(l->diags, GR_ERR_MODEL_NO_EFFECT, l->no_effect_at[key],
-                               "'" GR_FMT "' of a " GR_FMT " is read and kept, and has no effect yet", GR_ARG(info->name),
-                               GR_ARG(where));
+                               "'" GR_FMT "' of a " GR_FMT " is read and kept, and has no effect yet",
+                               GR_ARG(info->name), GR_ARG(where));
     if (n > 1) gr_model_hint(l, d, "first of %zu places; the others are not listed", n);
 }
 

@@ -120,8 +120,9 @@ static bool read_inclusion(gr_loader *l, const gr_yaml *node, const gr_place *pl
 }
 
 static void report_unknown_member(view_maker *v, const view_item *item, gr_str name, gr_loc loc, const char *what) {
-    gr_diag *d = gr_model_report(v->l, GR_ERR_MODEL_UNRESOLVED, loc, "Member '" GR_FMT "' is %s '" GR_FMT "' but not defined in any cube",
-                                 GR_ARG(name), what, GR_ARG(v->view->name));
+    gr_diag *d = gr_model_report(v->l, GR_ERR_MODEL_UNRESOLVED, loc,
+                                 "Member '" GR_FMT "' is %s '" GR_FMT "' but not defined in any cube", GR_ARG(name),
+                                 what, GR_ARG(v->view->name));
     gr_model_hint_nearest(v->l, d, name, &item->cube->members);
 }
 
@@ -131,8 +132,10 @@ static void include_listed(view_maker *v, const view_item *item, const gr_yaml *
         inclusion inc;
         if (!read_inclusion(v->l, list->items[i], &at, &inc)) continue;
         const gr_member *base = gr_map_get(&item->cube->members, inc.name);
-        if (!base) report_unknown_member(v, item, inc.name, inc.loc, "included in");
-        else if (!gr_map_get(&item->excludes, inc.name)) add_member(v, item, &inc, base);
+        if (!base)
+            report_unknown_member(v, item, inc.name, inc.loc, "included in");
+        else if (!gr_map_get(&item->excludes, inc.name))
+            add_member(v, item, &inc, base);
     }
 }
 
@@ -152,19 +155,22 @@ static bool read_path(gr_loader *l, const gr_fields *f, gr_path *ret) {
         if (cubes[i] && !cubes[i]->is_view) continue;
         gr_diag *d;
         if (cubes[i]) {
-            gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "'" GR_FMT "' is a view, and a join path leads over cubes",
-                            GR_ARG(part->names[i]));
+            gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
+                            "'" GR_FMT "' is a view, and a join path leads over cubes", GR_ARG(part->names[i]));
         } else {
-            d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, node->loc, GR_FMT " is not defined", GR_ARG(part->names[i]));
+            d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, node->loc, GR_FMT " is not defined",
+                                GR_ARG(part->names[i]));
             gr_model_hint_nearest(l, d, part->names[i], &l->model->by_name);
         }
         return false;
     }
     size_t broken;
     if (gr_model_expand_path(l, cubes, part->n_names, ret, &broken)) return true;
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_JOIN, node->loc, "Can't find join path to join '" GR_FMT "', '" GR_FMT "'",
-                                 GR_ARG(cubes[broken - 1]->name), GR_ARG(cubes[broken]->name));
-    gr_model_hint(l, d, "declare a join from '" GR_FMT "' to '" GR_FMT "'", GR_ARG(cubes[broken - 1]->name), GR_ARG(cubes[broken]->name));
+    gr_diag *d =
+        gr_model_report(l, GR_ERR_MODEL_JOIN, node->loc, "Can't find join path to join '" GR_FMT "', '" GR_FMT "'",
+                        GR_ARG(cubes[broken - 1]->name), GR_ARG(cubes[broken]->name));
+    gr_model_hint(l, d, "declare a join from '" GR_FMT "' to '" GR_FMT "'", GR_ARG(cubes[broken - 1]->name),
+                  GR_ARG(cubes[broken]->name));
     return false;
 }
 
@@ -179,8 +185,10 @@ static void check_path(view_maker *v, gr_path path, gr_loc loc) {
                 gr_diag *d = gr_model_report(v->l, GR_ERR_MODEL_INVALID, loc,
                                              "Views can't define multiple join paths to the same cube. '" GR_FMT
                                              "' is reached from '" GR_FMT "' and from '" GR_FMT "'.",
-                                             GR_ARG(path.cubes[a]->name), GR_ARG(other.cubes[b - 1]->name), GR_ARG(path.cubes[a - 1]->name));
-                gr_model_hint(v->l, d, "make a cube that extends '" GR_FMT "', and use it in one of the paths", GR_ARG(path.cubes[a]->name));
+                                             GR_ARG(path.cubes[a]->name), GR_ARG(other.cubes[b - 1]->name),
+                                             GR_ARG(path.cubes[a - 1]->name));
+                gr_model_hint(v->l, d, "make a cube that extends '" GR_FMT "', and use it in one of the paths",
+                              GR_ARG(path.cubes[a]->name));
                 return;
             }
     }
@@ -205,8 +213,10 @@ static void read_excludes(view_maker *v, view_item *item) {
             continue;
         }
         gr_member *m = gr_map_get(&item->cube->members, gr_str_trim(node->text));
-        if (m) gr_map_put(&item->excludes, m->name, m);
-        else report_unknown_member(v, item, gr_str_trim(node->text), node->loc, "excluded from");
+        if (m)
+            gr_map_put(&item->excludes, m->name, m);
+        else
+            report_unknown_member(v, item, gr_str_trim(node->text), node->loc, "excluded from");
     }
 }
 
@@ -225,7 +235,8 @@ static void read_view_item(view_maker *v, const gr_item *it, const gr_fields *f)
     gr_loader *l = v->l;
     view_item item = {.f = f};
     const gr_yaml *includes = gr_fields_get(f, GR_KEY_VIEW_CUBE_INCLUDES);
-    if (it->node->kind == GR_YAML_MAP && !gr_fields_has(f, GR_KEY_VIEW_CUBE_INCLUDES)) gr_model_required(l, f, GR_KEY_VIEW_CUBE_INCLUDES);
+    if (it->node->kind == GR_YAML_MAP && !gr_fields_has(f, GR_KEY_VIEW_CUBE_INCLUDES))
+        gr_model_required(l, f, GR_KEY_VIEW_CUBE_INCLUDES);
     if (it->node->kind != GR_YAML_MAP || !read_path(l, f, &item.path)) return;
     item.cube = item.path.cubes[item.path.n - 1];
     check_path(v, item.path, it->loc);
@@ -234,9 +245,12 @@ static void read_view_item(view_maker *v, const gr_item *it, const gr_fields *f)
     read_excludes(v, &item);
     if (!includes) return;
     bool is_all = includes->kind == GR_YAML_SCALAR && gr_str_eq_z(gr_str_trim(includes->text), "*");
-    if (is_all) include_all(v, &item, it->loc);
-    else if (includes->kind == GR_YAML_LIST) include_listed(v, &item, includes);
-    else gr_model_bad_value(l, f, GR_KEY_VIEW_CUBE_INCLUDES, "must be \"*\" or an array");
+    if (is_all)
+        include_all(v, &item, it->loc);
+    else if (includes->kind == GR_YAML_LIST)
+        include_listed(v, &item, includes);
+    else
+        gr_model_bad_value(l, f, GR_KEY_VIEW_CUBE_INCLUDES, "must be \"*\" or an array");
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------ */

@@ -120,10 +120,11 @@ static gr_str md5_hex(gr_str text, gr_arena *arena) {
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
     bool has_zone = !gr_tz_is_utc(zone);
-    if (!r->n_segments && !has_zone && r->is_external) return md5_hex(r->grain_columns, arena);
+    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n) return md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
+    if (r->joins.n) gr_buf_printf(&out, ", \"joins\": [" GR_FMT "]", GR_ARG(r->joins));
     if (r->n_segments) {
         gr_str segments = sorted_list(r, r->n_dimensions, r->n_dimensions + r->n_segments, arena);
         gr_buf_printf(&out, ", \"segments\": " GR_FMT, GR_ARG(segments));
@@ -193,8 +194,17 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, bool external_defa
     r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
 }
 
-/* One identity, one table: the components of all its declarations are stored together, under the first one. */
-static void share_identity(gr_rollup *first, gr_rollup *other, gr_arena *arena) {
+static bool any_inflated(const gr_tree *tree, const gr_components *components) {
+    for (size_t i = 0; i < components->n; i++)
+        if (tree->nodes[gr_tree_find(tree, components->v[i].measure->cube)].is_multiplied &&
+            !gr_component_survives_fan_out(components->v[i].agg))
+            return true;
+    return false;
+}
+
+/* One identity, one table: the components of all its declarations are stored together, under the first one. False when
+ * their joins do not go together: another way to a cube, or one that multiplies the other's rows. */
+static bool share_identity(gr_rollup *first, gr_rollup *other, gr_arena *arena) {
     gr_components all = {0};
     for (size_t i = 0; i < first->n_components; i++) GR_PUSH(arena, &all, first->components[i].component);
     for (size_t i = 0; i < other->n_components; i++) {
@@ -202,10 +212,35 @@ static void share_identity(gr_rollup *first, gr_rollup *other, gr_arena *arena) 
         for (size_t j = 0; j < all.n; j++) is_there |= gr_str_eq(all.v[j].key, other->components[i].component.key);
         if (!is_there) GR_PUSH(arena, &all, other->components[i].component);
     }
+    gr_tree tree;
+    if (!gr_tree_union(&first->tree, &other->tree, arena, &tree) || any_inflated(&tree, &all)) return false;
+    first->tree = tree;
     first->n_components = 0;
     add_components(first, &all, arena);
     other->entity = first;
     other->depends_on_zone = first->depends_on_zone |= other->depends_on_zone;
+    return true;
+}
+
+/* An identity of its own: the joins are what makes a different table. */
+static void set_apart(gr_rollup *r, gr_arena *arena) {
+    gr_buf joins;
+    gr_buf_init(&joins, 1 << 20);
+    for (size_t i = 1; i < r->tree.n; i++) {
+        const gr_tree_node *node = &r->tree.nodes[i];
+        gr_buf_printf(&joins, "%s\"" GR_FMT "." GR_FMT "\"", i > 1 ? ", " : "",
+                      GR_ARG(r->tree.nodes[node->parent].cube->name), GR_ARG(node->cube->name));
+    }
+    r->joins = gr_arena_dup(arena, gr_buf_str(&joins));
+    gr_buf_done(&joins);
+    r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
+}
+
+/* It is the first of its identity, or joins the one that is; false when neither can be. */
+static bool take_identity(gr_map *by_identity, gr_rollup *r, gr_arena *arena) {
+    gr_str key = gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
+    gr_rollup *first = gr_map_get(by_identity, key);
+    return first ? share_identity(first, r, arena) : gr_map_put(by_identity, key, r);
 }
 
 static void share_identities(gr_plan_index *index, gr_arena *arena) {
@@ -214,13 +249,12 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
         if (!r->can_build) continue;
-        gr_str key =
-            gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
-        gr_rollup *first = gr_map_get(&by_identity, key);
-        if (first)
-            share_identity(first, r, arena);
-        else
-            gr_map_put(&by_identity, key, r);
+        if (take_identity(&by_identity, r, arena)) continue;
+        set_apart(r, arena);
+        if (take_identity(&by_identity, r, arena)) continue;
+        r->can_build = false;
+        r->problem = GR_ERR_PLAN_UNSUPPORTED;
+        r->problem_text = GR_STR("an earlier pre-aggregation of the same grain and joins multiplies its rows");
     }
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];

@@ -16,6 +16,9 @@ uint32_t gr_tree_find(const gr_tree *tree, const gr_cube *cube);
 /* The cube hangs in both trees by the same chain of joins from the same root. */
 bool gr_tree_same_way(const gr_tree *a, uint32_t node_a, const gr_tree *b, uint32_t node_b);
 
+/* All nodes of both, those of `a` first and in its order; false when a cube hangs in them by different ways. */
+bool gr_tree_union(const gr_tree *a, const gr_tree *b, gr_arena *arena, gr_tree *ret);
+
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);

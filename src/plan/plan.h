@@ -81,6 +81,7 @@ struct gr_rollup {
     bool can_build; /* else: why not */
     gr_status problem;
     gr_str problem_text;
+    gr_str joins; /* extra of the grain hash when an earlier rollup of the same grain has joins that do not go with these */
     gr_str grain_columns; /* JSON list, sorted, fully qualified, with grain (decisions 16) */
     gr_str grain_hash;    /* for UTC or when no zone matters; gr_rollup_grain_hash for others */
 };

@@ -177,6 +177,26 @@ static gr_status no_path(const gr_paths *paths, bool is_ambiguous, gr_arena *are
     return status;
 }
 
+static void mark_multiplied(gr_tree *tree) {
+    for (uint32_t i = 0; tree->n > 1 && i < tree->n; i++)
+        tree->nodes[i].is_multiplied = is_multiplied_from(tree, i, GR_TREE_NONE);
+}
+
+bool gr_tree_union(const gr_tree *a, const gr_tree *b, gr_arena *arena, gr_tree *ret) {
+    gr_tree all = {GR_NEW_N(arena, gr_tree_node, a->n + b->n), a->n};
+    memcpy(all.nodes, a->nodes, a->n * sizeof *a->nodes);
+    for (size_t i = 0; i < b->n; i++) {
+        uint32_t there = gr_tree_find(&all, b->nodes[i].cube);
+        if (there != GR_TREE_NONE && all.nodes[there].join != b->nodes[i].join) return false;
+        if (there != GR_TREE_NONE) continue;
+        uint32_t parent = gr_tree_find(&all, b->nodes[b->nodes[i].parent].cube);
+        all.nodes[all.n++] = (gr_tree_node){.cube = b->nodes[i].cube, .parent = parent, .join = b->nodes[i].join};
+    }
+    mark_multiplied(&all);
+    *ret = all;
+    return true;
+}
+
 gr_status gr_tree_build(const gr_paths *paths, size_t n_cubes, gr_arena *arena, gr_tree *ret, gr_error *err) {
     gr_tree best = {0};
     bool is_ambiguous = false;
@@ -194,8 +214,7 @@ gr_status gr_tree_build(const gr_paths *paths, size_t n_cubes, gr_arena *arena, 
         if (best.n == 1) break;
     }
     if (best.n == 0) return no_path(paths, is_ambiguous, arena, err);
-    for (uint32_t i = 0; best.n > 1 && i < best.n; i++)
-        best.nodes[i].is_multiplied = is_multiplied_from(&best, i, GR_TREE_NONE);
+    mark_multiplied(&best);
     *ret = best;
     return GR_OK;
 }

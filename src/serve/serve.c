@@ -38,6 +38,7 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
     uint64_t seen = fingerprint(serve->model_dir.p, 0); /* before reading: a change during it is found again */
     gr_model *model = NULL;
     gr_status status = gr_model_load_dir(serve->model_dir, diags, &model, err);
+    if (!status && !serve->exec) status = gr_exec_check_model(serve->config, model, diags, err);
     if (!status && serve->exec) {
         const gr_snapshot *current = gr_exec_snapshot_ref(serve->exec);
         bool is_same = current && gr_str_eq(current->model->hash, model->hash);

@@ -321,6 +321,21 @@ test('model.no_effect: read, kept and warned of', async (t) => {
   assert.ok(warnings.length >= 2 && warnings.every((d) => d.line > 0), JSON.stringify(json));
 });
 
+test('check refuses what serve would refuse: a model that does not fit the configuration', async (t) => {
+  const misfits = [
+    [cube('', '    data_source: absent\n'), 'model.unresolved'],
+    [cube('', '    pre_aggregations:\n      - {name: main, measures: [count], external: false}\n'), 'model.invalid'],
+  ];
+  for (const [text, id] of misfits) {
+    const { granary } = workspace(t, { ...files, 'model/items.yml': text });
+    for (const args of [['serve', '--port', '0'], ['check']]) {
+      const run = await granary(args, { timeout: 5000 });
+      assert.equal(run.code, 1, `${args[0]}: ${run.stdout}${run.stderr}`);
+      assert.match(run.stdout + run.stderr, new RegExp(`items\\.yml:\\d+:\\d+: error\\[${id.replace('.', '\\.')}\\]`), args[0]);
+    }
+  }
+});
+
 test('all diagnostics of a folder come at once', async (t) => {
   const { granary } = workspace(t, { ...files, 'model/items.yml': cube('      - {name: x, type: median, sql: a}\n      - {name: y, type: number, sql: "{nothing}"}\n', '    mesures: []\n'), 'model/b.yml': 'cubes: 5\n', 'model/c.yml': 'foo: 1\n' });
   const { json } = await granary(['check', '--json']);

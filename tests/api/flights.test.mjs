@@ -108,8 +108,8 @@ const queries = [
   ['bands of distance, nights only, of more than ten flights', { measures: ['flights.count', 'flights.mean_delay'], dimensions: ['flights.distance_band', 'airports.state'], segments: ['flights.night'], filters: [{ member: 'flights.count', operator: 'gt', values: ['10'] }], order: [['flights.count', 'desc'], ['flights.distance_band', 'asc'], ['airports.state', 'asc']] },
     `SELECT CASE WHEN distance < 500 THEN 'short' WHEN distance < 1500 THEN 'middle' ELSE 'long' END, a.state, count(*), avg(delay) FROM ${joined} WHERE hour(departed_at) < 6 GROUP BY 1, 2 HAVING count(*) > 10 ORDER BY 3 DESC, 1, 2`,
     ['flights.distance_band', 'airports.state', 'flights.count', 'flights.mean_delay'], null],
-  ['one state or far away, the second page, with its total', { measures: ['flights.count'], dimensions: ['airports.place', 'airports.name'], filters: [{ or: [{ member: 'airports.state', operator: 'equals', values: ['CA', 'S3'] }, { member: 'flights.origin', operator: 'contains', values: ['o'] }] }], order: { 'airports.name': 'asc', 'airports.place': 'asc' }, limit: 5, offset: 5, total: true },
-    `SELECT a.latitude || ',' || a.longitude, a.name, count(*) FROM ${joined} WHERE a.state IN ('CA', 'S3') OR f.origin ILIKE '%o%' GROUP BY 1, 2 ORDER BY 2, 1 LIMIT 5 OFFSET 5`,
+  ['one state or far away, the second page, with its total', { measures: ['flights.count'], dimensions: ['airports.place', 'airports.name'], filters: [{ or: [{ member: 'airports.state', operator: 'equals', values: ['CA', 'S3', 'S4', 'S5'] }, { member: 'flights.origin', operator: 'contains', values: ['o'] }] }], order: { 'airports.name': 'asc', 'airports.place': 'asc' }, limit: 5, offset: 5, total: true },
+    `SELECT a.latitude || ',' || a.longitude, a.name, count(*) FROM ${joined} WHERE a.state IN ('CA', 'S3', 'S4', 'S5') OR f.origin ILIKE '%o%' GROUP BY 1, 2 ORDER BY 2, 1 LIMIT 5 OFFSET 5`,
     ['airports.place', 'airports.name', 'flights.count'], null],
 ];
 

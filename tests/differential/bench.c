@@ -145,7 +145,7 @@ static gr_status execute(diff_bench *b, const gr_ctx *ctx, const gr_plan *plan, 
 static void copy_refusals(const gr_plan *plan, gr_arena *arena, diff_run *run) {
     run->refusals = GR_NEW_N(arena, gr_refusal, plan->n_refusals + 1);
     run->n_refusals = plan->n_refusals;
-    memcpy(run->refusals, plan->refusals, plan->n_refusals * sizeof *plan->refusals);
+    for (size_t i = 0; i < plan->n_refusals; i++) run->refusals[i] = plan->refusals[i];
 }
 
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */

@@ -368,6 +368,16 @@ static void add_members(maker *m, items *list, size_t cube, unsigned percent, bo
         if (diff_chance(m->r, dims / 2)) GR_PUSH(m->arena, list, (diff_item){.kind = DIFF_ITEM_SEGMENT, .cube = cube, .index = i});
 }
 
+/* Measures of a cube that a one to one join reaches: its rows are not multiplied. */
+static void add_their_measures(maker *m, items *list, size_t cube, unsigned percent) {
+    const diff_cube *c = &m->w->cubes[cube];
+    for (size_t i = 0; i < c->n_joins; i++) {
+        size_t other = c->joins[i].to;
+        for (size_t k = 0; k < m->w->cubes[other].n_measures && c->joins[i].relationship == DIFF_ONE_TO_ONE; k++)
+            if (diff_chance(m->r, percent)) GR_PUSH(m->arena, list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = other, .index = k});
+    }
+}
+
 static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
     size_t reach[DIFF_MAX_CUBES], n = diff_reachable(m->w, cube, reach);
     bool is_wide = diff_chance(m->r, 30);
@@ -376,6 +386,7 @@ static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
     add_members(m, &list, cube, percent, true);
     for (size_t i = 1; i < n; i++)
         if (diff_chance(m->r, is_wide ? 90 : 50)) add_members(m, &list, reach[i], percent, false);
+    if (diff_chance(m->r, 30)) add_their_measures(m, &list, cube, percent);
     if (diff_chance(m->r, 80)) add_time_item(m, &list, cube, is_wide);
     if (diff_chance(m->r, 15)) add_time_item(m, &list, reach[diff_pick(m->r, n)], false);
     if (!list.n) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube});
@@ -391,6 +402,7 @@ static diff_rollup twin_of(maker *m, const diff_rollup *other, size_t cube, size
         if (other->items[i].kind != DIFF_ITEM_MEASURE) GR_PUSH(m->arena, &list, other->items[i]);
     for (size_t i = 0; i < m->w->cubes[cube].n_measures; i++)
         if (diff_chance(m->r, 35)) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube, .index = i});
+    if (diff_chance(m->r, 50)) add_their_measures(m, &list, cube, 30);
     if (!list.n) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube});
     return (diff_rollup){.name = gr_arena_printf(m->arena, "r%zu", number), .items = list.v, .n_items = list.n, .is_external = other->is_external, .is_non_strict = -1};
 }

@@ -553,7 +553,7 @@ void diff_reference_answer(const diff_world *world, const gr_query *query, gr_ar
     ret->n_groups = all.n;
     ret->n_rows = n;
     ret->cells = GR_NEW_N(arena, diff_value, n * query->n_columns + 1);
-    for (size_t i = 0; i < n; i++) memcpy(&ret->cells[i * query->n_columns], all.v[from + i].values, query->n_columns * sizeof(diff_value));
+    for (size_t i = 0; i < n * query->n_columns; i++) ret->cells[i] = all.v[from + i / query->n_columns].values[i % query->n_columns];
     ret->is_unsure = e.is_unsure;
 }
 

@@ -34,7 +34,8 @@ static gr_expr *parse(const char *text, bool is_ref) {
     char *copy = malloc(n ? n : 1);
     memcpy(copy, text, n);
     gr_str s = gr_arena_dup(arena, (gr_str){copy, n});
-    gr_expr *e = is_ref ? gr_expr_parse_ref((gr_str){copy, n}, loc, arena, &diags) : gr_expr_parse((gr_str){copy, n}, loc, arena, &diags);
+    gr_expr *e = is_ref ? gr_expr_parse_ref((gr_str){copy, n}, loc, arena, &diags)
+                        : gr_expr_parse((gr_str){copy, n}, loc, arena, &diags);
     free(copy);
     size_t before = diags.list.n;
     gr_expr *again = is_ref ? gr_expr_parse_ref(s, loc, arena, &diags) : gr_expr_parse(s, loc, arena, &diags);
@@ -108,7 +109,8 @@ static void test_faults(void **state) {
         gr_status status;
         const char *message; /* a part of it */
     } rows[] = {
-        {"{CUBE.price} / (1 + {CUBE.profit_margin}", GR_ERR_MODEL_EXPRESSION, "')' is missing: the '(' is never closed (at character 16)"},
+        {"{CUBE.price} / (1 + {CUBE.profit_margin}", GR_ERR_MODEL_EXPRESSION,
+         "')' is missing: the '(' is never closed (at character 16)"},
         {"", GR_ERR_MODEL_EXPRESSION, "empty"},
         {"  \n", GR_ERR_MODEL_EXPRESSION, "empty"},
         {"(a", GR_ERR_MODEL_EXPRESSION, "(at character 1)"},
@@ -133,7 +135,8 @@ static void test_faults(void **state) {
         {"a;", GR_ERR_MODEL_EXPRESSION, "ends the statement"},
         {"{{ x }}", GR_ERR_MODEL_UNSUPPORTED, "Jinja"},
         {"{% if x %}", GR_ERR_MODEL_UNSUPPORTED, "Jinja"},
-        {"{FILTER_PARAMS.orders.at.filter('at')}", GR_ERR_MODEL_UNSUPPORTED, "FILTER_PARAMS is not executed yet (at character 1)"},
+        {"{FILTER_PARAMS.orders.at.filter('at')}", GR_ERR_MODEL_UNSUPPORTED,
+         "FILTER_PARAMS is not executed yet (at character 1)"},
         {"a AND {FILTER_GROUP(FILTER_PARAMS.a.b.filter(lambda x: {y}))}", GR_ERR_MODEL_UNSUPPORTED, "FILTER_GROUP"},
         {"{SECURITY_CONTEXT.tenant.filter('t')}", GR_ERR_MODEL_UNSUPPORTED, "SECURITY_CONTEXT"},
         {"{COMPILE_CONTEXT.security_context.x}", GR_ERR_MODEL_UNSUPPORTED, "COMPILE_CONTEXT"},

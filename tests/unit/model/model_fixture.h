@@ -35,8 +35,9 @@ static int teardown(void **state) {
 static void print_diags(void) {
     for (size_t i = 0; i < diags.list.n; i++) {
         const gr_diag *d = &diags.list.v[i];
-        fprintf(stderr, "  " GR_FMT ":%u:%u %s%s: " GR_FMT " [" GR_FMT "]\n", GR_ARG(d->loc.file), d->loc.line, d->loc.col,
-                d->is_warning ? "warning " : "", gr_error_info_of(d->status)->id, GR_ARG(d->message), GR_ARG(d->hint));
+        fprintf(stderr, "  " GR_FMT ":%u:%u %s%s: " GR_FMT " [" GR_FMT "]\n", GR_ARG(d->loc.file), d->loc.line,
+                d->loc.col, d->is_warning ? "warning " : "", gr_error_info_of(d->status)->id, GR_ARG(d->message),
+                GR_ARG(d->hint));
     }
 }
 

@@ -65,7 +65,8 @@ static void test_inherits(void **state) {
 static void test_chain_and_order_of_files(void **state) {
     (void)state;
     static const gr_model_file files[] = {
-        {GR_STR_INIT("z.yml"), GR_STR_INIT("cubes:\n  - {name: one, sql_table: t, public: false, measures: [{name: m, type: count}]}\n")},
+        {GR_STR_INIT("z.yml"),
+         GR_STR_INIT("cubes:\n  - {name: one, sql_table: t, public: false, measures: [{name: m, type: count}]}\n")},
         {GR_STR_INIT("a.yml"), GR_STR_INIT("cubes:\n  - {name: three, extends: two, shown: true}\n")},
         {GR_STR_INIT("b/c.yml"), GR_STR_INIT("cubes:\n  - {name: two, extends: one, title: Zwei}\n")},
     };
@@ -82,7 +83,8 @@ static void test_chain_and_order_of_files(void **state) {
     static const gr_model_file turned[] = {
         {GR_STR_INIT("a.yml"), GR_STR_INIT("cubes:\n  - {name: three, extends: two, shown: true}\n")},
         {GR_STR_INIT("b/c.yml"), GR_STR_INIT("cubes:\n  - {name: two, extends: one, title: Zwei}\n")},
-        {GR_STR_INIT("z.yml"), GR_STR_INIT("cubes:\n  - {name: one, sql_table: t, public: false, measures: [{name: m, type: count}]}\n")},
+        {GR_STR_INIT("z.yml"),
+         GR_STR_INIT("cubes:\n  - {name: one, sql_table: t, public: false, measures: [{name: m, type: count}]}\n")},
     };
     assert_int_equal(load_files(turned, 3), GR_OK);
     assert_true(gr_str_eq(hash, model->hash));
@@ -97,7 +99,9 @@ static void test_long_chain(void **state) {
     gr_buf_init(&text, 4u << 20);
     gr_buf_z(&text, "cubes:\n");
     for (int i = 0; i < N; i++)
-        gr_buf_printf(&text, "  - {name: c%d, extends: c%d, dimensions: [{name: d, sql: \"{CUBE}.d\", type: string}]}\n", i, i + 1);
+        gr_buf_printf(&text,
+                      "  - {name: c%d, extends: c%d, dimensions: [{name: d, sql: \"{CUBE}.d\", type: string}]}\n", i,
+                      i + 1);
     gr_buf_printf(&text, "  - {name: c%d, sql_table: t}\n", N);
     gr_model_file file = {GR_STR("m.yml"), gr_buf_str(&text)};
     assert_int_equal(load_files(&file, 1), GR_OK);
@@ -127,7 +131,8 @@ static void test_faults_of_a_parent_are_reported_once(void **state) {
 static void test_faults_that_only_the_child_has(void **state) {
     (void)state;
     assert_int_equal(load("cubes:\n"
-                          "  - {name: base, sql_table: t, dimensions: [{name: a, sql: a, type: string}, {name: b, sql: \"{base}.b\", type: string}],\n"
+                          "  - {name: base, sql_table: t, dimensions: [{name: a, sql: a, type: string}, {name: b, sql: "
+                          "\"{base}.b\", type: string}],\n"
                           "     pre_aggregations: [{name: r, dimensions: [a]}]}\n"
                           "  - {name: child, extends: base, measures: [{name: a, type: count}]}\n"),
                      GR_ERR_MODEL_INVALID_SET);

@@ -112,7 +112,8 @@ static void test_multiplied_members(void **state) {
     gr_buf text;
     gr_buf_init(&text, 4u << 20);
     gr_buf_z(&text, "cubes:\n  - {name: c0, sql_table: t}\n");
-    for (int i = 1; i < N; i++) gr_buf_printf(&text, "  - {name: c%d, extends: c%d, measures: [{name: m%d, type: count}]}\n", i, i - 1, i);
+    for (int i = 1; i < N; i++)
+        gr_buf_printf(&text, "  - {name: c%d, extends: c%d, measures: [{name: m%d, type: count}]}\n", i, i - 1, i);
     gr_model_file file = {GR_STR("m.yml"), gr_buf_str(&text)};
     assert_int_equal(load_files(&file, 1), GR_ERR_MODEL_INVALID_SET);
     find_diag(GR_ERR_LIMIT, "more than 500000 members");
@@ -125,28 +126,28 @@ static void test_twenty_faults_at_once(void **state) {
     put_text("jinja.yml", "cubes:\n  - {{ x }}\n");
     put_text("orders.yml", "cubes:\n"
                            "  - name: orders\n"
-                           "    sql_tabel: orders\n"                                               /* 1 unknown key, 2 no table */
+                           "    sql_tabel: orders\n" /* 1 unknown key, 2 no table */
                            "    joins:\n"
-                           "      - {name: user, relationship: many_to_one, sql: \"1 = 1\"}\n"     /* 3 no such cube */
-                           "      - {name: users, relationship: many, sql: \"1 = 1\"}\n"           /* 4 relationship */
+                           "      - {name: user, relationship: many_to_one, sql: \"1 = 1\"}\n" /* 3 no such cube */
+                           "      - {name: users, relationship: many, sql: \"1 = 1\"}\n"       /* 4 relationship */
                            "    dimensions:\n"
-                           "      - {name: id, sql: id, type: number, primary_key: perhaps}\n"     /* 5 flag */
-                           "      - {name: status, sql: \"(status\", type: string}\n"              /* 6 bracket */
-                           "      - {name: at, sql: \"{created}\", type: time}\n"                  /* 7 unresolved */
-                           "      - {name: at, sql: at, type: time}\n"                             /* 8 duplicate */
-                           "      - {name: x, sql: \"{y}\", type: string}\n"                       /* 9 circle */
+                           "      - {name: id, sql: id, type: number, primary_key: perhaps}\n" /* 5 flag */
+                           "      - {name: status, sql: \"(status\", type: string}\n"          /* 6 bracket */
+                           "      - {name: at, sql: \"{created}\", type: time}\n"              /* 7 unresolved */
+                           "      - {name: at, sql: at, type: time}\n"                         /* 8 duplicate */
+                           "      - {name: x, sql: \"{y}\", type: string}\n"                   /* 9 circle */
                            "      - {name: y, sql: \"{x}\", type: string}\n"
-                           "      - {name: z, sql: \"{users}.name\", type: string}\n"              /* 10 foreign */
+                           "      - {name: z, sql: \"{users}.name\", type: string}\n" /* 10 foreign */
                            "    measures:\n"
-                           "      - {name: total, type: sum}\n"                                    /* 11 sql */
-                           "      - {name: twice, type: sum, sql: \"{total}\"}\n"                  /* 12 nested */
-                           "      - {name: odd, type: median, sql: x}\n"                           /* 13 type */
-                           "      - {name: roll, type: sum, sql: x, rolling_window: {}}\n"         /* 14 refused */
+                           "      - {name: total, type: sum}\n"                            /* 11 sql */
+                           "      - {name: twice, type: sum, sql: \"{total}\"}\n"          /* 12 nested */
+                           "      - {name: odd, type: median, sql: x}\n"                   /* 13 type */
+                           "      - {name: roll, type: sum, sql: x, rolling_window: {}}\n" /* 14 refused */
                            "    segments:\n"
-                           "      - {name: mine, sql: \"{SECURITY_CONTEXT.user}\"}\n"              /* 15 refused */
+                           "      - {name: mine, sql: \"{SECURITY_CONTEXT.user}\"}\n" /* 15 refused */
                            "    pre_aggregations:\n"
-                           "      - {name: p, measures: [gone]}\n"                                 /* 16 unresolved */
-                           "      - {name: q, time_dimension: at}\n"                               /* 17 granularity */
+                           "      - {name: p, measures: [gone]}\n"   /* 16 unresolved */
+                           "      - {name: q, time_dimension: at}\n" /* 17 granularity */
                            "      - {name: r, measures: [total], partition_granularity: minute}\n"); /* 18 */
     put_text("users.yml", "cubes:\n  - {name: users, sql_table: u, access_policy: []}\n");           /* 19 refused */
     put_text("views.yml", "views:\n  - {name: v, cubes: [{join_path: users, includes: [gone]}]}\n"); /* 20 unknown */
@@ -157,28 +158,17 @@ static void test_twenty_faults_at_once(void **state) {
         const char *file;
         uint32_t line, col;
     } rows[] = {
-        {GR_ERR_YAML_SYNTAX, "broken.yml", 3, 1},
-        {GR_ERR_MODEL_UNSUPPORTED, "jinja.yml", 2, 5},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 2, 11},
-        {GR_ERR_MODEL_UNKNOWN_KEY, "orders.yml", 3, 5},
-        {GR_ERR_MODEL_JOIN, "orders.yml", 5, 16},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 6, 37},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 8, 56},
-        {GR_ERR_MODEL_EXPRESSION, "orders.yml", 9, 29},
-        {GR_ERR_MODEL_UNRESOLVED, "orders.yml", 10, 25},
-        {GR_ERR_MODEL_DUPLICATE, "orders.yml", 11, 16},
-        {GR_ERR_MODEL_CYCLE, "orders.yml", 12, 24},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 14, 24},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 16, 9},
-        {GR_ERR_MODEL_NESTED_AGGREGATE, "orders.yml", 17, 39},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 18, 27},
-        {GR_ERR_MODEL_UNSUPPORTED, "orders.yml", 19, 41},
-        {GR_ERR_MODEL_UNSUPPORTED, "orders.yml", 21, 27},
-        {GR_ERR_MODEL_UNRESOLVED, "orders.yml", 23, 30},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 24, 9},
-        {GR_ERR_MODEL_INVALID, "orders.yml", 25, 61},
-        {GR_ERR_MODEL_UNSUPPORTED, "users.yml", 2, 33},
-        {GR_ERR_MODEL_UNRESOLVED, "views.yml", 2, 53},
+        {GR_ERR_YAML_SYNTAX, "broken.yml", 3, 1},         {GR_ERR_MODEL_UNSUPPORTED, "jinja.yml", 2, 5},
+        {GR_ERR_MODEL_INVALID, "orders.yml", 2, 11},      {GR_ERR_MODEL_UNKNOWN_KEY, "orders.yml", 3, 5},
+        {GR_ERR_MODEL_JOIN, "orders.yml", 5, 16},         {GR_ERR_MODEL_INVALID, "orders.yml", 6, 37},
+        {GR_ERR_MODEL_INVALID, "orders.yml", 8, 56},      {GR_ERR_MODEL_EXPRESSION, "orders.yml", 9, 29},
+        {GR_ERR_MODEL_UNRESOLVED, "orders.yml", 10, 25},  {GR_ERR_MODEL_DUPLICATE, "orders.yml", 11, 16},
+        {GR_ERR_MODEL_CYCLE, "orders.yml", 12, 24},       {GR_ERR_MODEL_INVALID, "orders.yml", 14, 24},
+        {GR_ERR_MODEL_INVALID, "orders.yml", 16, 9},      {GR_ERR_MODEL_NESTED_AGGREGATE, "orders.yml", 17, 39},
+        {GR_ERR_MODEL_INVALID, "orders.yml", 18, 27},     {GR_ERR_MODEL_UNSUPPORTED, "orders.yml", 19, 41},
+        {GR_ERR_MODEL_UNSUPPORTED, "orders.yml", 21, 27}, {GR_ERR_MODEL_UNRESOLVED, "orders.yml", 23, 30},
+        {GR_ERR_MODEL_INVALID, "orders.yml", 24, 9},      {GR_ERR_MODEL_INVALID, "orders.yml", 25, 61},
+        {GR_ERR_MODEL_UNSUPPORTED, "users.yml", 2, 33},   {GR_ERR_MODEL_UNRESOLVED, "views.yml", 2, 53},
     };
     if (diags.n_errors != COUNT(rows)) print_diags();
     assert_int_equal(diags.n_errors, COUNT(rows));
@@ -186,9 +176,11 @@ static void test_twenty_faults_at_once(void **state) {
     for (size_t i = 0, k = 0; i < diags.list.n; i++) {
         const gr_diag *d = &diags.list.v[i];
         if (d->is_warning) continue;
-        if (d->status != rows[k].status || !gr_str_eq_z(d->loc.file, rows[k].file) || d->loc.line != rows[k].line || d->loc.col != rows[k].col) {
+        if (d->status != rows[k].status || !gr_str_eq_z(d->loc.file, rows[k].file) || d->loc.line != rows[k].line ||
+            d->loc.col != rows[k].col) {
             print_diags();
-            fail_msg("row %zu is " GR_FMT ":%u:%u " GR_FMT, k, GR_ARG(d->loc.file), d->loc.line, d->loc.col, GR_ARG(d->message));
+            fail_msg("row %zu is " GR_FMT ":%u:%u " GR_FMT, k, GR_ARG(d->loc.file), d->loc.line, d->loc.col,
+                     GR_ARG(d->message));
         }
         k++;
     }
@@ -210,14 +202,20 @@ static void test_many_faults(void **state) {
 
 static void write_large_cube(gr_buf *text, int i) {
     gr_buf_printf(text, "  - name: cube_%d\n    sql_table: public.table_%d\n", i, i);
-    if (i) gr_buf_printf(text, "    joins: [{name: cube_%d, relationship: many_to_one, sql: \"{CUBE}.parent = {cube_%d.id}\"}]\n", i - 1, i - 1);
+    if (i)
+        gr_buf_printf(
+            text, "    joins: [{name: cube_%d, relationship: many_to_one, sql: \"{CUBE}.parent = {cube_%d.id}\"}]\n",
+            i - 1, i - 1);
     gr_buf_z(text, "    dimensions:\n      - {name: id, sql: id, type: number, primary_key: true}\n"
                    "      - {name: created_at, sql: created_at, type: time}\n");
-    for (int d = 0; d < 5; d++) gr_buf_printf(text, "      - {name: dim_%d, sql: \"{CUBE}.dim_%d\", type: string}\n", d, d);
+    for (int d = 0; d < 5; d++)
+        gr_buf_printf(text, "      - {name: dim_%d, sql: \"{CUBE}.dim_%d\", type: string}\n", d, d);
     gr_buf_z(text, "    measures:\n      - {name: count, type: count}\n      - {name: total, type: sum, sql: amount}\n"
                    "      - {name: average, type: number, sql: \"{total} / {count}\"}\n    pre_aggregations:\n");
     for (int r = 0; r < 5; r++)
-        gr_buf_printf(text, "      - {name: rollup_%d, measures: [count, total], dimensions: [dim_%d, dim_%d], time_dimension: created_at, granularity: day, refresh_key: {every: 1 hour}}\n",
+        gr_buf_printf(text,
+                      "      - {name: rollup_%d, measures: [count, total], dimensions: [dim_%d, dim_%d], "
+                      "time_dimension: created_at, granularity: day, refresh_key: {every: 1 hour}}\n",
                       r, r, (r + 1) % 5);
 }
 
@@ -235,11 +233,13 @@ static void test_large_model(void **state) {
     int64_t start = gr_clock_mono_us();
     assert_int_equal(load_files(files, N), GR_OK);
     int64_t took_us = gr_clock_mono_us() - start;
-    print_message("1,000 cubes with 5,000 rollups: %lld ms, %zu KiB\n", (long long)(took_us / 1000), gr_arena_used_bytes(model->arena) >> 10);
+    print_message("1,000 cubes with 5,000 rollups: %lld ms, %zu KiB\n", (long long)(took_us / 1000),
+                  gr_arena_used_bytes(model->arena) >> 10);
     assert_int_equal(model->n_preaggs, 5 * N);
     assert_int_equal(model->n_members, 10 * N);
     assert_int_equal(diags.n_warnings, 1);
-    assert_true(took_us < 20 * 1000000); /* well under a second as released; sanitizers and a busy machine take their share */
+    assert_true(took_us <
+                20 * 1000000); /* well under a second as released; sanitizers and a busy machine take their share */
     for (int i = 0; i < N; i++) gr_buf_done(&texts[i]);
 }
 

@@ -10,13 +10,21 @@ static void test_spellings(void **state) {
         const char *snake, *text;
         bool matches;
     } rows[] = {
-        {"sql_table", "sql_table", true},   {"sql_table", "sqlTable", true},   {"sql_table", "SqlTable", false},
-        {"sql_table", "sql_Table", false},  {"sql_table", "sqltable", false},  {"sql_table", "sqlTable_", false},
-        {"sql_table", "sql", false},        {"sql", "sqlTable", false},        {"use_original_sql_pre_aggregations", "useOriginalSqlPreAggregations", true},
-        {"name", "name", true},             {"name", "", false},
+        {"sql_table", "sql_table", true},
+        {"sql_table", "sqlTable", true},
+        {"sql_table", "SqlTable", false},
+        {"sql_table", "sql_Table", false},
+        {"sql_table", "sqltable", false},
+        {"sql_table", "sqlTable_", false},
+        {"sql_table", "sql", false},
+        {"sql", "sqlTable", false},
+        {"use_original_sql_pre_aggregations", "useOriginalSqlPreAggregations", true},
+        {"name", "name", true},
+        {"name", "", false},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        if (gr_model_key_matches(gr_str_from(rows[i].snake), gr_str_from(rows[i].text)) != rows[i].matches) fail_msg("row %zu", i);
+        if (gr_model_key_matches(gr_str_from(rows[i].snake), gr_str_from(rows[i].text)) != rows[i].matches)
+            fail_msg("row %zu", i);
 }
 
 static void test_every_key_is_found_in_both_spellings(void **state) {
@@ -44,12 +52,24 @@ static void test_refused_keys(void **state) {
         gr_context context;
         const char *name;
     } rows[] = {
-        {GR_CONTEXT_CUBE, "access_policy"},   {GR_CONTEXT_CUBE, "calendar"},       {GR_CONTEXT_VIEW, "access_policy"},
-        {GR_CONTEXT_VIEW, "default_filters"}, {GR_CONTEXT_DIMENSION, "mask"},      {GR_CONTEXT_DIMENSION, "sub_query"},
-        {GR_CONTEXT_DIMENSION, "multi_stage"}, {GR_CONTEXT_DIMENSION, "values"},   {GR_CONTEXT_DIMENSION, "time_shift"},
-        {GR_CONTEXT_MEASURE, "mask"},         {GR_CONTEXT_MEASURE, "rolling_window"}, {GR_CONTEXT_MEASURE, "multi_stage"},
-        {GR_CONTEXT_MEASURE, "time_shift"},   {GR_CONTEXT_GRANULARITY, "sql"},     {GR_CONTEXT_PREAGG, "filters"},
-        {GR_CONTEXT_PREAGG, "use_original_sql_pre_aggregations"}, {GR_CONTEXT_CASE, "switch"}, {GR_CONTEXT_VIEW_CUBE, "split"},
+        {GR_CONTEXT_CUBE, "access_policy"},
+        {GR_CONTEXT_CUBE, "calendar"},
+        {GR_CONTEXT_VIEW, "access_policy"},
+        {GR_CONTEXT_VIEW, "default_filters"},
+        {GR_CONTEXT_DIMENSION, "mask"},
+        {GR_CONTEXT_DIMENSION, "sub_query"},
+        {GR_CONTEXT_DIMENSION, "multi_stage"},
+        {GR_CONTEXT_DIMENSION, "values"},
+        {GR_CONTEXT_DIMENSION, "time_shift"},
+        {GR_CONTEXT_MEASURE, "mask"},
+        {GR_CONTEXT_MEASURE, "rolling_window"},
+        {GR_CONTEXT_MEASURE, "multi_stage"},
+        {GR_CONTEXT_MEASURE, "time_shift"},
+        {GR_CONTEXT_GRANULARITY, "sql"},
+        {GR_CONTEXT_PREAGG, "filters"},
+        {GR_CONTEXT_PREAGG, "use_original_sql_pre_aggregations"},
+        {GR_CONTEXT_CASE, "switch"},
+        {GR_CONTEXT_VIEW_CUBE, "split"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         gr_key key = gr_model_key_find(rows[i].context, gr_str_from(rows[i].name));

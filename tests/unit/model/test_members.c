@@ -38,7 +38,8 @@ static const char *const shop =
     "    measures:\n"
     "      - {name: count, type: count, drill_members: [id, CUBE.status, users.country]}\n"
     "      - {name: star, type: count, sql: \"*\"}\n"
-    "      - {name: total, type: sum, sql: amount, format: currency, currency: EUR, filters: [{sql: \"{CUBE.status} = 'done'\"}, {sql: \"1 = 1\"}]}\n"
+    "      - {name: total, type: sum, sql: amount, format: currency, currency: EUR, filters: [{sql: \"{CUBE.status} = "
+    "'done'\"}, {sql: \"1 = 1\"}]}\n"
     "      - {name: avg_total, type: number, sql: \"{total} / nullif({count}, 0)\", meta: {a: 1}}\n"
     "      - {name: ratio, type: number, sql: \"sum({CUBE}.a) / count(*)\"}\n"
     "      - {name: odd, type: number, sql: \"my_own({CUBE}.a)\"}\n"
@@ -217,8 +218,8 @@ static void test_measures(void **state) {
     load_shop();
     for (size_t i = 0; i < COUNT(rows); i++) {
         const gr_member *m = member(rows[i].id);
-        if (m->agg != rows[i].agg || m->is_calculated != rows[i].is_calculated || m->has_own_aggregate != rows[i].has_own ||
-            gr_measure_is_additive(m) != rows[i].is_additive)
+        if (m->agg != rows[i].agg || m->is_calculated != rows[i].is_calculated ||
+            m->has_own_aggregate != rows[i].has_own || gr_measure_is_additive(m) != rows[i].is_additive)
             fail_msg("%s", rows[i].id);
     }
     assert_null(member("orders.star")->sql);
@@ -255,9 +256,10 @@ static void test_indexes_are_dense(void **state) {
 /* Both ends of a loop of joins may be declared. */
 static void test_join_loop(void **state) {
     (void)state;
-    load_good("cubes:\n"
-              "  - {name: a, sql_table: a, joins: [{name: b, relationship: one_to_many, sql: \"{CUBE}.id = {b}.a_id\"}]}\n"
-              "  - {name: b, sql_table: b, joins: [{name: a, relationship: many_to_one, sql: \"{CUBE}.a_id = {a}.id\"}]}\n");
+    load_good(
+        "cubes:\n"
+        "  - {name: a, sql_table: a, joins: [{name: b, relationship: one_to_many, sql: \"{CUBE}.id = {b}.a_id\"}]}\n"
+        "  - {name: b, sql_table: b, joins: [{name: a, relationship: many_to_one, sql: \"{CUBE}.a_id = {a}.id\"}]}\n");
     assert_int_equal(diags.list.n, 0);
 }
 
@@ -265,7 +267,8 @@ static void test_join_loop(void **state) {
 static void test_path_over_a_gap(void **state) {
     (void)state;
     load_good("cubes:\n"
-              "  - {name: a, sql_table: a, joins: [{name: b, relationship: many_to_one, sql: \"{CUBE}.b = {b}.id\"}], dimensions: [{name: x, sql: \"{CUBE.c.y}\", type: string}]}\n"
+              "  - {name: a, sql_table: a, joins: [{name: b, relationship: many_to_one, sql: \"{CUBE}.b = {b}.id\"}], "
+              "dimensions: [{name: x, sql: \"{CUBE.c.y}\", type: string}]}\n"
               "  - {name: b, sql_table: b, joins: [{name: c, relationship: many_to_one, sql: \"{CUBE}.c = {c}.id\"}]}\n"
               "  - {name: c, sql_table: c, dimensions: [{name: y, sql: y, type: string}]}\n");
     const gr_part *p = &member("a.x")->sql->parts[0];
@@ -280,7 +283,8 @@ static void test_cube_and_member_of_one_name(void **state) {
               "  - name: orders\n"
               "    sql_table: o\n"
               "    joins: [{name: users, relationship: many_to_one, sql: \"{CUBE}.u = {users}.id\"}]\n"
-              "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: x, sql: \"{users.y}\", type: string}]\n"
+              "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: x, sql: \"{users.y}\", "
+              "type: string}]\n"
               "    measures: [{name: users, type: count_distinct, sql: u, drill_members: [users.y, users]}]\n"
               "  - {name: users, sql_table: u, dimensions: [{name: y, sql: y, type: string}]}\n");
     assert_ptr_equal(member("orders.x")->sql->parts[0].member, member("users.y"));

@@ -19,7 +19,8 @@ static void test_underscore(void **state) {
         {"_x", "_x"},
         {"Orders_View", "orders_view"},
     };
-    for (size_t i = 0; i < COUNT(rows); i++) expect_str(gr_model_underscore(gr_str_from(rows[i].name), arena), rows[i].under);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect_str(gr_model_underscore(gr_str_from(rows[i].name), arena), rows[i].under);
 }
 
 static void test_titleize(void **state) {
@@ -27,11 +28,20 @@ static void test_titleize(void **state) {
     static const struct {
         const char *name, *title;
     } rows[] = {
-        {"users_count", "Users Count"}, {"createdAt", "Created At"}, {"id", "ID"},          {"user_id", "User ID"},
-        {"idea", "Idea"},               {"paid", "Paid"},            {"id_card", "Id Card"}, {"orders", "Orders"},
-        {"_x__y_", "X Y"},              {"_", "_"},                  {"hybrid", "Hybrid"},
+        {"users_count", "Users Count"},
+        {"createdAt", "Created At"},
+        {"id", "ID"},
+        {"user_id", "User ID"},
+        {"idea", "Idea"},
+        {"paid", "Paid"},
+        {"id_card", "Id Card"},
+        {"orders", "Orders"},
+        {"_x__y_", "X Y"},
+        {"_", "_"},
+        {"hybrid", "Hybrid"},
     };
-    for (size_t i = 0; i < COUNT(rows); i++) expect_str(gr_model_titleize(gr_str_from(rows[i].name), arena), rows[i].title);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect_str(gr_model_titleize(gr_str_from(rows[i].name), arena), rows[i].title);
 }
 
 static const char *const text = "cubes:\n"

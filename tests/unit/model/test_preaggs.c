@@ -3,12 +3,15 @@
 
 #define CUBES                                                                                                          \
     "cubes:\n"                                                                                                         \
-    "  - {name: users, sql_table: u, joins: [{name: cities, relationship: many_to_one, sql: \"{CUBE}.c = {cities}.id\"}], dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: name, sql: n, type: string}]}\n" \
+    "  - {name: users, sql_table: u, joins: [{name: cities, relationship: many_to_one, sql: \"{CUBE}.c = "             \
+    "{cities}.id\"}], dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: name, sql: n, type: "  \
+    "string}]}\n"                                                                                                      \
     "  - {name: cities, sql_table: c, dimensions: [{name: city, sql: c, type: string}]}\n"                             \
     "  - name: orders\n"                                                                                               \
     "    sql_table: o\n"                                                                                               \
     "    joins: [{name: users, relationship: many_to_one, sql: \"{CUBE}.u = {users}.id\"}]\n"                          \
-    "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: status, sql: s, type: string}, {name: at, sql: at, type: time, granularities: [{name: fy, interval: 1 year, offset: 3 months}]}]\n" \
+    "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: status, sql: s, type: string}, "    \
+    "{name: at, sql: at, type: time, granularities: [{name: fy, interval: 1 year, offset: 3 months}]}]\n"              \
     "    measures: [{name: count, type: count}, {name: total, type: sum, sql: x}]\n"                                   \
     "    segments: [{name: done, sql: \"s = 1\"}]\n"                                                                   \
     "    pre_aggregations:\n" /* line 10 */
@@ -24,8 +27,10 @@ static void test_rollup(void **state) {
                     "        external: \"false\"\n"
                     "        allow_non_strict_date_range_match: true\n"
                     "        build: explicit\n"
-                    "      - {name: second, sql_alias: Zwo, type: rollup, time_dimensions: [{dimension: at, granularity: day}, {dimension: at, granularity: fy}]}\n"
-                    "      - {name: old, measureReferences: [count], dimensionReferences: [status], segmentReferences: [done], timeDimensionReference: at, granularity: month}\n");
+                    "      - {name: second, sql_alias: Zwo, type: rollup, time_dimensions: [{dimension: at, "
+                    "granularity: day}, {dimension: at, granularity: fy}]}\n"
+                    "      - {name: old, measureReferences: [count], dimensionReferences: [status], segmentReferences: "
+                    "[done], timeDimensionReference: at, granularity: month}\n");
     assert_int_equal(diags.list.n, 0);
     assert_int_equal(model->n_preaggs, 3);
     const gr_preagg *p = model->preaggs[0];
@@ -46,7 +51,10 @@ static void test_rollup(void **state) {
         const char *id;
         size_t n;
         const char *first;
-    } paths[] = {{"orders.status", 1, "orders"}, {"users.name", 1, "users"}, {"cities.city", 3, "orders"}, {"users.id", 2, "orders"}};
+    } paths[] = {{"orders.status", 1, "orders"},
+                 {"users.name", 1, "users"},
+                 {"cities.city", 3, "orders"},
+                 {"users.id", 2, "orders"}};
     for (size_t i = 0; i < 4; i++) {
         assert_ptr_equal(p->dimensions[i].member, member(paths[i].id));
         assert_int_equal(p->dimensions[i].path.n, paths[i].n);
@@ -69,25 +77,28 @@ static void test_rollup(void **state) {
 /* Each key without effect is kept, and warned of once, at its first place. */
 static void test_kept_keys(void **state) {
     (void)state;
-    load_good(CUBES "      - name: r\n"
-                    "        measures: [count]\n"
-                    "        time_dimension: at\n"
-                    "        granularity: day\n"
-                    "        partition_granularity: month\n"
-                    "        refresh_key: {every: 1 month, incremental: true, update_window: 3 months, timezone: Europe/Berlin}\n"
-                    "        build_range_start: {sql: \"select '2020-01-01'\"}\n"
-                    "        refresh_range_end: {sql: select now()}\n"
-                    "        scheduled_refresh: false\n"
-                    "        indexes: [{name: i, columns: [status], type: aggregate}, {name: j, sql: create index}]\n"
-                    "        unique_key_columns: [id]\n"
-                    "        output_column_types: [{member: count, type: int}]\n"
-                    "        stream_offset: earliest\n"
-                    "        read_only: true\n"
-                    "        selection: cheapest\n"
-                    "        use_original_sql_pre_aggregations: false\n"
-                    "        union_with_source_data: \"false\"\n"
-                    "      - {name: q, measures: [total], refresh_key: {sql: select max(x) from o, every: 1 hour}, partition_granularity: day}\n"
-                    "      - {name: s, measures: [total], dimensions: [status], refresh_key: {every: 30 5 * * *}}\n");
+    load_good(
+        CUBES
+        "      - name: r\n"
+        "        measures: [count]\n"
+        "        time_dimension: at\n"
+        "        granularity: day\n"
+        "        partition_granularity: month\n"
+        "        refresh_key: {every: 1 month, incremental: true, update_window: 3 months, timezone: Europe/Berlin}\n"
+        "        build_range_start: {sql: \"select '2020-01-01'\"}\n"
+        "        refresh_range_end: {sql: select now()}\n"
+        "        scheduled_refresh: false\n"
+        "        indexes: [{name: i, columns: [status], type: aggregate}, {name: j, sql: create index}]\n"
+        "        unique_key_columns: [id]\n"
+        "        output_column_types: [{member: count, type: int}]\n"
+        "        stream_offset: earliest\n"
+        "        read_only: true\n"
+        "        selection: cheapest\n"
+        "        use_original_sql_pre_aggregations: false\n"
+        "        union_with_source_data: \"false\"\n"
+        "      - {name: q, measures: [total], refresh_key: {sql: select max(x) from o, every: 1 hour}, "
+        "partition_granularity: day}\n"
+        "      - {name: s, measures: [total], dimensions: [status], refresh_key: {every: 30 5 * * *}}\n");
     const gr_preagg *p = model->preaggs[0];
     assert_int_equal(p->partition_granularity, GR_GRAIN_MONTH);
     assert_non_null(p->refresh_key);
@@ -100,10 +111,17 @@ static void test_kept_keys(void **state) {
         const char *key;
         uint32_t line, col;
     } rows[] = {
-        {"'partition_granularity'", 15, 9}, {"'refresh_key'", 16, 9},       {"'build_range_start'", 17, 9},
-        {"'refresh_range_end'", 18, 9},     {"'scheduled_refresh'", 19, 9}, {"'indexes'", 20, 9},
-        {"'unique_key_columns'", 21, 9},    {"'output_column_types'", 22, 9}, {"'stream_offset'", 23, 9},
-        {"'read_only'", 24, 9},             {"'selection'", 25, 9},
+        {"'partition_granularity'", 15, 9},
+        {"'refresh_key'", 16, 9},
+        {"'build_range_start'", 17, 9},
+        {"'refresh_range_end'", 18, 9},
+        {"'scheduled_refresh'", 19, 9},
+        {"'indexes'", 20, 9},
+        {"'unique_key_columns'", 21, 9},
+        {"'output_column_types'", 22, 9},
+        {"'stream_offset'", 23, 9},
+        {"'read_only'", 24, 9},
+        {"'selection'", 25, 9},
     };
     if (diags.n_warnings != COUNT(rows)) print_diags();
     assert_int_equal(diags.n_warnings, COUNT(rows));
@@ -113,25 +131,28 @@ static void test_kept_keys(void **state) {
         assert_true(d->is_warning);
         expect_at(d, rows[i].line, rows[i].col);
     }
-    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'refresh_key'")->hint, "first of 3 places; the others are not listed");
+    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'refresh_key'")->hint,
+               "first of 3 places; the others are not listed");
 }
 
 static void test_kept_keys_of_cubes(void **state) {
     (void)state;
-    load_good("view_groups: [{name: g}]\n"
-              "cubes:\n"
-              "  - name: a\n"
-              "    sql_table: t\n"
-              "    refresh_key: {immutable: true}\n"
-              "    rewrite_queries: true\n"
-              "    selection: first\n"
-              "    calendar: false\n"
-              "    dimensions:\n"
-              "      - {name: d, sql: d, type: string, suggest_filter_values: false, values_as_segments: true, key: CUBE.d, field_type: x, aliases: [e], links: [1], propagate_filters_to_sub_query: true, sub_query: false}\n"
-              "    measures: [{name: m, type: count, drill_filters: [{sql: x}], aliases: [n]}]\n"
-              "    segments: [{name: s, sql: x, aliases: [n]}]\n"
-              "views:\n"
-              "  - {name: v, cubes: [{join_path: a, includes: \"*\"}], folders: [{name: f, includes: [d]}]}\n");
+    load_good(
+        "view_groups: [{name: g}]\n"
+        "cubes:\n"
+        "  - name: a\n"
+        "    sql_table: t\n"
+        "    refresh_key: {immutable: true}\n"
+        "    rewrite_queries: true\n"
+        "    selection: first\n"
+        "    calendar: false\n"
+        "    dimensions:\n"
+        "      - {name: d, sql: d, type: string, suggest_filter_values: false, values_as_segments: true, key: CUBE.d, "
+        "field_type: x, aliases: [e], links: [1], propagate_filters_to_sub_query: true, sub_query: false}\n"
+        "    measures: [{name: m, type: count, drill_filters: [{sql: x}], aliases: [n]}]\n"
+        "    segments: [{name: s, sql: x, aliases: [n]}]\n"
+        "views:\n"
+        "  - {name: v, cubes: [{join_path: a, includes: \"*\"}], folders: [{name: f, includes: [d]}]}\n");
     assert_int_equal(diags.n_errors, 0);
     if (diags.n_warnings != 15) print_diags();
     assert_int_equal(diags.n_warnings, 15);

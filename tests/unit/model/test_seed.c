@@ -73,7 +73,8 @@
 
 #define AS_PRINTED "{CUBE.price} / (1 + {CUBE.profit_margin}"
 #define REPAIRED "{CUBE}.price / (1 + {CUBE}.profit_margin)"
-#define APPROX "    pre_aggregations:\n      - name: my_rollup\n        measures:\n          - count_distinct_products\n"
+#define APPROX                                                                                                         \
+    "    pre_aggregations:\n      - name: my_rollup\n        measures:\n          - count_distinct_products\n"
 
 static void test_as_printed(void **state) {
     (void)state;
@@ -82,7 +83,8 @@ static void test_as_printed(void **state) {
     expect_at(d, 51, 14);
     expect_str(d->hint, "add the missing ')'");
     /* The other fault of the same line is reported at once. */
-    d = find_diag(GR_ERR_MODEL_NESTED_AGGREGATE, "Measure 'line_items.cost' aggregates over the measure 'line_items.price'");
+    d = find_diag(GR_ERR_MODEL_NESTED_AGGREGATE,
+                  "Measure 'line_items.cost' aggregates over the measure 'line_items.price'");
     expect_at(d, 51, 14);
     assert_true(has(d->hint, "{CUBE}.price"));
     assert_int_equal(diags.n_errors, 2);

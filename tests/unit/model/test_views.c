@@ -6,8 +6,11 @@
     "  - name: orders\n"                                                                                               \
     "    sql_table: o\n"                                                                                               \
     "    title: The Orders\n"                                                                                          \
-    "    joins: [{name: users, relationship: many_to_one, sql: \"{CUBE}.u = {users}.id\"}, {name: shops, relationship: many_to_one, sql: \"{CUBE}.s = {shops}.id\"}]\n" \
-    "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: status, sql: s, type: string, title: State, description: D, meta: {a: 1}}, {name: at, sql: at, type: time, granularities: [{name: fy, interval: 1 year, offset: 1 month}]}, {name: secret, sql: x, type: string, public: false}]\n" \
+    "    joins: [{name: users, relationship: many_to_one, sql: \"{CUBE}.u = {users}.id\"}, {name: shops, "             \
+    "relationship: many_to_one, sql: \"{CUBE}.s = {shops}.id\"}]\n"                                                    \
+    "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: status, sql: s, type: string, "     \
+    "title: State, description: D, meta: {a: 1}}, {name: at, sql: at, type: time, granularities: [{name: fy, "         \
+    "interval: 1 year, offset: 1 month}]}, {name: secret, sql: x, type: string, public: false}]\n"                     \
     "    measures: [{name: count, type: count, drill_members: [id, status, users.name]}]\n"                            \
     "    segments: [{name: done, sql: \"{status} = 'd'\"}]\n"                                                          \
     "  - name: users\n"                                                                                                \
@@ -19,7 +22,7 @@
     "    sql_table: s\n"                                                                                               \
     "    joins: [{name: cities, relationship: many_to_one, sql: \"{CUBE}.c = {cities}.id\"}]\n"                        \
     "    dimensions: [{name: id, sql: id, type: number, primary_key: true}]\n"                                         \
-    "  - {name: cities, sql_table: c, dimensions: [{name: city, sql: city, type: string}]}\n" /* line 18 */             \
+    "  - {name: cities, sql_table: c, dimensions: [{name: city, sql: city, type: string}]}\n" /* line 18 */            \
     "views:\n" /* 19; a view starts on line 20 */
 
 static void test_members(void **state) {
@@ -54,7 +57,8 @@ static void test_members(void **state) {
         {"ordersView.done", "orders.done", "orders_view__done", "Orders View Done", "orders", true},
         {"ordersView.users_id", "users.id", "orders_view__users_id", "Orders View Users ID", "orders.users", true},
         {"ordersView.users_who", "users.name", "orders_view__users_who", "Orders View Who", "orders.users", true},
-        {"ordersView.town_city", "cities.city", "orders_view__town_city", "Orders View Town City", "orders.users.cities", true},
+        {"ordersView.town_city", "cities.city", "orders_view__town_city", "Orders View Town City",
+         "orders.users.cities", true},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         const gr_member *m = member(rows[i].id);
@@ -110,27 +114,49 @@ static void test_faults(void **state) {
         const char *hint;
     } rows[] = {
         {"  - {name: v}\n", GR_ERR_MODEL_INVALID, "v view: (cubes) is required", 20, 5, NULL},
-        {"  - {name: v, cubes: [{includes: \"*\"}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].joinPath) is required", 20, 23, NULL},
-        {"  - {name: v, cubes: [{join_path: orders}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].includes) is required", 20, 23, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, includes: all}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].includes = all) must be \"*\" or an array", 20, 53, NULL},
-        {"  - {name: v, cubes: [{join_path: order, includes: \"*\"}]}\n", GR_ERR_MODEL_UNRESOLVED, "order is not defined", 20, 35, "did you mean 'orders'?"},
-        {"  - {name: v, cubes: [{join_path: users.orders, includes: \"*\"}]}\n", GR_ERR_MODEL_JOIN, "Can't find join path to join 'users', 'orders'", 20, 35, "declare a join"},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [cont]}]}\n", GR_ERR_MODEL_UNRESOLVED, "Member 'cont' is included in 'v' but not defined in any cube", 20, 54, "did you mean 'count'?"},
-        {"  - {name: v, cubes: [{join_path: orders, includes: \"*\", excludes: [cont]}]}\n", GR_ERR_MODEL_UNRESOLVED, "Member 'cont' is excluded from 'v'", 20, 69, "did you mean 'count'?"},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [count, count]}]}\n", GR_ERR_MODEL_DUPLICATE, "Included member 'count' conflicts with existing member of 'v'.", 20, 61, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [count]}, {join_path: orders.users, includes: [{name: name, alias: count}]}]}\n", GR_ERR_MODEL_DUPLICATE,
-         "Included member 'count' conflicts", 20, 107, "one is orders.count, the other users.name"},
-        {"  - {name: v, cubes: [{join_path: orders.users.cities, includes: \"*\"}, {join_path: orders.shops.cities, prefix: true, includes: \"*\"}]}\n", GR_ERR_MODEL_INVALID,
-         "Views can't define multiple join paths to the same cube. 'cities' is reached from 'users' and from 'shops'", 20, 84, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [count], foo: 1}]}\n", GR_ERR_MODEL_UNKNOWN_KEY, "(cubes[0].foo = 1) is not allowed", 20, 62, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [{alias: x}]}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].includes[0].name) is required", 20, 54, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, includes: [{name: count, alias: a b}]}]}\n", GR_ERR_MODEL_INVALID, "with value \"a b\"", 20, 75, NULL},
-        {"  - {name: v, cubes: [{join_path: orders, split: true, includes: \"*\"}]}\n", GR_ERR_MODEL_UNSUPPORTED, "(cubes[0].split) is not executed yet", 20, 43, NULL},
-        {"  - {name: v, cubes: [], measures: []}\n", GR_ERR_MODEL_UNKNOWN_KEY, "(measures = [object Object]) is not allowed", 20, 26, NULL},
-        {"  - {name: v, cubes: [], default_filters: []}\n", GR_ERR_MODEL_UNSUPPORTED, "(defaultFilters) is not executed yet", 20, 26, NULL},
-        {"  - {name: v, cubes: [], accessPolicy: []}\n", GR_ERR_MODEL_UNSUPPORTED, "(accessPolicy) is not executed yet", 20, 26, NULL},
-        {"  - {name: v, cubes: [{join_path: w, includes: \"*\"}]}\n  - {name: w, cubes: []}\n", GR_ERR_MODEL_INVALID, "'w' is a view", 20, 35, NULL},
-        {"  - {name: v, cubes: [], folders: [{includes: \"*\"}]}\n", GR_ERR_MODEL_INVALID, "(folders[0].name) is required", 20, 36, NULL},
+        {"  - {name: v, cubes: [{includes: \"*\"}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].joinPath) is required", 20, 23,
+         NULL},
+        {"  - {name: v, cubes: [{join_path: orders}]}\n", GR_ERR_MODEL_INVALID, "(cubes[0].includes) is required", 20,
+         23, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, includes: all}]}\n", GR_ERR_MODEL_INVALID,
+         "(cubes[0].includes = all) must be \"*\" or an array", 20, 53, NULL},
+        {"  - {name: v, cubes: [{join_path: order, includes: \"*\"}]}\n", GR_ERR_MODEL_UNRESOLVED,
+         "order is not defined", 20, 35, "did you mean 'orders'?"},
+        {"  - {name: v, cubes: [{join_path: users.orders, includes: \"*\"}]}\n", GR_ERR_MODEL_JOIN,
+         "Can't find join path to join 'users', 'orders'", 20, 35, "declare a join"},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [cont]}]}\n", GR_ERR_MODEL_UNRESOLVED,
+         "Member 'cont' is included in 'v' but not defined in any cube", 20, 54, "did you mean 'count'?"},
+        {"  - {name: v, cubes: [{join_path: orders, includes: \"*\", excludes: [cont]}]}\n", GR_ERR_MODEL_UNRESOLVED,
+         "Member 'cont' is excluded from 'v'", 20, 69, "did you mean 'count'?"},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [count, count]}]}\n", GR_ERR_MODEL_DUPLICATE,
+         "Included member 'count' conflicts with existing member of 'v'.", 20, 61, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [count]}, {join_path: orders.users, includes: [{name: "
+         "name, alias: count}]}]}\n",
+         GR_ERR_MODEL_DUPLICATE, "Included member 'count' conflicts", 20, 107,
+         "one is orders.count, the other users.name"},
+        {"  - {name: v, cubes: [{join_path: orders.users.cities, includes: \"*\"}, {join_path: orders.shops.cities, "
+         "prefix: true, includes: \"*\"}]}\n",
+         GR_ERR_MODEL_INVALID,
+         "Views can't define multiple join paths to the same cube. 'cities' is reached from 'users' and from 'shops'",
+         20, 84, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [count], foo: 1}]}\n", GR_ERR_MODEL_UNKNOWN_KEY,
+         "(cubes[0].foo = 1) is not allowed", 20, 62, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [{alias: x}]}]}\n", GR_ERR_MODEL_INVALID,
+         "(cubes[0].includes[0].name) is required", 20, 54, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, includes: [{name: count, alias: a b}]}]}\n", GR_ERR_MODEL_INVALID,
+         "with value \"a b\"", 20, 75, NULL},
+        {"  - {name: v, cubes: [{join_path: orders, split: true, includes: \"*\"}]}\n", GR_ERR_MODEL_UNSUPPORTED,
+         "(cubes[0].split) is not executed yet", 20, 43, NULL},
+        {"  - {name: v, cubes: [], measures: []}\n", GR_ERR_MODEL_UNKNOWN_KEY,
+         "(measures = [object Object]) is not allowed", 20, 26, NULL},
+        {"  - {name: v, cubes: [], default_filters: []}\n", GR_ERR_MODEL_UNSUPPORTED,
+         "(defaultFilters) is not executed yet", 20, 26, NULL},
+        {"  - {name: v, cubes: [], accessPolicy: []}\n", GR_ERR_MODEL_UNSUPPORTED, "(accessPolicy) is not executed yet",
+         20, 26, NULL},
+        {"  - {name: v, cubes: [{join_path: w, includes: \"*\"}]}\n  - {name: w, cubes: []}\n", GR_ERR_MODEL_INVALID,
+         "'w' is a view", 20, 35, NULL},
+        {"  - {name: v, cubes: [], folders: [{includes: \"*\"}]}\n", GR_ERR_MODEL_INVALID,
+         "(folders[0].name) is required", 20, 36, NULL},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         gr_str text = gr_arena_printf(arena, "%s%s", SHOP, rows[i].view);
@@ -148,14 +174,17 @@ static void test_faults(void **state) {
 
 static void test_split_with_prefix(void **state) {
     (void)state;
-    assert_int_equal(load(SHOP "  - {name: v, cubes: [{join_path: orders, prefix: true, split: true, includes: \"*\"}]}\n"), GR_ERR_MODEL_INVALID_SET);
+    assert_int_equal(
+        load(SHOP "  - {name: v, cubes: [{join_path: orders, prefix: true, split: true, includes: \"*\"}]}\n"),
+        GR_ERR_MODEL_INVALID_SET);
     find_diag(GR_ERR_MODEL_INVALID, "Using split together with prefix is not supported");
 }
 
 /* Two roots may each have their way to one cube. */
 static void test_two_roots(void **state) {
     (void)state;
-    load_good(SHOP "  - {name: v, cubes: [{join_path: users.cities, includes: \"*\"}, {join_path: shops.cities, prefix: true, includes: \"*\"}]}\n");
+    load_good(SHOP "  - {name: v, cubes: [{join_path: users.cities, includes: \"*\"}, {join_path: shops.cities, "
+                   "prefix: true, includes: \"*\"}]}\n");
     assert_int_equal(gr_model_cube(model, GR_STR("v"))->n_view_cubes, 2);
 }
 
