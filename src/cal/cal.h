@@ -3,7 +3,8 @@
  * Two kinds of time point, both int64 microseconds since 1970-01-01T00:00:00:
  *   *_utc_us    an instant
  *   *_local_us  a wall-clock reading without zone ("naive"), as stored in a TIMESTAMP column
- * Ranges are half-open [from, to). ICU does the zones; no other room calls ICU.
+ * Ranges are half-open [from, to). Zones come from the system's tzdata (GRANARY_TZDIR, else TZDIR, else
+ * /usr/share/zoneinfo), their names and what is missing there from ICU; no other room calls ICU.
  * Threads: everything here is pure or guarded; zones live for the whole process (static).
  * Source: decisions 1, 5, 6; cube.md 1.8, 2.3, 4.4, 4.5, 5.5, 9.2. */
 #ifndef GR_CAL_CAL_H
@@ -14,6 +15,7 @@
 typedef struct gr_tz gr_tz;
 
 /* IANA name, case-insensitive, canonical spelling kept ("utc" -> "UTC", "america/new_york" -> "America/New_York").
+ * Names that ICU knows, and newer ones that there is a zone file of.
  * Offsets such as "+05:00" and unknown names: GR_ERR_QUERY_TIMEZONE. *ret is static: never freed. */
 GR_MUST_CHECK gr_status gr_tz_get(gr_str name, const gr_tz **ret, gr_error *err);
 const gr_tz *gr_tz_utc(void);

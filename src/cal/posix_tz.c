@@ -138,6 +138,7 @@ static bool expand(const gr_cal_rules *rules, int64_t year, int64_t last_year, i
 }
 
 int64_t gr_cal_rules_offset_s(const gr_cal_rules *rules, int64_t year, int64_t utc_s) {
+    /* two changes in each of five years: never full */
     gr_cal_segment few[16] = {{.start_us = INT64_MIN, .offset_us = rules->standard_s * US_PER_SECOND}};
     gr_cal_table table = {few, 1};
     if (!expand(rules, year - 2, year + 2, INT64_MIN, &table)) return rules->standard_s;

@@ -81,7 +81,7 @@ static int entry_cmp(const void *a, const void *b) {
     return name_cmp(x->name, y->name);
 }
 
-/* Names of two or three letters that early Java gave to zones; ICU knows them, the IANA data base does not. */
+/* Three letters that early Java gave to zones: ICU knows them, the IANA data base does not; most mean several zones. */
 static bool is_javas(gr_str name) {
     static const char javas[][4] = {"ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT",
                                     "CST", "CTT", "EAT", "ECT", "IET", "IST", "JST", "MIT", "NET",

@@ -187,6 +187,15 @@ typedef struct finder {
     GR_VEC(gr_model_file) files;
 } finder;
 
+/* strerror() that no other thread can overwrite. */
+typedef struct reason {
+    char text[128];
+} reason;
+
+static const char *reason_of(int number, reason *buffer) {
+    return strerror_r(number, buffer->text, sizeof buffer->text);
+}
+
 static bool is_model_file(gr_str name) {
     return gr_str_ends(name, GR_STR(".yml")) || gr_str_ends(name, GR_STR(".yaml"));
 }
@@ -214,7 +223,7 @@ static void read_file(finder *f, gr_str path, size_t size) {
     }
     int fd = openat(f->root, path.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        unreadable(f, path, strerror(errno));
+        unreadable(f, path, reason_of(errno, &(reason){0}));
         return;
     }
     char *text = gr_arena_alloc(f->arena, size + 1);
@@ -242,7 +251,7 @@ static gr_status see_entry(finder *f, folder in, const char *entry, gr_error *er
                             : gr_arena_dup(f->arena, name);
     struct stat st;
     if (fstatat(f->root, path.p, &st, 0)) {
-        if (is_model_file(name)) unreadable(f, path, strerror(errno));
+        if (is_model_file(name)) unreadable(f, path, reason_of(errno, &(reason){0}));
         return GR_OK;
     }
     if (S_ISDIR(st.st_mode)) {
@@ -267,7 +276,7 @@ static gr_status look_into(finder *f, folder in, gr_error *err) {
         int why = errno;
         if (fd >= 0) close(fd);
         return gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s",
-                            GR_ARG(in.path), strerror(why));
+                            GR_ARG(in.path), reason_of(why, &(reason){0}));
     }
     gr_status status = GR_OK;
     for (struct dirent *e; !status && (e = readdir(dir));) status = see_entry(f, in, e->d_name, err);
@@ -280,7 +289,7 @@ static gr_status find_files(finder *f, gr_str dir, gr_error *err) {
     f->root = open(gr_arena_dup(f->arena, dir).p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->root < 0) {
         gr_error_set(err, GR_ERR_MODEL_NOT_FOUND, "The model folder '" GR_FMT "' cannot be read: %s", GR_ARG(dir),
-                     strerror(errno));
+                     reason_of(errno, &(reason){0}));
         return GR_ERR_MODEL_NOT_FOUND;
     }
     if (fstat(f->root, &st) == 0) (void)is_seen(f, &st);

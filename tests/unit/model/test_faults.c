@@ -105,6 +105,13 @@ static void test_pre_aggregations(void **state) {
          "(preAggregations.r.external = maybe) must be a boolean", 16, 19, NULL},
         {CUBE ROLLUP BODY "        allow_non_strict_date_range_match: \"true\"\n", GR_ERR_MODEL_INVALID,
          "must be a boolean", 16, 44, NULL},
+    };
+    expect(rows, COUNT(rows));
+}
+
+static void test_members_of_pre_aggregations(void **state) {
+    (void)state;
+    static const fault rows[] = {
         {CUBE ROLLUP "        measures: [count, total]\n", GR_ERR_MODEL_UNRESOLVED, "total is not defined", 15, 27,
          NULL},
         {CUBE ROLLUP "        measures: [CUBE.cont]\n", GR_ERR_MODEL_UNRESOLVED,
@@ -241,8 +248,9 @@ static void test_measures(void **state) {
     expect(rows, COUNT(rows));
 }
 
-#define D(text) "cubes:\n  - name: a\n    sql_table: t\n    dimensions:\n      - " text "\n" /* line 5, from column 9  \
-                                                                                              */
+#define D(text)                                                                                                        \
+    "cubes:\n  - name: a\n    sql_table: t\n    dimensions:\n      - " text "\n" /* line 5, from column 9              \
+                                                                                  */
 
 static void test_dimensions(void **state) {
     (void)state;
@@ -429,6 +437,7 @@ static void test_braces_that_are_not_jinja(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pre_aggregations, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_members_of_pre_aggregations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_measures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dimensions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cubes_and_joins, setup, teardown),
