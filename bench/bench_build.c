@@ -32,7 +32,8 @@ int main(int argc, char **argv) {
     int rounds = (int)strtol(argv[2], NULL, 10);
     gr_arena *arena = gr_arena_new();
     gr_error err = {0};
-    gr_source_config source = {.name = GR_STR("default"), .path = gr_arena_printf(arena, "%s/data/shop.duckdb", argv[1])};
+    gr_source_config source = {.name = GR_STR("default"),
+                               .path = gr_arena_printf(arena, "%s/data/shop.duckdb", argv[1])};
     gr_config config = {.root = gr_str_from(argv[1]),
                         .sources = &source,
                         .n_sources = 1,

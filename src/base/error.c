@@ -16,7 +16,8 @@ const gr_error_info *gr_error_info_of(gr_status status) {
 }
 
 /* vsnprintf that never leaves half of a UTF-8 sequence at the cut. */
-__attribute__((format(printf, 3, 0))) static void format_into(char *out, size_t size, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void format_into(char *out, size_t size, const char *format,
+                                                              va_list args) {
     int n = vsnprintf(out, size, format, args);
     if (n < 0) out[0] = 0;
     if (n < 0 || (size_t)n < size) return;
@@ -54,7 +55,8 @@ enum { MOST_DIAGS = 1000 };
 
 void gr_diags_init(gr_diags *d, gr_arena *arena) { *d = (gr_diags){.arena = arena}; }
 
-__attribute__((format(printf, 5, 0))) static gr_diag *add(gr_diags *d, gr_status status, bool is_warning, gr_loc loc, const char *format, va_list args) {
+__attribute__((format(printf, 5, 0))) static gr_diag *add(gr_diags *d, gr_status status, bool is_warning, gr_loc loc,
+                                                          const char *format, va_list args) {
     static _Thread_local gr_diag dropped;
     *(is_warning ? &d->n_warnings : &d->n_errors) += 1;
     if (d->list.n >= MOST_DIAGS) {

@@ -24,10 +24,11 @@ bool gr_tz_is_utc(const gr_tz *tz); /* UTC, Etc/UTC, GMT…: offset 0 for ever *
 int64_t gr_tz_to_local(const gr_tz *tz, int64_t utc_us);
 /* The first instant whose wall clock is at or after `local_us`: in a gap the instant of the jump; in a doubled hour the
  * earlier instant, and *ret_is_ambiguous (may be NULL) is set. When it is not set, for every instant t:
- * t >= result  <=>  local(t) >= local_us.  (So the first reading of a doubled stretch, to which the clock falls back and
- * which it never goes below again, is not ambiguous.) */
+ * t >= result  <=>  local(t) >= local_us.  (So the first reading of a doubled stretch, to which the clock falls back
+ * and which it never goes below again, is not ambiguous.) */
 int64_t gr_tz_to_utc(const gr_tz *tz, int64_t local_us, bool *ret_is_ambiguous);
-/* Every offset that the zone has at an instant of [from, to) is a multiple of `seconds`. Bounds may be INT64_MIN/MAX. */
+/* Every offset that the zone has at an instant of [from, to) is a multiple of `seconds`. Bounds may be INT64_MIN/MAX.
+ */
 bool gr_tz_offsets_divide(const gr_tz *tz, int64_t from_utc_us, int64_t to_utc_us, int64_t seconds);
 
 /* ---- grains ------------------------------------------------------------------------------------------------- */
@@ -60,19 +61,20 @@ typedef struct gr_interval {
 
 /* "1 year", "2 weeks 3 days", also negative when `allow_negative`. False when it is not of that form. */
 bool gr_interval_parse(gr_str text, bool allow_negative, gr_interval *ret);
-int64_t gr_interval_add(gr_interval interval, int64_t count, int64_t local_us); /* months first, clamped to the month's end */
+int64_t gr_interval_add(gr_interval interval, int64_t count,
+                        int64_t local_us); /* months first, clamped to the month's end */
 
 /* A granularity: one of the eight, or a custom one of a time dimension. */
 typedef struct gr_granularity {
     gr_str name;
-    gr_grain grain;         /* GR_GRAIN_CUSTOM, or a predefined one */
+    gr_grain grain; /* GR_GRAIN_CUSTOM, or a predefined one */
     gr_str title;
     gr_str interval_text, offset_text, origin_text; /* as in the model; empty when absent */
-    gr_interval interval;   /* custom only; kinds are not mixed: months, or days and time */
-    gr_interval offset;     /* has_offset */
+    gr_interval interval;                           /* custom only; kinds are not mixed: months, or days and time */
+    gr_interval offset;                             /* has_offset */
     int64_t origin_local_us; /* has_origin and not origin_is_utc: wall clock of the query's zone; else an instant */
     bool has_offset, has_origin, origin_is_utc;
-    gr_str sql;             /* `sql:` form of a predefined name (kept, unsupported) */
+    gr_str sql; /* `sql:` form of a predefined name (kept, unsupported) */
 } gr_granularity;
 
 const gr_granularity *gr_granularity_predefined(gr_grain grain); /* static */
@@ -80,16 +82,18 @@ const gr_granularity *gr_granularity_predefined(gr_grain grain); /* static */
  * of the rule, e.g. "Arbitrary intervals cannot be used without origin point specified". */
 GR_MUST_CHECK gr_status gr_granularity_parse(gr_str name, gr_str interval, gr_str offset, gr_str origin,
                                              gr_granularity *ret, gr_error *err);
-/* The point that bins of a custom granularity are counted from, on the wall clock of `tz`: the origin, or else the start
- * of the current year there (for whole weeks: the ISO Monday of that week), plus the offset. */
+/* The point that bins of a custom granularity are counted from, on the wall clock of `tz`: the origin, or else the
+ * start of the current year there (for whole weeks: the ISO Monday of that week), plus the offset. */
 int64_t gr_granularity_anchor(const gr_granularity *g, const gr_tz *tz, int64_t now_utc_us);
 /* Start of the bucket that holds `local_us`; `anchor` is ignored for predefined grains. Calendar-exact. */
 int64_t gr_granularity_floor(const gr_granularity *g, int64_t anchor_local_us, int64_t local_us);
 int64_t gr_granularity_next(const gr_granularity *g, int64_t anchor_local_us, int64_t bucket_local_us);
-/* The coarsest predefined grain whose buckets tile the buckets of `g` (minGran of cube.md 4.4); itself when predefined. */
+/* The coarsest predefined grain whose buckets tile the buckets of `g` (minGran of cube.md 4.4); itself when predefined.
+ */
 gr_grain gr_granularity_base(const gr_granularity *g, int64_t anchor_local_us);
 bool gr_granularity_eq(const gr_granularity *a, const gr_granularity *b); /* by definition, not by name */
-/* granularityFor of cube.md 4.4: the coarsest of year, month, week, day, hour, minute, second that starts at this point. */
+/* granularityFor of cube.md 4.4: the coarsest of year, month, week, day, hour, minute, second that starts at this
+ * point. */
 gr_grain gr_grain_of_point(int64_t local_us);
 
 /* ---- points as text ----------------------------------------------------------------------------------------- */
@@ -101,29 +105,34 @@ bool gr_time_parse(gr_str text, int64_t *ret_us, gr_time_zone_part *ret_zone, bo
  * bytes, returns the count; not NUL-terminated. */
 size_t gr_time_format(int64_t us, char *out);
 size_t gr_date_format(int32_t days, char *out); /* `YYYY-MM-DD` */
-typedef struct gr_civil { int64_t year; int month, day, hour, minute, second; int64_t us; } gr_civil;
+typedef struct gr_civil {
+    int64_t year;
+    int month, day, hour, minute, second;
+    int64_t us;
+} gr_civil;
 gr_civil gr_civil_from_us(int64_t us);
 int64_t gr_civil_to_us(gr_civil c);
 
 /* ---- ranges ------------------------------------------------------------------------------------------------- */
 typedef struct gr_range {
-    int64_t from_local_us, to_local_us; /* [from, to) on the wall clock of the query's zone */
-    int64_t from_utc_us, to_utc_us;     /* the same as instants */
+    int64_t from_local_us, to_local_us;      /* [from, to) on the wall clock of the query's zone */
+    int64_t from_utc_us, to_utc_us;          /* the same as instants */
     bool is_from_ambiguous, is_to_ambiguous; /* the bound is in a doubled hour: compare on the wall clock */
-    gr_str from_text, to_text;          /* normalised, inclusive: "2020-01-01T00:00:00.000", "2020-01-31T23:59:59.999" */
+    gr_str from_text, to_text; /* normalised, inclusive: "2020-01-01T00:00:00.000", "2020-01-31T23:59:59.999" */
 } gr_range;
 
-/* dateRange of two ends, or of one string (cube.md 2.3: relative forms, "last 7 days", "from … to …", natural language).
- * An end of .999 (.999999) means up to the next second; any other end includes exactly that microsecond.
- * A range that ends before it starts is empty: [from, from); its texts stay as asked for.
- * Errors: GR_ERR_QUERY_DATE "Can't parse date: '<text>'". Memory: texts in `arena`. */
-GR_MUST_CHECK gr_status gr_range_parse_pair(gr_str from, gr_str to, const gr_tz *tz, int64_t now_utc_us, gr_arena *arena,
-                                            gr_range *ret, gr_error *err);
+/* dateRange of two ends, or of one string (cube.md 2.3: relative forms, "last 7 days", "from … to …", natural
+ * language). An end of .999 (.999999) means up to the next second; any other end includes exactly that microsecond. A
+ * range that ends before it starts is empty: [from, from); its texts stay as asked for. Errors: GR_ERR_QUERY_DATE
+ * "Can't parse date: '<text>'". Memory: texts in `arena`. */
+GR_MUST_CHECK gr_status gr_range_parse_pair(gr_str from, gr_str to, const gr_tz *tz, int64_t now_utc_us,
+                                            gr_arena *arena, gr_range *ret, gr_error *err);
 GR_MUST_CHECK gr_status gr_range_parse_text(gr_str text, const gr_tz *tz, int64_t now_utc_us, gr_arena *arena,
                                             gr_range *ret, gr_error *err);
 /* One end for beforeDate and its kin: a relative text resolves to the start or the end of its range, an absolute one to
- * itself (a bare date is midnight). *ret_point has both bounds at that point (from = to). An end is the last microsecond
- * that belongs to it (…59.999999), so that all four operators compare with the point itself: `<` and `>=` want the start,
+ * itself (a bare date is midnight). *ret_point has both bounds at that point (from = to). An end is the last
+ * microsecond that belongs to it (…59.999999), so that all four operators compare with the point itself: `<` and `>=`
+ * want the start,
  * `<=` and `>` the end; the instants hold also where the clock jumps over the point. */
 GR_MUST_CHECK gr_status gr_range_parse_point(gr_str text, bool want_end, const gr_tz *tz, int64_t now_utc_us,
                                              gr_arena *arena, gr_range *ret_point, gr_error *err);

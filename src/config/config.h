@@ -16,11 +16,13 @@ typedef struct gr_source_config {
     gr_loc loc;
 } gr_source_config;
 
-typedef struct gr_secret { gr_str value; } gr_secret; /* prints as ***: never put .value in a message */
+typedef struct gr_secret {
+    gr_str value;
+} gr_secret; /* prints as ***: never put .value in a message */
 
 typedef struct gr_config {
-    gr_str file;  /* absolute path of granary.yml */
-    gr_str root;  /* its folder, absolute; relative paths are relative to it */
+    gr_str file; /* absolute path of granary.yml */
+    gr_str root; /* its folder, absolute; relative paths are relative to it */
     gr_source_config *sources;
     size_t n_sources;
     /* The scalar settings: one field per row of settings.def. */
@@ -36,13 +38,13 @@ typedef struct gr_config {
 } gr_config;
 
 typedef struct gr_setting_info {
-    const char *yaml_path;  /* "http.port" */
-    const char *env;        /* "GRANARY_HTTP_PORT" */
-    const char *env_cube;   /* "CUBEJS_…" with the same meaning, or NULL */
-    const char *flag;       /* "--port", or NULL */
-    const char *type;       /* "string", "integer", "boolean", "secret", with the unit */
+    const char *yaml_path; /* "http.port" */
+    const char *env;       /* "GRANARY_HTTP_PORT" */
+    const char *env_cube;  /* "CUBEJS_…" with the same meaning, or NULL */
+    const char *flag;      /* "--port", or NULL */
+    const char *type;      /* "string", "integer", "boolean", "secret", with the unit */
     const char *default_text;
-    int64_t min, max;       /* integers */
+    int64_t min, max; /* integers */
     const char *doc;
 } gr_setting_info;
 
@@ -50,12 +52,15 @@ typedef struct gr_setting_info {
 const gr_setting_info *gr_config_settings(size_t *ret_n);
 
 /* One `--flag value` of the command line, already split. */
-typedef struct gr_config_flag { gr_str flag, value; } gr_config_flag;
+typedef struct gr_config_flag {
+    gr_str flag, value;
+} gr_config_flag;
 
 /* `file` may be empty: ./granary.yml. `environ_pairs` is a NULL-ended array of NAME=value (pass environ).
- * Errors: config.not_found, config.invalid, config.unknown_key, yaml.*, each with file:line:column where there is one. */
-GR_MUST_CHECK gr_status gr_config_load(gr_str file, const gr_config_flag *flags, size_t n_flags, char *const *environ_pairs,
-                                       gr_arena *arena, gr_config **ret, gr_error *err);
+ * Errors: config.not_found, config.invalid, config.unknown_key, yaml.*, each with file:line:column where there is one.
+ */
+GR_MUST_CHECK gr_status gr_config_load(gr_str file, const gr_config_flag *flags, size_t n_flags,
+                                       char *const *environ_pairs, gr_arena *arena, gr_config **ret, gr_error *err);
 const gr_source_config *gr_config_source(const gr_config *config, gr_str name);
 /* The settings as text for `granary doctor`: secrets as ***. */
 gr_str gr_config_value_text(const gr_config *config, size_t setting, gr_arena *arena);

@@ -241,7 +241,8 @@ gr_status gr_config_check(gr_config *config, gr_arena *arena, gr_error *err) {
     config->state_dir = gr_config_absolute(config->root, config->state_dir, arena);
     bool is_guarded = config->api_secret.value.n && !config->dev_mode;
     if (is_guarded || is_loopback(config->http_host)) return GR_OK;
-    gr_config_invalid(err, (gr_loc){0}, "`http.host` is " GR_FMT ", which other machines can reach, and %s.", GR_ARG(config->http_host),
+    gr_config_invalid(err, (gr_loc){0}, "`http.host` is " GR_FMT ", which other machines can reach, and %s.",
+                      GR_ARG(config->http_host),
                       config->dev_mode ? "`dev_mode` enforces no tokens" : "there is no `api_secret`");
     gr_error_hint(err, "Set GRANARY_API_SECRET without dev_mode, or listen on 127.0.0.1.");
     return GR_ERR_CONFIG_INVALID;

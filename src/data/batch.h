@@ -7,10 +7,10 @@
 
 typedef enum gr_type {
     GR_TYPE_NULL = 0,
-    GR_TYPE_BOOL,        /* one byte each, 0 or 1 (not a bitmap) */
+    GR_TYPE_BOOL, /* one byte each, 0 or 1 (not a bitmap) */
     GR_TYPE_INT64,
     GR_TYPE_FLOAT64,
-    GR_TYPE_DECIMAL,     /* __int128, scale in the column; integers wider than 64 bits have scale 0 */
+    GR_TYPE_DECIMAL, /* __int128, scale in the column; integers wider than 64 bits have scale 0 */
     GR_TYPE_UTF8,
     GR_TYPE_DATE,        /* int32 days */
     GR_TYPE_TIMESTAMP,   /* int64 us, naive */
@@ -64,17 +64,26 @@ struct gr_buf;
 bool gr_batch_format(const gr_column *column, size_t row, struct gr_buf *out, bool *ret_is_bool);
 
 /* A whole result in an arena, for callers that need all rows (bounded by `max_rows`: GR_ERR_LIMIT). */
-typedef struct gr_cell { bool is_null, is_bool; gr_str text; } gr_cell;
+typedef struct gr_cell {
+    bool is_null, is_bool;
+    gr_str text;
+} gr_cell;
 typedef struct gr_table {
     size_t n_rows, n_columns;
     const gr_column_schema *schema;
     gr_cell *cells; /* row-major */
 } gr_table;
-GR_MUST_CHECK gr_status gr_table_read(gr_stream *stream, size_t max_rows, gr_arena *arena, gr_table **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_table_read(gr_stream *stream, size_t max_rows, gr_arena *arena, gr_table **ret,
+                                      gr_error *err);
 
 /* Bound parameter of a statement. */
 typedef struct gr_value {
     gr_type type; /* NULL, BOOL, INT64, FLOAT64, UTF8, DATE, TIMESTAMP, TIMESTAMPTZ */
-    union { bool b; int64_t i; double d; gr_str s; } as; /* DATE: days in i */
+    union {
+        bool b;
+        int64_t i;
+        double d;
+        gr_str s;
+    } as; /* DATE: days in i */
 } gr_value;
 #endif

@@ -1,9 +1,10 @@
 /* YAML as a plain tree with a place for every node (libfyaml underneath; no other room calls it).
- * Memory: everything in the given arena. Limits are checked while the tree is made: an alias bomb ends as GR_ERR_YAML_LIMIT. */
+ * Memory: everything in the given arena. Limits are checked while the tree is made: an alias bomb ends as
+ * GR_ERR_YAML_LIMIT. */
 #ifndef GR_DATA_YAML_H
 #define GR_DATA_YAML_H
-#include "base/error.h"
 #include "base/buf.h"
+#include "base/error.h"
 
 typedef enum gr_yaml_kind { GR_YAML_NULL, GR_YAML_SCALAR, GR_YAML_LIST, GR_YAML_MAP } gr_yaml_kind;
 
@@ -17,14 +18,16 @@ typedef struct gr_yaml_pair {
 struct gr_yaml {
     gr_yaml_kind kind;
     gr_loc loc;
-    gr_str text;    /* scalar */
-    bool is_quoted; /* scalar in quotes or block style: always a string */
-    gr_yaml **items; /* list */
+    gr_str text;         /* scalar */
+    bool is_quoted;      /* scalar in quotes or block style: always a string */
+    gr_yaml **items;     /* list */
     gr_yaml_pair *pairs; /* map, in file order; duplicate keys are an error of the parse */
     size_t n;
 };
 
-typedef struct gr_yaml_limits { size_t max_bytes, max_nodes, max_depth; } gr_yaml_limits;
+typedef struct gr_yaml_limits {
+    size_t max_bytes, max_nodes, max_depth;
+} gr_yaml_limits;
 #define GR_YAML_LIMITS_DEFAULT ((gr_yaml_limits){4u << 20, 200000, 64})
 
 /* `file` names the text in places. An empty document is a GR_YAML_NULL. Errors: GR_ERR_YAML_SYNTAX, GR_ERR_YAML_LIMIT,

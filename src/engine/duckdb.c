@@ -107,7 +107,8 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
         status = gr_engine_duckdb_run(duck->admin, GR_STR("SET GLOBAL TimeZone = 'UTC'"), err);
         /* 1.5.6 fails with "Failed to bind column reference" on a LEFT JOIN whose filters its statistics find empty. */
         if (!status)
-            status = gr_engine_duckdb_run(duck->admin, GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization'"), err);
+            status = gr_engine_duckdb_run(duck->admin,
+                                          GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization'"), err);
     }
     duckdb_free(message);
     duckdb_destroy_config(&settings);
@@ -211,9 +212,6 @@ static gr_status add_use(gr_duckdb *duck, gr_str source, gr_buf *sql, gr_error *
 static gr_status set_up(gr_duckdb *duck, duckdb_connection handle, gr_str source, gr_error *err) {
     static const char *const statements[] = {
         "SET TimeZone = 'UTC'",
-        "SET enable_progress_bar = true", /* progress is -1 without it */
-        "SET enable_progress_bar_print = false",
-        "SET progress_bar_time = 0",
     };
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         GR_TRY(gr_engine_duckdb_run(handle, gr_str_from(statements[i]), err));
@@ -263,7 +261,8 @@ static void duckdb_driver_interrupt(gr_engine_conn *base) {
 static void duckdb_driver_reset(gr_engine_conn *base) {
     gr_duckdb_conn *conn = (gr_duckdb_conn *)(void *)base;
     gr_engine_duckdb_stream_detach(conn);
-    gr_engine_duckdb_rollback(conn->handle);
+    if (conn->may_be_in_transaction) gr_engine_duckdb_rollback(conn->handle); /* it costs as much as a small query */
+    conn->may_be_in_transaction = false;
 }
 
 gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena *arena) {

@@ -76,6 +76,8 @@ typedef struct gr_duckdb_conn {
     gr_engine_conn base;
     duckdb_connection handle;
     gr_duckdb_stream *open;     /* the unfinished stream, or NULL */
+    bool may_be_in_transaction; /* BEGIN, COMMIT or ROLLBACK was run since it was reset */
+    bool tells_progress;        /* the progress of its statements is kept: 2 % of a small query */
     atomic_bool is_interrupted; /* from outside, since the last statement began */
     uint64_t tick, generation;
     gr_duckdb_statement cached[GR_DUCKDB_CACHED];

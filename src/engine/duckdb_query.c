@@ -90,6 +90,16 @@ static void report(progress *p, duckdb_connection handle) {
     p->call(p->arg, percent < 0 ? -1.0 : percent > 100 ? 1.0 : percent / 100);
 }
 
+/* Without these settings progress is -1. */
+static gr_status want_progress(gr_duckdb_conn *conn, gr_error *err) {
+    static const char *const settings[] = {"SET enable_progress_bar = true", "SET enable_progress_bar_print = false",
+                                           "SET progress_bar_time = 0"};
+    for (size_t i = 0; !conn->tells_progress && i < sizeof settings / sizeof *settings; i++)
+        GR_TRY(gr_engine_duckdb_run(conn->handle, gr_str_from(settings[i]), err));
+    conn->tells_progress = true;
+    return GR_OK;
+}
+
 /* The statement's tasks are worked off here, with pauses while only other threads have some. */
 static gr_status run_with_progress(duckdb_connection handle, duckdb_prepared_statement prepared, progress *p,
                                    duckdb_result *result, gr_error *err) {
@@ -151,7 +161,9 @@ static gr_status run_plain(duckdb_prepared_statement prepared, gr_str sql, duckd
 static gr_status run_update(gr_duckdb_conn *conn, gr_str sql, const gr_value *params, size_t n_params, progress *p,
                             int64_t *ret_rows, gr_error *err) {
     duckdb_prepared_statement prepared;
+    if (p->call) GR_TRY(want_progress(conn, err));
     GR_TRY(gr_engine_duckdb_prepare(conn->handle, sql, &prepared, err));
+    conn->may_be_in_transaction |= duckdb_prepared_statement_type(prepared) == DUCKDB_STATEMENT_TYPE_TRANSACTION;
     duckdb_result result;
     bool has_result = false;
     gr_status status = gr_engine_duckdb_bind(prepared, params, n_params, err);

@@ -1,6 +1,6 @@
-/* granary_local(TIMESTAMP, VARCHAR) -> TIMESTAMP: a naive UTC time stamp on the wall clock of a zone, by the calendar of
- * cal/. DuckDB brings zone rules of its own (in its ICU); bounds of ranges are computed by cal/, and two rule sets of
- * different age would put rows on the wrong side of a bound. One table decides, and it is faster besides.
+/* granary_local(TIMESTAMP, VARCHAR) -> TIMESTAMP: a naive UTC time stamp on the wall clock of a zone, by the calendar
+ * of cal/. DuckDB brings zone rules of its own (in its ICU); bounds of ranges are computed by cal/, and two rule sets
+ * of different age would put rows on the wrong side of a bound. One table decides, and it is faster besides.
  *
  * Infinities stay what they are; an unknown zone ends the query. Threads: DuckDB's own; zones are static. */
 #include "cal/cal.h"
@@ -12,7 +12,9 @@ static gr_str text_at(duckdb_string_t *texts, idx_t row) {
     return (gr_str){duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row])};
 }
 
-static bool is_valid(const uint64_t *validity, idx_t row) { return !validity || (validity[row >> 6] >> (row & 63) & 1); }
+static bool is_valid(const uint64_t *validity, idx_t row) {
+    return !validity || (validity[row >> 6] >> (row & 63) & 1);
+}
 
 static void to_local(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
     duckdb_vector times = duckdb_data_chunk_get_vector(input, 0), zones = duckdb_data_chunk_get_vector(input, 1);
@@ -44,7 +46,8 @@ static void to_local(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 
 bool gr_engine_duckdb_register_zone(duckdb_connection handle) {
     duckdb_scalar_function function = duckdb_create_scalar_function();
-    duckdb_logical_type time = duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+    duckdb_logical_type time = duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
+                        text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
     duckdb_scalar_function_set_name(function, "granary_local");
     duckdb_scalar_function_add_parameter(function, time);
     duckdb_scalar_function_add_parameter(function, text);

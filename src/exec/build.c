@@ -132,8 +132,8 @@ gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup
     for (size_t i = 0; !status && i < current->n_states[at]; i++) {
         gr_build_row *rows;
         size_t n = 0;
-        status = gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, gr_clock_now_us(),
-                                        ctx->arena, &rows, &n, err);
+        status = gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, gr_clock_now_us(), ctx->arena,
+                                        &rows, &n, err);
         for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
     }
     if (!status) status = gr_exec_publish(exec, NULL, all.v, all.n, err);

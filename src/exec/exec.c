@@ -122,7 +122,8 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     GR_TRY(gr_exec_check_model(exec->config, model, diags, err));
     for (size_t i = 0; i < exec->config->n_sources; i++) {
         const gr_source_config *source = &exec->config->sources[i];
-        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name), err));
+        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name),
+                                            err));
     }
     if (!exec->current) GR_TRY(sweep(exec, err));
     gr_exec_base *base = gr_exec_base_new(exec, model, diags);

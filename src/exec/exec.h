@@ -18,12 +18,13 @@ gr_catalog *gr_exec_catalog(const gr_exec *exec);
 
 /* The model against the configuration: data sources that do not exist, rollups in sources that cannot be written.
  * Errors: model.errors, with what is wrong in `diags`. */
-GR_MUST_CHECK gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags,
+                                            gr_error *err);
 /* Take a model into service: check its data sources against the configuration, attach them, learn column types, declare
  * its entities, and publish a snapshot. The model is referenced. Problems that do not stop it go to `diags`.
  * Errors: engine.*, catalog.*, model.* (unknown data source; external: false in a source that cannot be written). */
 GR_MUST_CHECK gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err);
-const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec); /* NULL before the first model */
+const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec);                /* NULL before the first model */
 const gr_snapshot *gr_exec_snapshot_hold(const gr_snapshot *snapshot); /* one more reference to this one */
 void gr_exec_snapshot_unref(const gr_snapshot *snapshot);
 

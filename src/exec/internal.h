@@ -62,7 +62,8 @@ void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena
 /* snapshot.c */
 gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);
 void gr_exec_base_unref(gr_exec_base *base);
-/* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current snapshot. */
+/* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
+ * snapshot. */
 GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops,
                                         gr_error *err);
 #endif

@@ -194,7 +194,8 @@ static gr_status assemble(gr_exec *exec, gr_exec_base *base, gr_exec_snapshot **
 gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops, gr_error *err) {
     pthread_mutex_lock(&exec->publish);
     gr_exec_snapshot *fresh = NULL;
-    gr_status status = assemble(exec, base ? base : exec->current->base, &fresh, err); /* `current` changes under `publish` only */
+    gr_status status =
+        assemble(exec, base ? base : exec->current->base, &fresh, err); /* `current` changes under `publish` only */
     if (!status) {
         atomic_fetch_add(&fresh->refs, 1); /* one for `current`, one for the older snapshot's `next` */
         pthread_mutex_lock(&exec->mutex);

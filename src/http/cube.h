@@ -31,7 +31,8 @@ GR_MUST_CHECK gr_status gr_http_encode_sql(const gr_answer *answer, const gr_con
                                            gr_buf *out, gr_error *err);
 /* {"queryType","normalizedQueries","queryOrder","transformedQueries","pivotQuery"} */
 GR_MUST_CHECK gr_status gr_http_encode_dry_run(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
-/* {"pre_aggregations":[ids that serve, also one that is built first],"source":name or null,"exactness","to_build":[{"pre_aggregation","timezone"}],
+/* {"pre_aggregations":[ids that serve, also one that is built first],"source":name or
+ * null,"exactness","to_build":[{"pre_aggregation","timezone"}],
  *  "refusals":[{"pre_aggregation","rule","member"?,"detail","repair"?}],"sql":text or null,"params":[…]} */
 GR_MUST_CHECK gr_status gr_http_encode_explain(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
 

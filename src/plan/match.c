@@ -96,7 +96,8 @@ static void cover(matcher *m, const gr_member *member, const gr_granularity *g) 
 static bool check_definition(matcher *m) {
     const gr_rollup *r = m->rollup;
     if (!r->entity->can_build) r = r->entity;
-    if (!r->can_build) return refuse(m, r->problem == GR_ERR_PLAN_FAN_OUT ? GR_RULE_FAN_OUT : GR_RULE_CANNOT_BUILD, NULL, NULL);
+    if (!r->can_build)
+        return refuse(m, r->problem == GR_ERR_PLAN_FAN_OUT ? GR_RULE_FAN_OUT : GR_RULE_CANNOT_BUILD, NULL, NULL);
     if (m->query->is_ungrouped) return refuse(m, GR_RULE_UNGROUPED, NULL, NULL);
     if (r->tree.nodes[0].cube != m->plan->tree.nodes[0].cube) return refuse(m, GR_RULE_ROOT, NULL, NULL);
     for (uint32_t i = 1; i < m->plan->tree.n; i++) {

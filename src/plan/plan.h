@@ -81,7 +81,8 @@ struct gr_rollup {
     bool can_build; /* else: why not */
     gr_status problem;
     gr_str problem_text;
-    gr_str joins; /* extra of the grain hash when an earlier rollup of the same grain has joins that do not go with these */
+    gr_str joins; /* extra of the grain hash when an earlier rollup of the same grain has joins that do not go with
+                     these */
     gr_str grain_columns; /* JSON list, sorted, fully qualified, with grain (decisions 16) */
     gr_str grain_hash;    /* for UTC or when no zone matters; gr_rollup_grain_hash for others */
 };
@@ -186,8 +187,8 @@ const gr_rollup_column *gr_plan_stored_column(const gr_plan *plan, const gr_memb
 const gr_rollup_column *gr_plan_stored_time(const gr_plan *plan, const gr_time_field *time);
 /* Stored component of the plan's rollup with this key, or NULL. */
 const gr_rollup_component *gr_plan_stored_component(const gr_plan *plan, const gr_component *component);
-/* The same bins, counted from the one that holds 1970: so that the text of a statement does not change with the year that an
- * origin was taken from. Origins on days 29 to 31 stay, since month ends clamp. */
+/* The same bins, counted from the one that holds 1970: so that the text of a statement does not change with the year
+ * that an origin was taken from. Origins on days 29 to 31 stay, since month ends clamp. */
 int64_t gr_plan_anchor(const gr_granularity *granularity, int64_t anchor_local_us);
 /* Components of a measure: its own when it is a leaf, those of all its leaves when it is calculated. */
 typedef GR_VEC(gr_component) gr_components;

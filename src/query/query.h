@@ -1,15 +1,16 @@
-/* One normalised query, made from Cube's query JSON: members resolved, ranges as half-open intervals, filters as a tree.
- * Memory: everything in the given arena; the model is borrowed. Threads: pure. Source: cube.md §2, §3.3; decisions 8, 9, 25. */
+/* One normalised query, made from Cube's query JSON: members resolved, ranges as half-open intervals, filters as a
+ * tree. Memory: everything in the given arena; the model is borrowed. Threads: pure. Source: cube.md §2, §3.3;
+ * decisions 8, 9, 25. */
 #ifndef GR_QUERY_QUERY_H
 #define GR_QUERY_QUERY_H
 #include "data/json.h"
 #include "model/model.h"
 
 typedef struct gr_field {
-    gr_str id;                 /* as answered: "orders.status", "ov.created_at" (without granularity) */
-    const gr_member *asked;    /* maybe a view member */
-    const gr_member *member;   /* the cube member behind it */
-    gr_path path;              /* of the view, or just the member's cube */
+    gr_str id;               /* as answered: "orders.status", "ov.created_at" (without granularity) */
+    const gr_member *asked;  /* maybe a view member */
+    const gr_member *member; /* the cube member behind it */
+    gr_path path;            /* of the view, or just the member's cube */
 } gr_field;
 
 typedef struct gr_time_field {
@@ -21,10 +22,31 @@ typedef struct gr_time_field {
 } gr_time_field;
 
 typedef enum gr_filter_op {
-    GR_OP_EQUALS, GR_OP_NOT_EQUALS, GR_OP_IN, GR_OP_NOT_IN, GR_OP_CONTAINS, GR_OP_NOT_CONTAINS, GR_OP_STARTS_WITH,
-    GR_OP_NOT_STARTS_WITH, GR_OP_ENDS_WITH, GR_OP_NOT_ENDS_WITH, GR_OP_GT, GR_OP_GTE, GR_OP_LT, GR_OP_LTE, GR_OP_SET,
-    GR_OP_NOT_SET, GR_OP_IN_DATE_RANGE, GR_OP_NOT_IN_DATE_RANGE, GR_OP_ON_THE_DATE, GR_OP_BEFORE_DATE,
-    GR_OP_BEFORE_OR_ON_DATE, GR_OP_AFTER_DATE, GR_OP_AFTER_OR_ON_DATE, GR_OP_MEASURE_FILTER, GR_OP__COUNT
+    GR_OP_EQUALS,
+    GR_OP_NOT_EQUALS,
+    GR_OP_IN,
+    GR_OP_NOT_IN,
+    GR_OP_CONTAINS,
+    GR_OP_NOT_CONTAINS,
+    GR_OP_STARTS_WITH,
+    GR_OP_NOT_STARTS_WITH,
+    GR_OP_ENDS_WITH,
+    GR_OP_NOT_ENDS_WITH,
+    GR_OP_GT,
+    GR_OP_GTE,
+    GR_OP_LT,
+    GR_OP_LTE,
+    GR_OP_SET,
+    GR_OP_NOT_SET,
+    GR_OP_IN_DATE_RANGE,
+    GR_OP_NOT_IN_DATE_RANGE,
+    GR_OP_ON_THE_DATE,
+    GR_OP_BEFORE_DATE,
+    GR_OP_BEFORE_OR_ON_DATE,
+    GR_OP_AFTER_DATE,
+    GR_OP_AFTER_OR_ON_DATE,
+    GR_OP_MEASURE_FILTER,
+    GR_OP__COUNT
 } gr_filter_op;
 gr_str gr_filter_op_name(gr_filter_op op); /* static, camelCase */
 
@@ -37,24 +59,32 @@ struct gr_filter {
     /* LEAF */
     gr_field field;
     gr_filter_op op;
-    gr_str *values;     /* non-null values as text, in order; checked to fit the member's type (numbers, booleans) */
+    gr_str *values; /* non-null values as text, in order; checked to fit the member's type (numbers, booleans) */
     size_t n_values;
-    bool has_null;      /* null was among the values */
-    gr_range range;     /* date operators: the range, or the point (from = to) */
+    bool has_null;  /* null was among the values */
+    gr_range range; /* date operators: the range, or the point (from = to) */
 };
 
 typedef enum gr_column_kind { GR_COLUMN_DIMENSION, GR_COLUMN_TIME, GR_COLUMN_MEASURE } gr_column_kind;
 /* One column of the answer, in select order: dimensions, time dimensions with granularity, measures. */
 typedef struct gr_query_column {
     gr_column_kind kind;
-    size_t index;    /* into dimensions, time_dimensions or measures */
-    gr_str key;      /* row key: "orders.status", "orders.created_at.day" */
-    gr_str alias;    /* SQL alias: "orders__created_at_day", of the asked member */
+    size_t index; /* into dimensions, time_dimensions or measures */
+    gr_str key;   /* row key: "orders.status", "orders.created_at.day" */
+    gr_str alias; /* SQL alias: "orders__created_at_day", of the asked member */
 } gr_query_column;
 
-typedef struct gr_order { size_t column; bool is_desc; } gr_order;
+typedef struct gr_order {
+    size_t column;
+    bool is_desc;
+} gr_order;
 typedef enum gr_format { GR_FORMAT_DEFAULT, GR_FORMAT_COMPACT, GR_FORMAT_COLUMNAR } gr_format;
-typedef enum gr_cache_mode { GR_CACHE_STALE_IF_SLOW, GR_CACHE_STALE_WHILE_REVALIDATE, GR_CACHE_MUST_REVALIDATE, GR_CACHE_NO_CACHE } gr_cache_mode;
+typedef enum gr_cache_mode {
+    GR_CACHE_STALE_IF_SLOW,
+    GR_CACHE_STALE_WHILE_REVALIDATE,
+    GR_CACHE_MUST_REVALIDATE,
+    GR_CACHE_NO_CACHE
+} gr_cache_mode;
 
 typedef struct gr_query {
     const gr_model *model;
@@ -62,21 +92,21 @@ typedef struct gr_query {
     size_t n_measures, n_dimensions, n_segments;
     gr_time_field *time_dimensions;
     size_t n_time_dimensions;
-    gr_filter **row_filters;     /* ANDed; on dimensions */
+    gr_filter **row_filters; /* ANDed; on dimensions */
     size_t n_row_filters;
     gr_filter **measure_filters; /* ANDed; on measures */
     size_t n_measure_filters;
     gr_query_column *columns;
     size_t n_columns;
-    gr_order *order;             /* by columns of the answer; defaults of cube.md 2.2 applied */
+    gr_order *order; /* by columns of the answer; defaults of cube.md 2.2 applied */
     size_t n_order;
     int64_t limit, offset;
     bool want_total, is_ungrouped;
     const gr_tz *tz;
     gr_format format;
     gr_cache_mode cache;
-    json_t *source;              /* the JSON it came from, borrowed */
-    json_t *normalized;          /* the `query` of an answer (cube.md 3.4), released with the arena */
+    json_t *source;     /* the JSON it came from, borrowed */
+    json_t *normalized; /* the `query` of an answer (cube.md 3.4), released with the arena */
 } gr_query;
 
 typedef struct gr_query_options {
@@ -87,8 +117,9 @@ typedef struct gr_query_options {
 } gr_query_options;
 
 /* Errors: the query.* ids with the reference's texts. `json` must outlive the query. */
-GR_MUST_CHECK gr_status gr_query_parse(const gr_model *model, json_t *json, const gr_query_options *options, gr_arena *arena,
-                                       gr_query **ret, gr_error *err);
-/* The cubes that the query names, in collection order: measures, dimensions, segments, filters, time dimensions (views resolved). */
+GR_MUST_CHECK gr_status gr_query_parse(const gr_model *model, json_t *json, const gr_query_options *options,
+                                       gr_arena *arena, gr_query **ret, gr_error *err);
+/* The cubes that the query names, in collection order: measures, dimensions, segments, filters, time dimensions (views
+ * resolved). */
 size_t gr_query_cubes(const gr_query *query, gr_arena *arena, const gr_cube ***ret);
 #endif

@@ -54,25 +54,29 @@ static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
 }
 
 static void enqueue(gr_lane *lane, gr_flight *f) {
-    if (lane->last) lane->last->next = f;
-    else lane->first = f;
+    if (lane->last)
+        lane->last->next = f;
+    else
+        lane->first = f;
     lane->last = f;
     lane->n_waiting++;
     pthread_cond_signal(&lane->cond);
 }
 
-static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                              const gr_tz *zone) {
     if (is_same(lane->now, snapshot, rollup, zone)) return lane->now;
     for (gr_flight *f = lane->first; f; f = f->next)
         if (is_same(f, snapshot, rollup, zone)) return f;
     return NULL;
 }
 
-static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, bool force,
-                            gr_flight **ret, gr_error *err) {
+static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                            bool force, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     if (atomic_load(&lane->is_stopping)) return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
-    if (lane->n_waiting >= MOST_WAITING) return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
+    if (lane->n_waiting >= MOST_WAITING)
+        return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
     gr_flight *f = flight_new(serve, snapshot, rollup, zone);
     if (is_settled(serve, f, force)) {
         f->is_done = true; /* planning again is all there is to do */
@@ -84,14 +88,16 @@ static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const 
     return GR_OK;
 }
 
-gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone, bool force,
-                         gr_flight **ret, gr_error *err) {
+gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                         bool force, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     gr_status status = GR_OK;
     pthread_mutex_lock(&lane->mutex);
     gr_flight *found = find_flight(lane, snapshot, rollup, zone);
-    if (found) *ret = gr_flight_ref(found);
-    else status = submit_new(serve, snapshot, rollup, zone, force, ret, err);
+    if (found)
+        *ret = gr_flight_ref(found);
+    else
+        status = submit_new(serve, snapshot, rollup, zone, force, ret, err);
     pthread_mutex_unlock(&lane->mutex);
     return status;
 }

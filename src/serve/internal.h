@@ -59,9 +59,8 @@ struct gr_serve {
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
-/* Join the flight for the same rollup and zone of the same model, or queue a new one; without `force`, one that has been
- * built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. */
+/* Join the flight for the same rollup and zone of the same model, or queue a new one; without `force`, one that has
+ * been built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. */
 GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                                       const gr_tz *zone, bool force,
-                                       gr_flight **ret, gr_error *err);
+                                       const gr_tz *zone, bool force, gr_flight **ret, gr_error *err);
 #endif

@@ -109,7 +109,8 @@ gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *r
             return status;
         }
         gr_flight *flight = NULL;
-        if (!status) status = gr_lane_submit(serve, a.snapshot, a.plan->to_build, a.plan->to_build_zone, false, &flight, err);
+        if (!status)
+            status = gr_lane_submit(serve, a.snapshot, a.plan->to_build, a.plan->to_build_zone, false, &flight, err);
         gr_answer_done(&a);
         if (status) return status;
         if (request->must_not_wait && ret_flight) {

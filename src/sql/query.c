@@ -2,8 +2,8 @@
  *
  *   SELECT dimensions, time buckets, measures FROM … WHERE rows GROUP BY 1, 2 HAVING groups ORDER BY … LIMIT …
  *
- * With a limit the group columns (of ungrouped rows: all columns) that the order does not name break ties, so that pages
- * are stable (decisions 9). */
+ * With a limit the group columns (of ungrouped rows: all columns) that the order does not name break ties, so that
+ * pages are stable (decisions 9). */
 #include "sql/internal.h"
 
 static gr_str column_text(gr_sqlw *w, const gr_query_column *c) {

@@ -61,8 +61,11 @@ static gr_status write_source(gr_str file, const diff_world *worlds, size_t n, g
 static gr_status write_config(gr_str file, int n_threads, gr_error *err) {
     FILE *f = fopen(file.p, "w");
     if (!f) return gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p);
-    fprintf(f, "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n"
-               "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n", n_threads);
+    fprintf(
+        f,
+        "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n"
+        "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n",
+        n_threads);
     return fclose(f) ? gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p) : GR_OK;
 }
 
@@ -72,13 +75,17 @@ gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, dif
     char *no_environment[] = {NULL};
     gr_status status = make_dir(b.arena, &b.dir, err);
     gr_str file = gr_arena_printf(b.arena, GR_FMT "/granary.yml", GR_ARG(b.dir));
-    if (!status) status = write_source(gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), worlds, n, scratch, err);
+    if (!status)
+        status =
+            write_source(gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), worlds, n, scratch, err);
     if (!status) status = write_config(file, n_threads, err);
     if (!status) status = gr_config_load(file, NULL, 0, no_environment, b.arena, &b.config, err);
     if (!status) status = gr_exec_open(b.config, &b.exec, err);
     gr_arena_free(scratch);
-    if (status) diff_bench_close(&b);
-    else *ret = b;
+    if (status)
+        diff_bench_close(&b);
+    else
+        *ret = b;
     return status;
 }
 
@@ -103,7 +110,8 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
     if (status && diags.list.n && err) {
         gr_diag first = diags.list.v[0];
         for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];
-        snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col, GR_ARG(first.message));
+        snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col,
+                 GR_ARG(first.message));
     }
     gr_model_unref(model);
     gr_arena_free(scratch);
@@ -111,11 +119,17 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
 }
 
 static gr_query_options options_at(int64_t now_us) {
-    return (gr_query_options){.default_limit = 10000, .max_limit = 50000, .max_members = 500, .max_filter_depth = 32, .max_filter_values = 10000,
-                              .default_tz = gr_tz_utc(), .now_us = now_us};
+    return (gr_query_options){.default_limit = 10000,
+                              .max_limit = 50000,
+                              .max_members = 500,
+                              .max_filter_depth = 32,
+                              .max_filter_values = 10000,
+                              .default_tz = gr_tz_utc(),
+                              .now_us = now_us};
 }
 
-gr_status diff_bench_parse(diff_bench *b, json_t *query, int64_t now_us, gr_arena *arena, gr_query **ret, gr_error *err) {
+gr_status diff_bench_parse(diff_bench *b, json_t *query, int64_t now_us, gr_arena *arena, gr_query **ret,
+                           gr_error *err) {
     const gr_snapshot *snapshot = gr_exec_snapshot_ref(b->exec);
     gr_query_options options = options_at(now_us);
     gr_status status = gr_query_parse(snapshot->model, query, &options, arena, ret, err);
@@ -149,7 +163,8 @@ static void copy_refusals(const gr_plan *plan, gr_arena *arena, diff_run *run) {
 }
 
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */
-static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx, gr_plan_options how, diff_run *run, bool *ret_again) {
+static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx,
+                          gr_plan_options how, diff_run *run, bool *ret_again) {
     gr_query_options options = options_at(ctx->now_us);
     gr_query *parsed;
     gr_plan *plan;
@@ -167,7 +182,8 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
     return execute(b, ctx, plan, run);
 }
 
-void diff_bench_run(diff_bench *b, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena, diff_run *ret) {
+void diff_bench_run(diff_bench *b, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena,
+                    diff_run *ret) {
     gr_ctx ctx = {.arena = arena, .now_us = now_us};
     gr_plan_options how = {.without_rollups = without_rollups, .now_us = now_us};
     int64_t start = gr_clock_mono_us();

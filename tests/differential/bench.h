@@ -13,7 +13,8 @@ typedef struct diff_bench {
 } diff_bench;
 
 /* Makes the folder and fills the source. On failure nothing is left. `n_threads`: of the engine. */
-GR_MUST_CHECK gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, diff_bench *ret, gr_error *err);
+GR_MUST_CHECK gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, diff_bench *ret,
+                                        gr_error *err);
 void diff_bench_close(diff_bench *bench);
 /* Load the world's model and put it in service. */
 GR_MUST_CHECK gr_status diff_bench_use(diff_bench *bench, const diff_world *world, gr_error *err);
@@ -23,15 +24,17 @@ typedef struct diff_run {
     gr_status status;
     gr_error err;
     gr_table *table;
-    int64_t total;      /* -1: not asked for */
+    int64_t total; /* -1: not asked for */
     gr_str sql;
-    gr_str served_by;   /* id of the rollup, or empty */
+    gr_str served_by; /* id of the rollup, or empty */
     gr_refusal *refusals;
     size_t n_refusals, n_builds;
-    int64_t took_us;    /* all of it, builds included */
+    int64_t took_us; /* all of it, builds included */
 } diff_run;
 
 /* Parse against the model in service. *ret_snapshot is held until diff_bench_release. */
-GR_MUST_CHECK gr_status diff_bench_parse(diff_bench *bench, json_t *query, int64_t now_us, gr_arena *arena, gr_query **ret, gr_error *err);
-void diff_bench_run(diff_bench *bench, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena, diff_run *ret);
+GR_MUST_CHECK gr_status diff_bench_parse(diff_bench *bench, json_t *query, int64_t now_us, gr_arena *arena,
+                                         gr_query **ret, gr_error *err);
+void diff_bench_run(diff_bench *bench, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena,
+                    diff_run *ret);
 #endif

@@ -1,5 +1,5 @@
-/* Expressions by their meaning: three-valued logic, null in null out, calendar buckets on the wall clock of the zone; and
- * aggregates by looking at every row. */
+/* Expressions by their meaning: three-valued logic, null in null out, calendar buckets on the wall clock of the zone;
+ * and aggregates by looking at every row. */
 #include "differential/evaluate.h"
 
 #include <math.h>
@@ -43,8 +43,10 @@ static diff_value logic_value(const diff_scope *s, size_t cube, const diff_expr 
     bool has_null = false;
     for (size_t i = 0; i < e->n_args; i++) {
         diff_value v = diff_eval(s, cube, e->args[i]);
-        if (v.kind == DIFF_NULL) has_null = true;
-        else if (v.as.b == decisive) return v;
+        if (v.kind == DIFF_NULL)
+            has_null = true;
+        else if (v.as.b == decisive)
+            return v;
     }
     return has_null ? diff_null() : diff_bool(!decisive);
 }
@@ -118,7 +120,8 @@ diff_value diff_eval_dimension(const diff_scope *s, size_t cube, size_t index) {
     return diff_eval(s, cube, d->cases ? d->cases : d->sql);
 }
 
-/* ---- measures ------------------------------------------------------------------------------------------------------- */
+/* ---- measures -------------------------------------------------------------------------------------------------------
+ */
 
 bool diff_eval_own_filters(const diff_scope *s, size_t cube, const diff_measure *m) {
     for (size_t i = 0; i < m->n_filters; i++) {
@@ -212,8 +215,10 @@ diff_value diff_eval_measure(const diff_scope *scope, size_t cube, size_t index)
 
 static diff_value aggregate_value(const diff_scope *scope, size_t cube, const diff_expr *e) {
     if (!e->n_args) return diff_int((diff_wide)scope->n_rows);
-    static const struct { const char *name; diff_measure_type type; } names[] = {
-        {"sum", DIFF_SUM}, {"min", DIFF_MIN}, {"max", DIFF_MAX}, {"count", DIFF_COUNT}};
+    static const struct {
+        const char *name;
+        diff_measure_type type;
+    } names[] = {{"sum", DIFF_SUM}, {"min", DIFF_MIN}, {"max", DIFF_MAX}, {"count", DIFF_COUNT}};
     diff_scope s = *scope;
     tally t = {0};
     for (size_t i = 0; i < s.n_rows; i++) {

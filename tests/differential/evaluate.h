@@ -5,7 +5,9 @@
 
 enum { DIFF_NO_ROW = -1 };
 /* A joined row: which row of each cube's table stands in it; DIFF_NO_ROW: no partner, or not joined. */
-typedef struct diff_joined { int32_t row[DIFF_MAX_CUBES]; } diff_joined;
+typedef struct diff_joined {
+    int32_t row[DIFF_MAX_CUBES];
+} diff_joined;
 
 typedef struct diff_scope {
     const diff_world *world;

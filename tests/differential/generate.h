@@ -12,11 +12,25 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
 
 /* Of generate_table.c: rows for the columns of generate.c. */
 enum {
-    DIFF_COL_ID, DIFF_COL_KEY2, DIFF_COL_FK1, DIFF_COL_FK2, DIFF_COL_FK3, DIFF_COL_TXT, DIFF_COL_TXT2, DIFF_COL_NUM,
-    DIFF_COL_DEC, DIFF_COL_DBL, DIFF_COL_BIG, DIFF_COL_FLAG, DIFF_COL_AT, DIFF_COL_AT2, DIFF_N_COLS
+    DIFF_COL_ID,
+    DIFF_COL_KEY2,
+    DIFF_COL_FK1,
+    DIFF_COL_FK2,
+    DIFF_COL_FK3,
+    DIFF_COL_TXT,
+    DIFF_COL_TXT2,
+    DIFF_COL_NUM,
+    DIFF_COL_DEC,
+    DIFF_COL_DBL,
+    DIFF_COL_BIG,
+    DIFF_COL_FLAG,
+    DIFF_COL_AT,
+    DIFF_COL_AT2,
+    DIFF_N_COLS
 };
 /* `cube` must know its joins, and the tables that they lead to must be filled. */
-void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key, gr_arena *arena);
+void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key,
+                         gr_arena *arena);
 /* An instant where clocks and calendars do something: a jump of the zone, the end of a month, 1970. */
 int64_t diff_random_instant(diff_random *r, const diff_world *world);
 gr_str diff_random_word(diff_random *r);

@@ -1,5 +1,5 @@
-/* Random queries: most are drawn from the members of a rollup, so that rollups serve; the others are drawn from the whole
- * model. Filter values are values that rows have, texts cut from them, nulls, and values that no row has. */
+/* Random queries: most are drawn from the members of a rollup, so that rollups serve; the others are drawn from the
+ * whole model. Filter values are values that rows have, texts cut from them, nulls, and values that no row has. */
 #include "differential/generate.h"
 
 #include "differential/reference.h"
@@ -15,7 +15,8 @@ typedef struct maker {
     const diff_rollup *rollup; /* or NULL */
     const gr_tz *tz;
     size_t cubes[DIFF_MAX_CUBES], n_cubes;
-    bool is_exact; /* all of the rollup's members at its grains */
+    bool is_exact;  /* all of the rollup's members at its grains */
+    bool is_simple; /* a measure or two by one time dimension */
     bool is_through_view;
 } maker;
 
@@ -35,9 +36,12 @@ static json_t *list_of(maker *m, const char *key) {
     return json_object_get(m->query, key);
 }
 
-static void add_id(maker *m, const char *key, size_t cube, gr_str name) { json_array_append_new(list_of(m, key), json_text(id_of(m, cube, name))); }
+static void add_id(maker *m, const char *key, size_t cube, gr_str name) {
+    json_array_append_new(list_of(m, key), json_text(id_of(m, cube, name)));
+}
 
-/* ---- times ---------------------------------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------------------------------------------------
+ */
 
 static int64_t random_local(maker *m, size_t cube, size_t dim) {
     const diff_table *t = m->w->cubes[cube].table;
@@ -52,8 +56,10 @@ static int64_t random_local(maker *m, size_t cube, size_t dim) {
 static gr_str stamp_text(maker *m, int64_t local_us, bool is_date) {
     gr_civil c = gr_civil_from_us(local_us);
     if (is_date) return gr_arena_printf(m->arena, "%04lld-%02d-%02d", (long long)c.year, c.month, c.day);
-    gr_str text = gr_arena_printf(m->arena, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)c.year, c.month, c.day, c.hour, c.minute, c.second);
-    if (c.us % 1000 == 0 && diff_chance(m->r, 50)) return gr_arena_printf(m->arena, GR_FMT ".%03lld", GR_ARG(text), (long long)(c.us / 1000));
+    gr_str text = gr_arena_printf(m->arena, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)c.year, c.month, c.day,
+                                  c.hour, c.minute, c.second);
+    if (c.us % 1000 == 0 && diff_chance(m->r, 50))
+        return gr_arena_printf(m->arena, GR_FMT ".%03lld", GR_ARG(text), (long long)(c.us / 1000));
     return c.us ? gr_arena_printf(m->arena, GR_FMT ".%06lld", GR_ARG(text), (long long)c.us) : text;
 }
 
@@ -63,7 +69,9 @@ static const gr_granularity *granularity_of(maker *m, const diff_dim *d, const c
     for (const diff_granularity *g = d->granularities; g && g->name; g++) {
         gr_granularity *parsed = GR_NEW(m->arena, gr_granularity);
         gr_str parts[] = {gr_str_from(g->interval), gr_str_from(g->offset), gr_str_from(g->origin)};
-        if (!strcmp(g->name, name) && !gr_granularity_parse(gr_str_from(name), parts[0], parts[1], parts[2], parsed, NULL)) return parsed;
+        if (!strcmp(g->name, name) &&
+            !gr_granularity_parse(gr_str_from(name), parts[0], parts[1], parts[2], parsed, NULL))
+            return parsed;
     }
     return gr_granularity_predefined(GR_GRAIN_DAY);
 }
@@ -90,15 +98,31 @@ static json_t *loose_range(maker *m, size_t cube, size_t dim) {
         ends[i] = us - (rest < 0 ? rest + unit : rest);
     }
     bool is_swapped = ends[0] > ends[1] && diff_chance(m->r, 90);
-    gr_str a = stamp_text(m, ends[is_swapped], diff_chance(m->r, 20)), b = stamp_text(m, ends[!is_swapped], diff_chance(m->r, 20));
+    gr_str a = stamp_text(m, ends[is_swapped], diff_chance(m->r, 20)),
+           b = stamp_text(m, ends[!is_swapped], diff_chance(m->r, 20));
     if (diff_chance(m->r, 5)) return json_pack("[o]", json_text(a));
     return json_pack("[o, o]", json_text(a), json_text(b));
 }
 
 static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granularity) {
-    static const char *const relative[] = {"today", "yesterday", "this week", "last week", "this month", "last month", "last 7 days", "last 2 quarters",
-                                           "this year", "last year", "last 90 days", "last 3 months", "next 2 weeks", "this quarter", "last 1 year", "last 48 hours",
-                                           "from 90 days ago to now", "last 3 hours"};
+    static const char *const relative[] = {"today",
+                                           "yesterday",
+                                           "this week",
+                                           "last week",
+                                           "this month",
+                                           "last month",
+                                           "last 7 days",
+                                           "last 2 quarters",
+                                           "this year",
+                                           "last year",
+                                           "last 90 days",
+                                           "last 3 months",
+                                           "next 2 weeks",
+                                           "this quarter",
+                                           "last 1 year",
+                                           "last 48 hours",
+                                           "from 90 days ago to now",
+                                           "last 3 hours"};
     static const char *const grains[] = {"day", "day", "month", "week", "year", "quarter", "hour"};
     size_t kind = diff_pick(m->r, 100);
     if (kind < 20) return json_string(DIFF_ONE_OF(m->r, relative));
@@ -107,7 +131,8 @@ static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granu
     return aligned_range(m, cube, dim, is_known ? granularity : DIFF_ONE_OF(m->r, grains));
 }
 
-/* ---- members -------------------------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------------------------------
+ */
 
 static const char *coarser(maker *m, const diff_dim *d, const char *stored) {
     static const char *const all[] = {"second", "minute", "hour", "day", "week", "month", "quarter", "year"};
@@ -122,7 +147,7 @@ static const char *coarser(maker *m, const diff_dim *d, const char *stored) {
 static void add_time(maker *m, size_t cube, size_t dim, const char *stored) {
     const diff_dim *d = &m->w->cubes[cube].dims[dim];
     const char *granularity = diff_chance(m->r, 80) || m->is_exact ? coarser(m, d, stored) : NULL;
-    bool has_range = !granularity || diff_chance(m->r, 55);
+    bool has_range = !granularity || diff_chance(m->r, m->is_exact || m->is_simple ? 30 : 55);
     if (granularity && !has_range && diff_chance(m->r, 15)) { /* the id of three parts */
         gr_str id = gr_arena_printf(m->arena, GR_FMT ".%s", GR_ARG(id_of(m, cube, d->name)), granularity);
         json_array_append_new(list_of(m, "dimensions"), json_text(id));
@@ -134,22 +159,47 @@ static void add_time(maker *m, size_t cube, size_t dim, const char *stored) {
     json_array_append_new(list_of(m, "timeDimensions"), item);
 }
 
+static json_t *dim_leaf(maker *m, size_t cube, size_t dim);
+static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like);
+
+/* One value of a stored dimension instead of the dimension: what cannot be merged is right then, and wrong when the
+ * filter lets a second value or a null pass. */
+static void fix_dimension(maker *m, size_t cube, size_t dim) {
+    json_t *values = json_pack("[o]", dim_value(m, cube, dim, false));
+    size_t kind = diff_pick(m->r, 10);
+    if (kind == 0) json_array_append_new(values, json_null());
+    if (kind == 1) json_array_append_new(values, dim_value(m, cube, dim, false));
+    json_t *leaf = json_pack("{s:o, s:s, s:o}", "member", json_text(id_of(m, cube, m->w->cubes[cube].dims[dim].name)),
+                             "operator", kind == 2 ? "in" : "equals", "values", values);
+    if (kind == 3) leaf = json_pack("{s:[o, o]}", "or", leaf, dim_leaf(m, cube, dim));
+    if (kind == 4) leaf = json_pack("{s:[o]}", "and", leaf);
+    json_array_append_new(list_of(m, "filters"), leaf);
+}
+
 static void add_from_rollup(maker *m) {
-    unsigned percent = m->is_exact ? 100 : (unsigned)diff_between(m->r, 15, 70);
+    unsigned percent = m->is_exact ? 100 : m->is_simple ? 0 : (unsigned)diff_between(m->r, 15, 70);
+    bool is_fixed = m->is_exact && diff_chance(m->r, 45);
     for (size_t i = 0; i < m->rollup->n_items; i++) {
         const diff_item *item = &m->rollup->items[i];
         const diff_cube *c = &m->w->cubes[item->cube];
-        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, m->is_exact ? 60 : 30)) add_id(m, "measures", item->cube, c->measures[item->index].name);
-        if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent)) add_id(m, "dimensions", item->cube, c->dims[item->index].name);
-        if (item->kind == DIFF_ITEM_SEGMENT && diff_chance(m->r, 30)) add_id(m, "segments", item->cube, c->segments[item->index].name);
-        if (item->kind == DIFF_ITEM_TIME && (m->is_exact || diff_chance(m->r, 75))) add_time(m, item->cube, item->index, item->granularity);
+        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, m->is_exact ? 60 : 30))
+            add_id(m, "measures", item->cube, c->measures[item->index].name);
+        if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, 60))
+            fix_dimension(m, item->cube, item->index);
+        else if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent))
+            add_id(m, "dimensions", item->cube, c->dims[item->index].name);
+        if (item->kind == DIFF_ITEM_SEGMENT && !m->is_simple && diff_chance(m->r, 30))
+            add_id(m, "segments", item->cube, c->segments[item->index].name);
+        if (item->kind == DIFF_ITEM_TIME && (m->is_exact || diff_chance(m->r, 75)))
+            add_time(m, item->cube, item->index, item->granularity);
     }
 }
 
 /* Members that the rollup may not have, or have only through others. */
 static void add_from_model(maker *m, unsigned percent) {
     const diff_cube *root = &m->w->cubes[m->root];
-    while (diff_chance(m->r, percent)) add_id(m, "measures", m->root, root->measures[diff_pick(m->r, root->n_measures)].name);
+    while (diff_chance(m->r, percent))
+        add_id(m, "measures", m->root, root->measures[diff_pick(m->r, root->n_measures)].name);
     while (diff_chance(m->r, percent)) {
         size_t cube = m->cubes[diff_pick(m->r, m->n_cubes)];
         const diff_cube *c = &m->w->cubes[cube];
@@ -163,13 +213,16 @@ static void add_from_model(maker *m, unsigned percent) {
         dim = diff_pick(m->r, c->n_dims);
         if (c->dims[dim].type == DIFF_DIM_TIME) add_time(m, cube, dim, diff_chance(m->r, 50) ? "day" : "hour");
     }
-    if (root->n_segments && diff_chance(m->r, percent / 5)) add_id(m, "segments", m->root, root->segments[diff_pick(m->r, root->n_segments)].name);
+    if (root->n_segments && diff_chance(m->r, percent / 5))
+        add_id(m, "segments", m->root, root->segments[diff_pick(m->r, root->n_segments)].name);
     size_t other = m->cubes[diff_pick(m->r, m->n_cubes)]; /* often multiplied: then it must be refused */
     const diff_cube *c = &m->w->cubes[other];
-    if (other != m->root && diff_chance(m->r, percent / 6)) add_id(m, "measures", other, c->measures[diff_pick(m->r, c->n_measures)].name);
+    if (other != m->root && diff_chance(m->r, percent / 6))
+        add_id(m, "measures", other, c->measures[diff_pick(m->r, c->n_measures)].name);
 }
 
-/* ---- filters -------------------------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------------------------------
+ */
 
 static gr_str text_of(maker *m, const diff_value *v) {
     gr_buf out;
@@ -183,13 +236,16 @@ static gr_str text_of(maker *m, const diff_value *v) {
 static gr_str text_value(maker *m, const diff_value *have, bool is_like) {
     if (have->kind == DIFF_NULL || diff_chance(m->r, 20)) return diff_random_word(m->r);
     gr_str text = diff_cast_text(have, m->arena);
-    if (is_like && text.n > 1 && (unsigned char)text.p[0] < 0x80 && (unsigned char)text.p[1] < 0x80 && diff_chance(m->r, 60)) text.n = 1 + (text.n > 2 && (unsigned char)text.p[2] < 0x80);
+    if (is_like && text.n > 1 && (unsigned char)text.p[0] < 0x80 && (unsigned char)text.p[1] < 0x80 &&
+        diff_chance(m->r, 60))
+        text.n = 1 + (text.n > 2 && (unsigned char)text.p[2] < 0x80);
     if (diff_chance(m->r, 30)) text = diff_chance(m->r, 50) ? diff_fold(text, m->arena) : diff_upper(text, m->arena);
     return text;
 }
 
 static gr_str number_value(maker *m, const diff_value *have) {
-    bool is_safe = have->kind == DIFF_INT || have->kind == DIFF_DECIMAL || (have->kind == DIFF_DOUBLE && !have->is_wild);
+    bool is_safe =
+        have->kind == DIFF_INT || have->kind == DIFF_DECIMAL || (have->kind == DIFF_DOUBLE && !have->is_wild);
     if (is_safe && diff_chance(m->r, 75)) return text_of(m, have);
     if (diff_chance(m->r, 40)) return gr_arena_printf(m->arena, "%lld.5", (long long)diff_between(m->r, -4, 9));
     return gr_arena_printf(m->arena, "%lld", (long long)diff_between(m->r, -9, 30));
@@ -197,10 +253,14 @@ static gr_str number_value(maker *m, const diff_value *have) {
 
 static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like) {
     const diff_cube *c = &m->w->cubes[cube];
-    diff_value have = c->table->n_rows ? diff_reference_dimension(m->w, cube, dim, diff_pick(m->r, c->table->n_rows), m->arena) : diff_null();
+    diff_value have = c->table->n_rows
+                          ? diff_reference_dimension(m->w, cube, dim, diff_pick(m->r, c->table->n_rows), m->arena)
+                          : diff_null();
     switch (c->dims[dim].type) {
     case DIFF_DIM_NUMBER: return json_text(number_value(m, &have));
-    case DIFF_DIM_BOOLEAN: return diff_chance(m->r, 30) ? json_boolean(diff_chance(m->r, 50)) : json_string(diff_chance(m->r, 50) ? "true" : "false");
+    case DIFF_DIM_BOOLEAN:
+        return diff_chance(m->r, 30) ? json_boolean(diff_chance(m->r, 50))
+                                     : json_string(diff_chance(m->r, 50) ? "true" : "false");
     case DIFF_DIM_TIME: {
         int64_t us = random_local(m, cube, dim);
         return json_text(stamp_text(m, us, diff_chance(m->r, 20)));
@@ -212,13 +272,31 @@ static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like) {
 }
 
 static json_t *dim_leaf(maker *m, size_t cube, size_t dim) {
-    static const char *const text_ops[] = {"equals", "equals", "notEquals", "in", "notIn", "contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith", "set", "notSet", "gt", "lte"};
-    static const char *const number_ops[] = {"equals", "equals", "notEquals", "in", "notIn", "gt", "gte", "lt", "lte", "set", "notSet"};
+    static const char *const text_ops[] = {
+        "equals",        "equals",   "notEquals",   "in",  "notIn",  "contains", "notContains", "startsWith",
+        "notStartsWith", "endsWith", "notEndsWith", "set", "notSet", "gt",       "lte"};
+    static const char *const number_ops[] = {"equals", "equals", "notEquals", "in",  "notIn", "gt",
+                                             "gte",    "lt",     "lte",       "set", "notSet"};
     static const char *const boolean_ops[] = {"equals", "notEquals", "in", "notIn", "set", "notSet"};
-    static const char *const time_ops[] = {"inDateRange", "inDateRange", "notInDateRange", "onTheDate", "beforeDate", "beforeOrOnDate", "afterDate", "afterOrOnDate", "equals", "notEquals", "gt", "gte", "lt", "lte", "set", "notSet"};
+    static const char *const time_ops[] = {"inDateRange",
+                                           "inDateRange",
+                                           "notInDateRange",
+                                           "onTheDate",
+                                           "beforeDate",
+                                           "beforeOrOnDate",
+                                           "afterDate",
+                                           "afterOrOnDate",
+                                           "equals",
+                                           "notEquals",
+                                           "gt",
+                                           "gte",
+                                           "lt",
+                                           "lte",
+                                           "set",
+                                           "notSet"};
     static const char *const geo_ops[] = {"equals", "contains", "notEquals", "set"};
     const diff_dim *d = &m->w->cubes[cube].dims[dim];
-    const char *op = d->type == DIFF_DIM_STRING   ? DIFF_ONE_OF(m->r, text_ops)
+    const char *op = d->type == DIFF_DIM_STRING    ? DIFF_ONE_OF(m->r, text_ops)
                      : d->type == DIFF_DIM_NUMBER  ? DIFF_ONE_OF(m->r, number_ops)
                      : d->type == DIFF_DIM_BOOLEAN ? DIFF_ONE_OF(m->r, boolean_ops)
                      : d->type == DIFF_DIM_TIME    ? DIFF_ONE_OF(m->r, time_ops)
@@ -227,7 +305,11 @@ static json_t *dim_leaf(maker *m, size_t cube, size_t dim) {
     if (!strcmp(op, "set") || !strcmp(op, "notSet")) return leaf;
     if (!strcmp(op, "inDateRange") || !strcmp(op, "notInDateRange")) {
         json_t *range = random_range(m, cube, dim, NULL);
-        json_object_set_new(leaf, "values", json_is_array(range) && json_array_size(range) == 2 ? range : json_pack("[o]", json_is_array(range) ? json_incref(json_array_get(range, 0)) : json_incref(range)));
+        json_object_set_new(
+            leaf, "values",
+            json_is_array(range) && json_array_size(range) == 2
+                ? range
+                : json_pack("[o]", json_is_array(range) ? json_incref(json_array_get(range, 0)) : json_incref(range)));
         if (!json_is_array(range) || json_array_size(range) != 2) json_decref(range);
         return leaf;
     }
@@ -238,7 +320,9 @@ static json_t *dim_leaf(maker *m, size_t cube, size_t dim) {
     for (size_t i = 0; i < n; i++) {
         bool is_null = !is_single && diff_chance(m->r, 12);
         bool is_relative = is_point && diff_chance(m->r, 15);
-        json_array_append_new(values, is_null ? json_null() : is_relative ? json_string("last month") : dim_value(m, cube, dim, is_like));
+        json_array_append_new(values, is_null       ? json_null()
+                                      : is_relative ? json_string("last month")
+                                                    : dim_value(m, cube, dim, is_like));
     }
     json_object_set_new(leaf, "values", values);
     return leaf;
@@ -283,7 +367,8 @@ static const diff_measure *pick_measure(maker *m, size_t *ret_cube) {
 static json_t *measure_filter(maker *m, int depth) {
     static const char *const ops[] = {"gt", "gte", "lt", "lte", "equals", "notEquals", "set", "notSet", "in", "notIn"};
     if (depth < 2 && diff_chance(m->r, 15))
-        return json_pack("{s:[o, o]}", diff_chance(m->r, 60) ? "or" : "and", measure_filter(m, depth + 1), measure_filter(m, depth + 1));
+        return json_pack("{s:[o, o]}", diff_chance(m->r, 60) ? "or" : "and", measure_filter(m, depth + 1),
+                         measure_filter(m, depth + 1));
     size_t cube;
     const diff_measure *measure = pick_measure(m, &cube);
     const char *op = DIFF_ONE_OF(m->r, ops);
@@ -293,44 +378,54 @@ static json_t *measure_filter(maker *m, int depth) {
     if (is_set) return leaf;
     diff_value small = diff_int(diff_between(m->r, -3, 12));
     json_object_set_new(leaf, "values", json_pack("[o]", json_text(number_value(m, &small))));
-    if (!strcmp(op, "notIn") && diff_chance(m->r, 40)) json_array_append_new(json_object_get(leaf, "values"), json_null());
+    if (!strcmp(op, "notIn") && diff_chance(m->r, 40))
+        json_array_append_new(json_object_get(leaf, "values"), json_null());
     return leaf;
 }
 
 static void add_filters(maker *m) {
-    unsigned percent = m->is_exact ? 25 : 50;
-    while (json_array_size(list_of(m, "filters")) < 4 && diff_chance(m->r, percent)) json_array_append_new(list_of(m, "filters"), dim_filter(m, 0));
+    if (m->is_simple) return;
+    unsigned percent = m->is_exact ? 15 : 50;
+    while (json_array_size(list_of(m, "filters")) < 4 && diff_chance(m->r, percent))
+        json_array_append_new(list_of(m, "filters"), dim_filter(m, 0));
     if (diff_chance(m->r, 22)) json_array_append_new(list_of(m, "filters"), measure_filter(m, 0));
     const diff_cube *root = &m->w->cubes[m->root];
     if (diff_chance(m->r, 2)) {
         const diff_measure *measure = &root->measures[diff_pick(m->r, root->n_measures)];
         if (measure->type < DIFF_CALC_NUMBER)
-            json_array_append_new(list_of(m, "filters"), json_pack("{s:o, s:s}", "member", json_text(id_of(m, m->root, measure->name)), "operator", "measureFilter"));
+            json_array_append_new(list_of(m, "filters"),
+                                  json_pack("{s:o, s:s}", "member", json_text(id_of(m, m->root, measure->name)),
+                                            "operator", "measureFilter"));
     }
 }
 
-/* ---- order and size ------------------------------------------------------------------------------------------------- */
+/* ---- order and size -------------------------------------------------------------------------------------------------
+ */
 
 static bool is_about(const json_t *id) { return gr_str_ends(gr_str_from(json_string_value(id)), GR_STR("about")); }
 
 static void add_order(maker *m) {
-    json_t *ids = json_array(), *measures = json_object_get(m->query, "measures"), *times = json_object_get(m->query, "timeDimensions");
+    json_t *ids = json_array(), *measures = json_object_get(m->query, "measures"),
+           *times = json_object_get(m->query, "timeDimensions");
     size_t i;
     json_t *at;
-    json_array_foreach (json_object_get(m->query, "dimensions"), i, at) json_array_append(ids, at);
-    json_array_foreach (measures, i, at) if (!is_about(at)) json_array_append(ids, at);
-    json_array_foreach (times, i, at) json_array_append(ids, json_object_get(at, "dimension"));
+    json_array_foreach(json_object_get(m->query, "dimensions"), i, at) json_array_append(ids, at);
+    json_array_foreach(measures, i, at) if (!is_about(at)) json_array_append(ids, at);
+    json_array_foreach(times, i, at) json_array_append(ids, json_object_get(at, "dimension"));
     bool has_about = false;
-    json_array_foreach (measures, i, at) has_about |= is_about(at);
-    if (has_about || diff_chance(m->r, 50)) { /* by default the first measure may order, and an estimate has no reference */
+    json_array_foreach(measures, i, at) has_about |= is_about(at);
+    if (has_about ||
+        diff_chance(m->r, 50)) { /* by default the first measure may order, and an estimate has no reference */
         json_t *order = json_array();
         size_t n = diff_pick(m->r, 4);
         for (size_t k = 0; k < n && json_array_size(ids); k++)
-            json_array_append_new(order, json_pack("[O, s]", json_array_get(ids, diff_pick(m->r, json_array_size(ids))), diff_chance(m->r, 50) ? "asc" : "desc"));
+            json_array_append_new(order, json_pack("[O, s]", json_array_get(ids, diff_pick(m->r, json_array_size(ids))),
+                                                   diff_chance(m->r, 50) ? "asc" : "desc"));
         json_object_set_new(m->query, "order", order);
     }
     json_decref(ids);
-    if (diff_chance(m->r, 30)) json_object_set_new(m->query, "limit", json_integer(diff_chance(m->r, 4) ? 0 : diff_between(m->r, 1, 12)));
+    if (diff_chance(m->r, 30))
+        json_object_set_new(m->query, "limit", json_integer(diff_chance(m->r, 4) ? 0 : diff_between(m->r, 1, 12)));
     if (diff_chance(m->r, 12)) json_object_set_new(m->query, "offset", json_integer(diff_between(m->r, 0, 6)));
     if (diff_chance(m->r, 20)) json_object_set_new(m->query, "total", json_true());
 }
@@ -347,8 +442,8 @@ static bool has_columns(const json_t *query) {
     if (json_object_get(query, "measures") || json_object_get(query, "dimensions")) return true;
     size_t i;
     json_t *at;
-    json_array_foreach (json_object_get(query, "timeDimensions"), i, at)
-        if (json_object_get(at, "granularity")) return true;
+    json_array_foreach(json_object_get(query, "timeDimensions"), i,
+                       at) if (json_object_get(at, "granularity")) return true;
     return false;
 }
 
@@ -361,7 +456,8 @@ static void pick_rollup(maker *m) {
     m->root = with_rollups[diff_pick(m->r, n)];
     const diff_cube *c = &m->w->cubes[m->root];
     m->rollup = &c->rollups[diff_pick(m->r, c->n_rollups)];
-    m->is_exact = diff_chance(m->r, 18);
+    m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 30 : 20);
+    m->is_simple = !m->is_exact && diff_chance(m->r, 25);
 }
 
 json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t group, uint64_t index, gr_arena *arena) {
@@ -375,7 +471,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
         if (!gr_tz_get(zone, &m.tz, NULL)) json_object_set_new(m.query, "timezone", json_text(zone));
     }
     if (m.rollup) add_from_rollup(&m);
-    if (!m.rollup || diff_chance(&random, 15)) add_from_model(&m, m.rollup ? 25 : 60);
+    if (!m.rollup || (!m.is_simple && diff_chance(&random, 15))) add_from_model(&m, m.rollup ? 25 : 60);
     add_filters(&m);
     drop_empty_lists(m.query);
     if (!has_columns(m.query)) add_id(&m, "measures", m.root, world->cubes[m.root].measures[0].name);

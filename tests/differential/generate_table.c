@@ -1,5 +1,5 @@
-/* Random tables: few distinct values, so that groups fill; nulls; texts that differ in case or look like patterns; times
- * around jumps of the clock, the ends of months and weeks, and 1970, to the microsecond. */
+/* Random tables: few distinct values, so that groups fill; nulls; texts that differ in case or look like patterns;
+ * times around jumps of the clock, the ends of months and weeks, and 1970, to the microsecond. */
 #include "differential/generate.h"
 
 #include <stdio.h>
@@ -9,9 +9,36 @@
 #define DAY (24 * HOUR)
 
 static const char *const words[] = {
-    "a",    "A",     "b",   "B",      "",       " ",         "ab",        "aB",    "AB",         "50%",
-    "a_b",  "axb",   "a%b", "a\\b",   "it's",   "\xc3\xa9",  "\xc3\x89",  "null",  "Z\xc3\xbcrich", "z\xc3\x9cRICH",
-    "{x}",  "a,b",   "0",   "\xe6\x97\xa5\xe6\x9c\xac", "new york", "New York", "1e5", "a\"b", "-", "true",
+    "a",
+    "A",
+    "b",
+    "B",
+    "",
+    " ",
+    "ab",
+    "aB",
+    "AB",
+    "50%",
+    "a_b",
+    "axb",
+    "a%b",
+    "a\\b",
+    "it's",
+    "\xc3\xa9",
+    "\xc3\x89",
+    "null",
+    "Z\xc3\xbcrich",
+    "z\xc3\x9cRICH",
+    "{x}",
+    "a,b",
+    "0",
+    "\xe6\x97\xa5\xe6\x9c\xac",
+    "new york",
+    "New York",
+    "1e5",
+    "a\"b",
+    "-",
+    "true",
 };
 
 gr_str diff_random_word(diff_random *r) { return gr_str_from(DIFF_ONE_OF(r, words)); }
@@ -27,8 +54,10 @@ static int64_t random_jump(diff_random *r, const gr_tz *tz) {
             int64_t mid = low + (high - low) / 2 / SECOND * SECOND;
             if (mid == low) mid += SECOND;
             if (mid == high) break;
-            if (gr_tz_to_local(tz, mid) - mid == offset) low = mid;
-            else high = mid;
+            if (gr_tz_to_local(tz, mid) - mid == offset)
+                low = mid;
+            else
+                high = mid;
         }
         return high;
     }
@@ -51,6 +80,7 @@ static int64_t random_anchor(diff_random *r, const diff_world *w) {
     const gr_tz *tz = gr_tz_utc();
     if (gr_tz_get(w->zones[diff_pick(r, w->n_zones)], &tz, NULL)) tz = gr_tz_utc();
     size_t kind = diff_pick(r, 100);
+    if (w->is_about_jumps && !gr_tz_get(w->zones[0], &tz, NULL)) kind = 0;
     if (kind < 35) return random_jump(r, tz);
     if (kind < 60) return random_civil(r, w);
     if (kind < 65) return 0;
@@ -75,7 +105,8 @@ static int64_t random_shift(diff_random *r) {
 
 int64_t diff_random_instant(diff_random *r, const diff_world *w) { return random_anchor(r, w) + random_shift(r); }
 
-/* ---- cells ---------------------------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct filler {
     diff_random *random;
@@ -96,17 +127,22 @@ static int64_t floor_to(int64_t us, int64_t unit) {
 
 /* ISO text: UTC without offset, with Z, or with one. */
 static diff_value time_text(filler *f, int64_t us) {
-    static const struct { int64_t us; const char *text; } offsets[] = {{0, ""}, {0, "Z"}, {-5 * HOUR, "-05:00"}, {19800 * SECOND, "+05:30"}};
+    static const struct {
+        int64_t us;
+        const char *text;
+    } offsets[] = {{0, ""}, {0, "Z"}, {-5 * HOUR, "-05:00"}, {19800 * SECOND, "+05:30"}};
     size_t which = diff_pick(f->random, 4);
     gr_civil c = gr_civil_from_us(us + offsets[which].us);
     char text[64];
-    int n = snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d.%06d%s", (int)c.year, c.month, c.day, c.hour, c.minute,
-                     c.second, (int)c.us, offsets[which].text);
+    int n = snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d.%06d%s", (int)c.year, c.month, c.day, c.hour,
+                     c.minute, c.second, (int)c.us, offsets[which].text);
     return diff_text(gr_arena_dup(f->arena, (gr_str){text, (size_t)n}));
 }
 
 static diff_value time_cell(filler *f, const char *type) {
-    int64_t us = f->anchors[diff_pick(f->random, f->n_anchors)] + random_shift(f->random);
+    int64_t us = f->anchors[diff_pick(f->random, f->n_anchors)];
+    us += f->world->is_about_jumps && diff_chance(f->random, 75) ? diff_between(f->random, -16, 16) * 900 * SECOND
+                                                                 : random_shift(f->random);
     if (!strcmp(type, "DATE")) return diff_time(floor_to(us, DAY));
     if (!strcmp(type, "VARCHAR")) return time_text(f, us);
     if (!strcmp(type, "TIMESTAMP_S")) return diff_time(floor_to(us, SECOND));
@@ -117,7 +153,8 @@ static diff_value number_cell(filler *f, const diff_column *column, size_t index
     diff_random *r = f->random;
     int64_t n = diff_between(r, -f->most, f->most);
     if (index == DIFF_COL_NUM) return diff_int(n);
-    if (index == DIFF_COL_BIG) return diff_int(diff_chance(r, 70) ? diff_between(r, -9, 9) * INT64_C(1000000000000000000) : n);
+    if (index == DIFF_COL_BIG)
+        return diff_int(diff_chance(r, 70) ? diff_between(r, -9, 9) * INT64_C(1000000000000000000) : n);
     if (index == DIFF_COL_DEC) {
         bool is_short = !strcmp(column->sql_type, "DECIMAL(4,1)"), is_long = !strcmp(column->sql_type, "DECIMAL(18,6)");
         uint8_t scale = is_short ? 1 : is_long ? 6 : 2;
@@ -175,31 +212,48 @@ static void fill_rows(filler *f, diff_table *t, const diff_cube *cube) {
         diff_value *cells = &t->cells[row * t->n_columns];
         cells[DIFF_COL_ID] = diff_int((diff_wide)row + 1);
         cells[DIFF_COL_KEY2] = diff_int((diff_wide)(row % 3));
-        for (size_t i = 0; i < cube->n_joins; i++) cells[DIFF_COL_FK1 + i] = foreign_key(f, &cube->joins[i], row, first);
+        for (size_t i = 0; i < cube->n_joins; i++)
+            cells[DIFF_COL_FK1 + i] = foreign_key(f, &cube->joins[i], row, first);
         for (size_t i = DIFF_COL_TXT; i < DIFF_N_COLS; i++) cells[i] = cell(f, &t->columns[i], i);
     }
 }
 
 static const char *time_type(diff_random *r) {
     size_t kind = diff_pick(r, 100);
-    return kind < 50 ? "TIMESTAMP" : kind < 72 ? "TIMESTAMPTZ" : kind < 84 ? "DATE" : kind < 92 ? "VARCHAR" : kind < 97 ? "TIMESTAMP_MS" : "TIMESTAMP_S";
+    return kind < 50   ? "TIMESTAMP"
+           : kind < 72 ? "TIMESTAMPTZ"
+           : kind < 84 ? "DATE"
+           : kind < 92 ? "VARCHAR"
+           : kind < 97 ? "TIMESTAMP_MS"
+                       : "TIMESTAMP_S";
 }
 
-void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key, gr_arena *arena) {
+void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key,
+                         gr_arena *arena) {
     static const char *const decimals[] = {"DECIMAL(12,2)", "DECIMAL(12,2)", "DECIMAL(18,6)", "DECIMAL(4,1)"};
     static const char *const integers[] = {"INTEGER", "BIGINT"};
     static const unsigned nulls[] = {0, 5, 15, 40};
     (void)has_composite_key; /* the pair is unique because the first part is */
     diff_table *t = GR_NEW(arena, diff_table);
-    *t = (diff_table){.name = name, .columns = GR_NEW_N(arena, diff_column, DIFF_N_COLS), .n_columns = DIFF_N_COLS, .n_rows = random_rows(r, cube == 0)};
+    *t = (diff_table){.name = name,
+                      .columns = GR_NEW_N(arena, diff_column, DIFF_N_COLS),
+                      .n_columns = DIFF_N_COLS,
+                      .n_rows = random_rows(r, cube == 0)};
     const diff_column columns[DIFF_N_COLS] = {
-        [DIFF_COL_ID] = {GR_STR("id"), "INTEGER", false},      [DIFF_COL_KEY2] = {GR_STR("key2"), "INTEGER", false},
-        [DIFF_COL_FK1] = {GR_STR("fk1"), "INTEGER", false},    [DIFF_COL_FK2] = {GR_STR("fk2"), "INTEGER", false},
-        [DIFF_COL_FK3] = {GR_STR("fk3"), "INTEGER", false},    [DIFF_COL_TXT] = {GR_STR("txt"), "VARCHAR", false},
-        [DIFF_COL_TXT2] = {GR_STR("txt2"), "VARCHAR", false},  [DIFF_COL_NUM] = {GR_STR("num"), DIFF_ONE_OF(r, integers), false},
-        [DIFF_COL_DEC] = {GR_STR("price"), DIFF_ONE_OF(r, decimals), false}, [DIFF_COL_DBL] = {GR_STR("dbl"), "DOUBLE", diff_chance(r, 25)},
-        [DIFF_COL_BIG] = {GR_STR("big"), "BIGINT", false},     [DIFF_COL_FLAG] = {GR_STR("flag"), "BOOLEAN", false},
-        [DIFF_COL_AT] = {GR_STR("ts"), time_type(r), false},   [DIFF_COL_AT2] = {GR_STR("ts2"), time_type(r), false},
+        [DIFF_COL_ID] = {GR_STR("id"), "INTEGER", false},
+        [DIFF_COL_KEY2] = {GR_STR("key2"), "INTEGER", false},
+        [DIFF_COL_FK1] = {GR_STR("fk1"), "INTEGER", false},
+        [DIFF_COL_FK2] = {GR_STR("fk2"), "INTEGER", false},
+        [DIFF_COL_FK3] = {GR_STR("fk3"), "INTEGER", false},
+        [DIFF_COL_TXT] = {GR_STR("txt"), "VARCHAR", false},
+        [DIFF_COL_TXT2] = {GR_STR("txt2"), "VARCHAR", false},
+        [DIFF_COL_NUM] = {GR_STR("num"), DIFF_ONE_OF(r, integers), false},
+        [DIFF_COL_DEC] = {GR_STR("price"), DIFF_ONE_OF(r, decimals), false},
+        [DIFF_COL_DBL] = {GR_STR("dbl"), "DOUBLE", diff_chance(r, 25)},
+        [DIFF_COL_BIG] = {GR_STR("big"), "BIGINT", false},
+        [DIFF_COL_FLAG] = {GR_STR("flag"), "BOOLEAN", false},
+        [DIFF_COL_AT] = {GR_STR("ts"), time_type(r), false},
+        [DIFF_COL_AT2] = {GR_STR("ts2"), time_type(r), false},
     };
     memcpy(t->columns, columns, sizeof columns);
     filler f = {.random = r, .world = world, .arena = arena, .most = diff_chance(r, 50) ? 4 : 200};

@@ -49,7 +49,8 @@ static bool cell_matches(const diff_value *v, const gr_cell *c, gr_arena *arena)
 
 /* `v` (or NULL) is the reference's idea of the cell. */
 static bool cells_match(const gr_cell *a, const gr_cell *b, const diff_value *v) {
-    if (a->is_null == b->is_null && a->is_bool == b->is_bool && (a->is_null || gr_str_eq(a->text, b->text))) return true;
+    if (a->is_null == b->is_null && a->is_bool == b->is_bool && (a->is_null || gr_str_eq(a->text, b->text)))
+        return true;
     double x, y;
     if (!v || v->kind != DIFF_DOUBLE || a->is_null || b->is_null) return v && isinf(v->tol);
     if (!gr_str_to_f64(a->text, &x) || !gr_str_to_f64(b->text, &y)) return false;
@@ -61,7 +62,8 @@ static bool cells_match(const gr_cell *a, const gr_cell *b, const diff_value *v)
 static int cmp_rows(const void *a, const void *b) { return gr_str_cmp(*(const gr_str *)a, *(const gr_str *)b); }
 
 /* Rows as sorted texts, for answers without order. */
-static gr_str *sorted_rows(const gr_cell *cells, const diff_value *values, size_t n_rows, size_t n_columns, gr_arena *arena) {
+static gr_str *sorted_rows(const gr_cell *cells, const diff_value *values, size_t n_rows, size_t n_columns,
+                           gr_arena *arena) {
     gr_str *rows = GR_NEW_N(arena, gr_str, n_rows + 1);
     for (size_t i = 0; i < n_rows; i++) {
         gr_str row = {0};
@@ -89,12 +91,14 @@ static void judge_unordered(diff_case *c, gr_arena *arena) {
         c->detail = gr_arena_printf(arena, "%zu, %zu and %zu rows", on->n_rows, off->n_rows, r->n_rows);
         return;
     }
-    gr_str *a = sorted_rows(on->cells, NULL, on->n_rows, on->n_columns, arena), *b = sorted_rows(off->cells, NULL, off->n_rows, off->n_columns, arena);
+    gr_str *a = sorted_rows(on->cells, NULL, on->n_rows, on->n_columns, arena),
+           *b = sorted_rows(off->cells, NULL, off->n_rows, off->n_columns, arena);
     gr_str *wanted = has_unknown(r) ? b : sorted_rows(NULL, r->cells, r->n_rows, r->n_columns, arena);
     for (size_t i = 0; i < r->n_rows; i++) {
         if (gr_str_eq(a[i], b[i]) && gr_str_eq(b[i], wanted[i])) continue;
         c->verdict = gr_str_eq(a[i], b[i]) ? DIFF_OFF_REFERENCE : DIFF_ON_OFF;
-        c->detail = gr_arena_printf(arena, "sorted row %zu: on " GR_FMT " off " GR_FMT " reference " GR_FMT, i, GR_ARG(a[i]), GR_ARG(b[i]), GR_ARG(wanted[i]));
+        c->detail = gr_arena_printf(arena, "sorted row %zu: on " GR_FMT " off " GR_FMT " reference " GR_FMT, i,
+                                    GR_ARG(a[i]), GR_ARG(b[i]), GR_ARG(wanted[i]));
         return;
     }
 }
@@ -105,7 +109,8 @@ static void judge_cells(diff_case *c, gr_arena *arena) {
     size_t n = r->n_columns;
     if (on->n_rows != off->n_rows) {
         c->verdict = DIFF_ON_OFF;
-        c->detail = gr_arena_printf(arena, "%zu rows on, %zu rows off, %zu in the reference", on->n_rows, off->n_rows, r->n_rows);
+        c->detail = gr_arena_printf(arena, "%zu rows on, %zu rows off, %zu in the reference", on->n_rows, off->n_rows,
+                                    r->n_rows);
         return;
     }
     for (size_t i = 0; i < on->n_rows * n; i++) {
@@ -113,7 +118,8 @@ static void judge_cells(diff_case *c, gr_arena *arena) {
         if (cells_match(&on->cells[i], &off->cells[i], v)) continue;
         c->verdict = DIFF_ON_OFF;
         gr_str a = cell_text(&on->cells[i]), b = cell_text(&off->cells[i]);
-        c->detail = gr_arena_printf(arena, "row %zu, column %zu: on " GR_FMT ", off " GR_FMT, i / n, i % n, GR_ARG(a), GR_ARG(b));
+        c->detail = gr_arena_printf(arena, "row %zu, column %zu: on " GR_FMT ", off " GR_FMT, i / n, i % n, GR_ARG(a),
+                                    GR_ARG(b));
         return;
     }
     if (off->n_rows != r->n_rows) {
@@ -125,7 +131,8 @@ static void judge_cells(diff_case *c, gr_arena *arena) {
         if (cell_matches(&r->cells[i], &off->cells[i], arena)) continue;
         c->verdict = DIFF_OFF_REFERENCE;
         gr_str a = cell_text(&off->cells[i]), b = value_text(&r->cells[i], arena);
-        c->detail = gr_arena_printf(arena, "row %zu, column %zu: answered " GR_FMT ", reference " GR_FMT, i / n, i % n, GR_ARG(a), GR_ARG(b));
+        c->detail = gr_arena_printf(arena, "row %zu, column %zu: answered " GR_FMT ", reference " GR_FMT, i / n, i % n,
+                                    GR_ARG(a), GR_ARG(b));
         return;
     }
 }
@@ -134,20 +141,27 @@ static bool are_totals_right(diff_case *c, gr_arena *arena) {
     if (c->on.total == -1 && c->off.total == -1) return true;
     if (c->on.total == c->off.total && c->off.total == (int64_t)c->reference.n_groups) return true;
     c->verdict = c->on.total == c->off.total ? DIFF_OFF_REFERENCE : DIFF_ON_OFF;
-    c->detail = gr_arena_printf(arena, "totals: on %lld, off %lld, reference %zu", (long long)c->on.total, (long long)c->off.total, c->reference.n_groups);
+    c->detail = gr_arena_printf(arena, "totals: on %lld, off %lld, reference %zu", (long long)c->on.total,
+                                (long long)c->off.total, c->reference.n_groups);
     return false;
 }
 
 static void judge_errors(diff_case *c, gr_arena *arena) {
     gr_status wanted = c->reference.due;
-    if (!c->on.status && !c->off.status) c->verdict = DIFF_NOT_REFUSED;
-    else if (c->on.status != c->off.status) c->verdict = DIFF_ON_ERROR;
-    else c->verdict = c->on.status == wanted ? DIFF_REFUSED : DIFF_BOTH_ERROR;
-    c->detail = gr_arena_printf(arena, "on: %s %s; off: %s %s; %s is due", c->on.status ? gr_error_info_of(c->on.status)->id : "answered", c->on.err.message,
-                                c->off.status ? gr_error_info_of(c->off.status)->id : "answered", c->off.err.message, wanted ? gr_error_info_of(wanted)->id : "an answer");
+    if (!c->on.status && !c->off.status)
+        c->verdict = DIFF_NOT_REFUSED;
+    else if (c->on.status != c->off.status)
+        c->verdict = DIFF_ON_ERROR;
+    else
+        c->verdict = c->on.status == wanted ? DIFF_REFUSED : DIFF_BOTH_ERROR;
+    c->detail = gr_arena_printf(arena, "on: %s %s; off: %s %s; %s is due",
+                                c->on.status ? gr_error_info_of(c->on.status)->id : "answered", c->on.err.message,
+                                c->off.status ? gr_error_info_of(c->off.status)->id : "answered", c->off.err.message,
+                                wanted ? gr_error_info_of(wanted)->id : "an answer");
 }
 
-void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, diff_case *ret) {
+void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena,
+                diff_case *ret) {
     *ret = (diff_case){.verdict = DIFF_SAME};
     char now[32];
     snprintf(now, sizeof now, "%lld", (long long)now_us);
@@ -169,8 +183,10 @@ void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64
     } else if (ret->reference.is_unsure) {
         ret->verdict = DIFF_UNSURE;
     } else if (are_totals_right(ret, arena)) {
-        if (ret->reference.is_unordered) judge_unordered(ret, arena);
-        else judge_cells(ret, arena);
+        if (ret->reference.is_unordered)
+            judge_unordered(ret, arena);
+        else
+            judge_cells(ret, arena);
     }
 }
 
@@ -187,7 +203,8 @@ void diff_judge_alone(const diff_world *world, json_t *query, int64_t now_us, gr
     if (status) ret->detail = gr_arena_printf(arena, "%s %s", gr_error_info_of(status)->id, err.message);
 }
 
-/* ---- for people ----------------------------------------------------------------------------------------------------- */
+/* ---- for people -----------------------------------------------------------------------------------------------------
+ */
 
 static void print_table(const char *title, const diff_run *run) {
     printf("--- %s", title);
@@ -195,7 +212,8 @@ static void print_table(const char *title, const diff_run *run) {
     printf("\n" GR_FMT "\n", GR_ARG(run->sql));
     if (run->status) printf("%s: %s\n", gr_error_info_of(run->status)->id, run->err.message);
     for (size_t i = 0; run->table && i < run->table->n_rows; i++) {
-        for (size_t k = 0; k < run->table->n_columns; k++) printf("%s" GR_FMT, k ? " | " : "", GR_ARG(cell_text(&run->table->cells[i * run->table->n_columns + k])));
+        for (size_t k = 0; k < run->table->n_columns; k++)
+            printf("%s" GR_FMT, k ? " | " : "", GR_ARG(cell_text(&run->table->cells[i * run->table->n_columns + k])));
         printf("\n");
     }
 }
@@ -205,14 +223,17 @@ static void print_rows(const diff_world *world) {
         gr_buf out;
         gr_buf_init(&out, 16 << 20);
         diff_table_csv(world->cubes[i].table, &out);
-        printf("--- rows of " GR_FMT " (" GR_FMT ")\n" GR_FMT, GR_ARG(world->cubes[i].table->name), GR_ARG(world->cubes[i].name), GR_ARG(gr_buf_str(&out)));
+        printf("--- rows of " GR_FMT " (" GR_FMT ")\n" GR_FMT, GR_ARG(world->cubes[i].table->name),
+               GR_ARG(world->cubes[i].name), GR_ARG(gr_buf_str(&out)));
         gr_buf_done(&out);
     }
 }
 
-void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, const diff_case *c, bool want_rows, gr_arena *arena) {
+void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, const diff_case *c, bool want_rows,
+                     gr_arena *arena) {
     char *text = json_dumps(query, JSON_INDENT(1) | JSON_ENCODE_ANY);
-    printf("%s: " GR_FMT "\n--- query, asked at %lld us\n%s\n", diff_verdict_text(c->verdict), GR_ARG(c->detail), (long long)now_us, text);
+    printf("%s: " GR_FMT "\n--- query, asked at %lld us\n%s\n", diff_verdict_text(c->verdict), GR_ARG(c->detail),
+           (long long)now_us, text);
     free(text);
     if (want_rows) {
         printf("--- model\n" GR_FMT, GR_ARG(diff_world_yaml(world, arena)));
@@ -222,7 +243,9 @@ void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, con
     print_table("rollups off", &c->off);
     printf("--- reference\n");
     for (size_t i = 0; i < c->reference.n_rows; i++) {
-        for (size_t k = 0; k < c->reference.n_columns; k++) printf("%s" GR_FMT, k ? " | " : "", GR_ARG(value_text(&c->reference.cells[i * c->reference.n_columns + k], arena)));
+        for (size_t k = 0; k < c->reference.n_columns; k++)
+            printf("%s" GR_FMT, k ? " | " : "",
+                   GR_ARG(value_text(&c->reference.cells[i * c->reference.n_columns + k], arena)));
         printf("\n");
     }
 }

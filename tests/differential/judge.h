@@ -6,13 +6,13 @@
 
 typedef enum diff_verdict {
     DIFF_SAME,
-    DIFF_REFUSED,      /* refused as it must be: a join multiplies a measure, or no join connects the cubes */
-    DIFF_UNSURE,       /* an order or a filter hangs on the last digits of a floating-point sum */
-    DIFF_ON_OFF,       /* the rollup's answer is not the source's */
+    DIFF_REFUSED,       /* refused as it must be: a join multiplies a measure, or no join connects the cubes */
+    DIFF_UNSURE,        /* an order or a filter hangs on the last digits of a floating-point sum */
+    DIFF_ON_OFF,        /* the rollup's answer is not the source's */
     DIFF_OFF_REFERENCE, /* the two agree, and the reference does not */
-    DIFF_ON_ERROR,     /* only with rollups it fails */
-    DIFF_BOTH_ERROR,   /* fails, and the reference knows an answer */
-    DIFF_NOT_REFUSED,  /* answered, and the reference says that it must be refused */
+    DIFF_ON_ERROR,      /* only with rollups it fails */
+    DIFF_BOTH_ERROR,    /* fails, and the reference knows an answer */
+    DIFF_NOT_REFUSED,   /* answered, and the reference says that it must be refused */
     DIFF_MODEL_ERROR,
     DIFF_VERDICT__COUNT
 } diff_verdict;
@@ -28,9 +28,11 @@ static inline bool diff_is_difference(diff_verdict v) { return v > DIFF_UNSURE; 
 const char *diff_verdict_text(diff_verdict verdict);
 
 /* The world's model must be in service. */
-void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, diff_case *ret);
+void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena,
+                diff_case *ret);
 /* In a bench of its own, which is closed again. */
 void diff_judge_alone(const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, diff_case *ret);
 /* A case for people: model, query, rows, both SQL texts, the answers. */
-void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, const diff_case *c, bool want_rows, gr_arena *arena);
+void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, const diff_case *c, bool want_rows,
+                     gr_arena *arena);
 #endif

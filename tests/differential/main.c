@@ -2,25 +2,33 @@
  *
  *   seed ---> group: one world (tables + model) ---> case: one query, asked three ways
  *
- * Groups of one batch share an open instance of the product. Exit status 1 on any difference, and when so few cases were
- * served by a rollup that the comparison means little. */
+ * Groups of one batch share an open instance of the product. Exit status 1 on any difference, and when so few cases
+ * were served by a rollup that the comparison means little. */
 #include "differential/generate.h"
 #include "differential/shrink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CASES_PER_GROUP = 8, GROUPS_PER_BATCH = 12, LEAST_SERVED_PERCENT = 15, MOST_UNSURE_PERCENT = 5, LEAST_CASES_TO_JUDGE = 100, MOST_REPORTS = 3 };
+enum {
+    CASES_PER_GROUP = 8,
+    GROUPS_PER_BATCH = 12,
+    LEAST_SERVED_PERCENT = 15,
+    MOST_UNSURE_PERCENT = 5,
+    LEAST_CASES_TO_JUDGE = 100,
+    MOST_REPORTS = 3
+};
 
 typedef struct harness {
     uint64_t seed, n_cases;
-    int64_t only; /* a case, or -1 */
+    int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
     uint64_t n_done, n_served, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
-/* The last query of a group is asked a year later: what was built before must not serve it when it hangs on the year. */
+/* The last query of a group is asked a year later: what was built before must not serve it when it hangs on the year.
+ */
 static int64_t now_of(const diff_world *world, uint64_t index) {
     return world->now_us + (index == CASES_PER_GROUP - 1 ? INT64_C(400) * 86400 * 1000000 : 0);
 }
@@ -39,7 +47,8 @@ static void report(harness *h, uint64_t number, const diff_case *c, json_t *quer
         diff_print_case(world, small, now_us, &smaller, true, arena);
         json_decref(small);
     } else {
-        if (!is_many) printf("alone, in a fresh store, it does not differ: it hangs on what was asked before in its group\n");
+        if (!is_many)
+            printf("alone, in a fresh store, it does not differ: it hangs on what was asked before in its group\n");
         diff_print_case(world, query, now_us, c, !is_many, arena);
     }
     gr_arena_free(arena);
@@ -65,7 +74,8 @@ static void run_case(harness *h, diff_bench *bench, const diff_world *world, uin
     diff_judge(bench, world, query, now_of(world, index), arena, &c);
     bool is_wanted = h->only < 0 || (uint64_t)h->only == number; /* those before it only prepare the store */
     if (is_wanted) count_case(h, &c);
-    if (is_wanted && diff_is_difference(c.verdict)) report(h, number, &c, query, group);
+    if (is_wanted && diff_is_difference(c.verdict))
+        report(h, number, &c, query, group);
     else if (is_wanted && h->is_verbose) {
         printf("\n=== case %llu\n", (unsigned long long)number);
         diff_print_case(world, query, now_of(world, index), &c, h->only >= 0, arena);
@@ -77,7 +87,8 @@ static void run_case(harness *h, diff_bench *bench, const diff_world *world, uin
 static void refuse_model(harness *h, const diff_world *world, uint64_t group, const gr_error *err, gr_arena *arena) {
     h->n_different++;
     h->n_by_verdict[DIFF_MODEL_ERROR]++;
-    printf("\n=== seed %llu, case %llu: the model is not accepted: %s\n", (unsigned long long)h->seed, (unsigned long long)(group * CASES_PER_GROUP), err->message);
+    printf("\n=== seed %llu, case %llu: the model is not accepted: %s\n", (unsigned long long)h->seed,
+           (unsigned long long)(group * CASES_PER_GROUP), err->message);
     if (h->n_different <= MOST_REPORTS) printf(GR_FMT "\n", GR_ARG(diff_world_yaml(world, arena)));
 }
 
@@ -98,27 +109,33 @@ static void run_batch(harness *h, uint64_t first, uint64_t n_groups) {
             refuse_model(h, &worlds[i], first + i, &err, arena);
             continue;
         }
-        for (uint64_t k = 0; k < CASES_PER_GROUP && (first + i) * CASES_PER_GROUP + k < end_of(h); k++) run_case(h, &bench, &worlds[i], first + i, k);
+        for (uint64_t k = 0; k < CASES_PER_GROUP && (first + i) * CASES_PER_GROUP + k < end_of(h); k++)
+            run_case(h, &bench, &worlds[i], first + i, k);
     }
     diff_bench_close(&bench);
     gr_arena_free(arena);
 }
 
 static void print_summary(const harness *h, int64_t took_us) {
-    printf("\nseed %llu, %.1f ms per case (on %.1f, off %.1f), %llu builds\n", (unsigned long long)h->seed, (double)took_us / 1000 / (double)(h->n_done ? h->n_done : 1),
-           (double)h->on_us / 1000 / (double)(h->n_done ? h->n_done : 1), (double)h->off_us / 1000 / (double)(h->n_done ? h->n_done : 1), (unsigned long long)h->n_builds);
+    printf("\nseed %llu, %.1f ms per case (on %.1f, off %.1f), %llu builds\n", (unsigned long long)h->seed,
+           (double)took_us / 1000 / (double)(h->n_done ? h->n_done : 1),
+           (double)h->on_us / 1000 / (double)(h->n_done ? h->n_done : 1),
+           (double)h->off_us / 1000 / (double)(h->n_done ? h->n_done : 1), (unsigned long long)h->n_builds);
     for (int i = 0; i < DIFF_VERDICT__COUNT; i++)
-        if (h->n_by_verdict[i]) printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
+        if (h->n_by_verdict[i])
+            printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
     printf("refusals of rollups:\n");
     for (int i = 0; i < GR_RULE__COUNT; i++)
-        if (h->n_by_rule[i]) printf("%8llu  " GR_FMT "\n", (unsigned long long)h->n_by_rule[i], GR_ARG(gr_rule_id((gr_rule)i)));
+        if (h->n_by_rule[i])
+            printf("%8llu  " GR_FMT "\n", (unsigned long long)h->n_by_rule[i], GR_ARG(gr_rule_id((gr_rule)i)));
 }
 
 /* A harness in which hardly anything is served, or hardly anything compared, tests nothing. */
 static bool is_meaningful(const harness *h) {
     if (h->n_done < LEAST_CASES_TO_JUDGE) return true;
     if (h->n_served * 100 < h->n_done * LEAST_SERVED_PERCENT) {
-        printf("fewer than %d %% of the cases were served by a rollup: the generator has degenerated\n", LEAST_SERVED_PERCENT);
+        printf("fewer than %d %% of the cases were served by a rollup: the generator has degenerated\n",
+               LEAST_SERVED_PERCENT);
         return false;
     }
     if (h->n_by_verdict[DIFF_UNSURE] * 100 > h->n_done * MOST_UNSURE_PERCENT) {
@@ -146,10 +163,14 @@ static bool read_arguments(int argc, char **argv, harness *h) {
             continue;
         }
         if (!has_value || !gr_str_to_i64(gr_str_from(argv[i + 1]), &value) || value < 0) return false;
-        if (!strcmp(argv[i], "--seed")) h->seed = (uint64_t)value;
-        else if (!strcmp(argv[i], "--cases")) h->n_cases = (uint64_t)value;
-        else if (!strcmp(argv[i], "--only")) h->only = value;
-        else return false;
+        if (!strcmp(argv[i], "--seed"))
+            h->seed = (uint64_t)value;
+        else if (!strcmp(argv[i], "--cases"))
+            h->n_cases = (uint64_t)value;
+        else if (!strcmp(argv[i], "--only"))
+            h->only = value;
+        else
+            return false;
         i++;
     }
     return true;
@@ -165,6 +186,7 @@ int main(int argc, char **argv) {
         run_batch(&h, group, last - group < GROUPS_PER_BATCH ? last - group : GROUPS_PER_BATCH);
     print_summary(&h, gr_clock_mono_us() - start);
     bool is_good = is_meaningful(&h) && !h.n_different;
-    printf("%llu cases, %llu served by a rollup, %llu differences\n", (unsigned long long)h.n_done, (unsigned long long)h.n_served, (unsigned long long)h.n_different);
+    printf("%llu cases, %llu served by a rollup, %llu differences\n", (unsigned long long)h.n_done,
+           (unsigned long long)h.n_served, (unsigned long long)h.n_different);
     return is_good ? 0 : 1;
 }

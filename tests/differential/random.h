@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct diff_random { uint64_t state; } diff_random;
+typedef struct diff_random {
+    uint64_t state;
+} diff_random;
 
 static inline uint64_t diff_random_next(diff_random *r) {
     uint64_t z = (r->state += 0x9e3779b97f4a7c15u);

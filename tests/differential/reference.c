@@ -24,7 +24,8 @@ typedef struct evaluation {
     GR_VEC(diff_joined) joined;
 } evaluation;
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------------------
+ */
 
 static size_t cube_of(const diff_world *w, const gr_member *m) {
     for (size_t i = 0; i < w->n_cubes; i++)
@@ -43,7 +44,8 @@ static size_t index_of(const diff_world *w, const gr_member *m) {
     abort();
 }
 
-/* ---- which cubes ---------------------------------------------------------------------------------------------------- */
+/* ---- which cubes ----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct cubes {
     size_t list[DIFF_MAX_CUBES], n;
@@ -113,7 +115,8 @@ static cubes needed_cubes(const diff_world *w, const gr_query *q) {
     return needed;
 }
 
-/* ---- the join tree -------------------------------------------------------------------------------------------------- */
+/* ---- the join tree --------------------------------------------------------------------------------------------------
+ */
 
 /* Shortest ways from the root along declared joins to every needed cube. */
 static bool tree_from(const diff_world *w, size_t root, const cubes *needed, tree *ret) {
@@ -259,7 +262,8 @@ static void join_rows(evaluation *e, const tree *t, size_t at, diff_joined so_fa
     if (join && !has_partner) join_rows(e, t, at + 1, so_far);
 }
 
-/* ---- filters -------------------------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------------------------------
+ */
 
 static diff_value asked_value(const diff_value *subject, gr_str text) {
     diff_value v;
@@ -375,8 +379,10 @@ static bool leaf_passes(evaluation *e, const gr_filter *f) {
     const gr_member *m = f->field.member;
     size_t cube = cube_of(e->world, m), index = index_of(e->world, m);
     if (m->kind == GR_MEMBER_MEASURE) {
-        if (f->op == GR_OP_MEASURE_FILTER) return diff_eval_own_filters(&e->scope, cube, &e->world->cubes[cube].measures[index]);
-        diff_value v = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index) : diff_eval_measure(&e->scope, cube, index);
+        if (f->op == GR_OP_MEASURE_FILTER)
+            return diff_eval_own_filters(&e->scope, cube, &e->world->cubes[cube].measures[index]);
+        diff_value v = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index)
+                                              : diff_eval_measure(&e->scope, cube, index);
         e->is_unsure |= v.kind == DIFF_ANY;
         return value_passes(e, f, &v, false);
     }
@@ -419,12 +425,14 @@ static bool row_passes(evaluation *e) {
         const gr_time_field *t = &q->time_dimensions[i];
         int64_t us;
         if (!t->has_range) continue;
-        if (!local_time(e, t->field.member, &us) || us < t->range.from_local_us || us >= t->range.to_local_us) return false;
+        if (!local_time(e, t->field.member, &us) || us < t->range.from_local_us || us >= t->range.to_local_us)
+            return false;
     }
     return true;
 }
 
-/* ---- groups --------------------------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct group {
     diff_value *values; /* of all columns */
@@ -478,7 +486,8 @@ static void add_measures(evaluation *e, group *g) {
         if (c->kind != GR_COLUMN_MEASURE) continue;
         const gr_member *m = e->query->measures[c->index].member;
         size_t cube = cube_of(e->world, m), index = index_of(e->world, m);
-        g->values[i] = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index) : diff_eval_measure(&e->scope, cube, index);
+        g->values[i] = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index)
+                                              : diff_eval_measure(&e->scope, cube, index);
     }
 }
 
@@ -500,7 +509,8 @@ static int cmp_column(evaluation *e, const group *a, const group *b, size_t colu
 static int cmp_group(evaluation *e, const group *a, const group *b) {
     const gr_query *q = e->query;
     int order = 0;
-    for (size_t i = 0; i < q->n_order && !order; i++) order = cmp_column(e, a, b, q->order[i].column, q->order[i].is_desc);
+    for (size_t i = 0; i < q->n_order && !order; i++)
+        order = cmp_column(e, a, b, q->order[i].column, q->order[i].is_desc);
     for (size_t i = 0; i < count_keys(q) && !order; i++) order = cmp_column(e, a, b, i, false);
     return order;
 }
@@ -532,7 +542,8 @@ static void collect_groups(evaluation *e, groups *all) {
 }
 
 void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret) {
-    evaluation e = {.world = world, .query = query, .arena = arena, .scope = {.world = world, .arena = arena, .tz = query->tz}};
+    evaluation e = {
+        .world = world, .query = query, .arena = arena, .scope = {.world = world, .arena = arena, .tz = query->tz}};
     *ret = (diff_answer){.n_columns = query->n_columns, .is_unordered = query->is_ungrouped};
     cubes needed = needed_cubes(world, query);
     tree t;
@@ -553,7 +564,8 @@ void diff_reference_answer(const diff_world *world, const gr_query *query, gr_ar
     ret->n_groups = all.n;
     ret->n_rows = n;
     ret->cells = GR_NEW_N(arena, diff_value, n * query->n_columns + 1);
-    for (size_t i = 0; i < n * query->n_columns; i++) ret->cells[i] = all.v[from + i / query->n_columns].values[i % query->n_columns];
+    for (size_t i = 0; i < n * query->n_columns; i++)
+        ret->cells[i] = all.v[from + i / query->n_columns].values[i % query->n_columns];
     ret->is_unsure = e.is_unsure;
 }
 

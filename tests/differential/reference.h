@@ -1,18 +1,18 @@
-/* The reference evaluator: the answer to a query by definition, over rows in memory. It shares no code with planning and
- * SQL generation: joins are nested loops, filters and time zones go row by row, a measure looks at the rows of its group.
- * From the product come only the parsed query, the model's granularities and the calendar.
- * Source: cube.md 2.4, 5.1, 5.2, 5.4-5.7; decisions 8, 9. */
+/* The reference evaluator: the answer to a query by definition, over rows in memory. It shares no code with planning
+ * and SQL generation: joins are nested loops, filters and time zones go row by row, a measure looks at the rows of its
+ * group. From the product come only the parsed query, the model's granularities and the calendar. Source:
+ * cube.md 2.4, 5.1, 5.2, 5.4-5.7; decisions 8, 9. */
 #ifndef DIFFERENTIAL_REFERENCE_H
 #define DIFFERENTIAL_REFERENCE_H
 #include "differential/world.h"
 #include "query/query.h"
 
 typedef struct diff_answer {
-    diff_value *cells; /* row-major; columns as in query->columns */
+    diff_value *cells;                  /* row-major; columns as in query->columns */
     size_t n_rows, n_columns, n_groups; /* n_groups: without limit and offset */
-    bool is_unsure;       /* an order or a filter hangs on a floating-point difference that summing in another order makes */
-    bool is_unordered;    /* rows may come in any order (ungrouped) */
-    gr_status due;        /* the query must be refused, with this: no join path, or a join that multiplies a measure */
+    bool is_unsure; /* an order or a filter hangs on a floating-point difference that summing in another order makes */
+    bool is_unordered; /* rows may come in any order (ungrouped) */
+    gr_status due;     /* the query must be refused, with this: no join path, or a join that multiplies a measure */
 } diff_answer;
 
 void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret);

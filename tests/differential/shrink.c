@@ -21,7 +21,8 @@ static bool still_fails(shrinker *s) {
     return c.verdict == s->wanted && c.on.status == s->on && c.off.status == s->off;
 }
 
-/* ---- flags ---------------------------------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool try_flag(shrinker *s, bool *flag) {
     if (*flag) return false;
@@ -34,7 +35,8 @@ static bool try_flag(shrinker *s, bool *flag) {
 static bool drop_rollups(shrinker *s) {
     bool has_changed = false;
     for (size_t i = 0; i < s->world->n_cubes; i++)
-        for (size_t k = 0; k < s->world->cubes[i].n_rollups; k++) has_changed |= try_flag(s, &s->world->cubes[i].rollups[k].is_dropped);
+        for (size_t k = 0; k < s->world->cubes[i].n_rollups; k++)
+            has_changed |= try_flag(s, &s->world->cubes[i].rollups[k].is_dropped);
     return has_changed;
 }
 
@@ -43,7 +45,8 @@ static bool drop_items(shrinker *s) {
     for (size_t i = 0; i < s->world->n_cubes; i++)
         for (size_t k = 0; k < s->world->cubes[i].n_rollups; k++) {
             diff_rollup *r = &s->world->cubes[i].rollups[k];
-            for (size_t n = 0; n < r->n_items && !r->is_dropped; n++) has_changed |= try_flag(s, &r->items[n].is_dropped);
+            for (size_t n = 0; n < r->n_items && !r->is_dropped; n++)
+                has_changed |= try_flag(s, &r->items[n].is_dropped);
         }
     return has_changed;
 }
@@ -53,13 +56,15 @@ static bool drop_members(shrinker *s) {
     for (size_t i = 0; i < s->world->n_cubes; i++) {
         diff_cube *c = &s->world->cubes[i];
         for (size_t k = c->n_measures; k-- > 0;) has_changed |= try_flag(s, &c->measures[k].is_dropped);
-        for (size_t k = c->n_dims; k-- > 0;) has_changed |= !c->dims[k].is_primary_key && try_flag(s, &c->dims[k].is_dropped);
+        for (size_t k = c->n_dims; k-- > 0;)
+            has_changed |= !c->dims[k].is_primary_key && try_flag(s, &c->dims[k].is_dropped);
         for (size_t k = 0; k < c->n_segments; k++) has_changed |= try_flag(s, &c->segments[k].is_dropped);
     }
     return has_changed;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------------------- */
+/* ---- rows -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool cut_rows(shrinker *s, diff_table *t, size_t from, size_t n) {
     gr_arena *scratch = gr_arena_new();
@@ -92,14 +97,15 @@ static bool drop_rows(shrinker *s) {
     return has_changed;
 }
 
-/* ---- the query ------------------------------------------------------------------------------------------------------ */
+/* ---- the query ------------------------------------------------------------------------------------------------------
+ */
 
 /* Take away the `*at`-th part of the JSON, counted in preorder: a key of an object or an element of an array. */
 static bool take_away(json_t *json, size_t *at) {
     if (json_is_object(json)) {
         const char *key;
         json_t *value;
-        json_object_foreach (json, key, value) {
+        json_object_foreach(json, key, value) {
             if ((*at)-- == 0) {
                 json_object_del(json, key);
                 return true;
@@ -161,12 +167,19 @@ static bool clear_columns(shrinker *s) {
     return has_changed;
 }
 
-bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, json_t **ret_query, diff_case *ret) {
+bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, json_t **ret_query,
+                 diff_case *ret) {
     diff_case first;
     diff_judge_alone(world, query, now_us, arena, &first);
     if (!diff_is_difference(first.verdict)) return false;
-    shrinker s = {.world = world, .query = json_deep_copy(query), .now_us = now_us, .wanted = first.verdict, .on = first.on.status, .off = first.off.status};
-    static bool (*const steps[])(shrinker *) = {drop_rollups, shrink_query, drop_items, drop_rows, drop_members, clear_columns};
+    shrinker s = {.world = world,
+                  .query = json_deep_copy(query),
+                  .now_us = now_us,
+                  .wanted = first.verdict,
+                  .on = first.on.status,
+                  .off = first.off.status};
+    static bool (*const steps[])(shrinker *) = {drop_rollups, shrink_query, drop_items,
+                                                drop_rows,    drop_members, clear_columns};
     for (bool has_changed = true; has_changed && s.n_tries < MOST_TRIES;) {
         has_changed = false;
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) has_changed |= steps[i](&s);

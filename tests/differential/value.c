@@ -1,5 +1,5 @@
-/* Values of the reference evaluator: comparison, arithmetic, text forms. Integers and decimals are exact 128-bit numbers;
- * doubles carry the width of their own uncertainty. */
+/* Values of the reference evaluator: comparison, arithmetic, text forms. Integers and decimals are exact 128-bit
+ * numbers; doubles carry the width of their own uncertainty. */
 #include "differential/value.h"
 
 #include <math.h>
@@ -156,8 +156,10 @@ bool diff_show(const diff_value *v, gr_buf *out) {
 gr_str diff_cast_text(const diff_value *v, gr_arena *arena) {
     gr_buf out;
     gr_buf_init(&out, 1 << 16);
-    if (v->kind == DIFF_DECIMAL) add_exact(v->as.i, v->scale, &out);
-    else if (!diff_show(v, &out)) gr_buf_z(&out, "");
+    if (v->kind == DIFF_DECIMAL)
+        add_exact(v->as.i, v->scale, &out);
+    else if (!diff_show(v, &out))
+        gr_buf_z(&out, "");
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);
     return text;

@@ -21,9 +21,9 @@ typedef enum diff_kind {
 
 typedef struct diff_value {
     diff_kind kind;
-    uint8_t scale;  /* decimal */
-    bool is_wild;   /* a double that is no small multiple of 1/8: sums of it depend on the order of their terms */
-    double tol;     /* how far from `d` another order of summing may end */
+    uint8_t scale; /* decimal */
+    bool is_wild;  /* a double that is no small multiple of 1/8: sums of it depend on the order of their terms */
+    double tol;    /* how far from `d` another order of summing may end */
     union {
         bool b;
         diff_wide i; /* integer and unscaled decimal */

@@ -1,13 +1,14 @@
-/* A world of one case: tables in memory and a model over them, whose expressions are small typed trees. From a tree come
- * both the SQL text of the YAML model (model_text.c) and the value that the reference evaluator computes (reference.c).
- * Memory: everything in one arena. */
+/* A world of one case: tables in memory and a model over them, whose expressions are small typed trees. From a tree
+ * come both the SQL text of the YAML model (model_text.c) and the value that the reference evaluator computes
+ * (reference.c). Memory: everything in one arena. */
 #ifndef DIFFERENTIAL_WORLD_H
 #define DIFFERENTIAL_WORLD_H
 #include "differential/value.h"
 
 enum { DIFF_MAX_CUBES = 4 };
 
-/* ---- tables ------------------------------------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------------------------------------
+ */
 typedef struct diff_column {
     gr_str name;
     const char *sql_type; /* "DECIMAL(12,2)" */
@@ -21,7 +22,8 @@ typedef struct diff_table {
     diff_value *cells; /* row-major */
 } diff_table;
 
-/* ---- expressions -------------------------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------------------------------
+ */
 typedef enum diff_op {
     DIFF_OP_COLUMN,  /* of the own cube: `{CUBE}.name`, or the bare name when it is the whole expression */
     DIFF_OP_MEMBER,  /* dimension `index` of `cube`: `{CUBE.name}`, `{users.name}` */
@@ -35,13 +37,13 @@ typedef enum diff_op {
     DIFF_OP_OR,
     DIFF_OP_NOT,
     DIFF_OP_IS_NULL,
-    DIFF_OP_CASE,    /* when, then, when, then, …, else */
+    DIFF_OP_CASE, /* when, then, when, then, …, else */
     DIFF_OP_COALESCE,
     DIFF_OP_NULLIF,
     DIFF_OP_LOWER,
     DIFF_OP_UPPER,
-    DIFF_OP_TEXT,    /* CAST(… AS VARCHAR) */
-    DIFF_OP_PART,    /* date_part('month', …): month, quarter or year of a bucket */
+    DIFF_OP_TEXT,      /* CAST(… AS VARCHAR) */
+    DIFF_OP_PART,      /* date_part('month', …): month, quarter or year of a bucket */
     DIFF_OP_AGGREGATE, /* text: sum, min, max, count, count(*): in a calculated measure's own SQL */
 } diff_op;
 
@@ -52,21 +54,30 @@ struct diff_expr {
     char symbol;
     size_t cube, index;
     gr_grain grain;
-    bool is_bare;    /* COLUMN and MEMBER: spelled without {CUBE} */
+    bool is_bare; /* COLUMN and MEMBER: spelled without {CUBE} */
     diff_value literal;
     const diff_expr *args[7];
     size_t n_args;
 };
 
-/* ---- the model ---------------------------------------------------------------------------------------------------- */
-typedef enum diff_dim_type { DIFF_DIM_STRING, DIFF_DIM_NUMBER, DIFF_DIM_BOOLEAN, DIFF_DIM_TIME, DIFF_DIM_GEO } diff_dim_type;
+/* ---- the model ----------------------------------------------------------------------------------------------------
+ */
+typedef enum diff_dim_type {
+    DIFF_DIM_STRING,
+    DIFF_DIM_NUMBER,
+    DIFF_DIM_BOOLEAN,
+    DIFF_DIM_TIME,
+    DIFF_DIM_GEO
+} diff_dim_type;
 
-typedef struct diff_granularity { const char *name, *interval, *offset, *origin; } diff_granularity;
+typedef struct diff_granularity {
+    const char *name, *interval, *offset, *origin;
+} diff_granularity;
 
 typedef struct diff_dim {
     gr_str name;
     diff_dim_type type;
-    const diff_expr *sql;          /* or, for `case:`, a DIFF_OP_CASE in `cases`; for geo latitude and longitude */
+    const diff_expr *sql; /* or, for `case:`, a DIFF_OP_CASE in `cases`; for geo latitude and longitude */
     const diff_expr *cases;
     const diff_expr *latitude, *longitude;
     const diff_granularity *granularities; /* ended by a NULL name */
@@ -75,8 +86,16 @@ typedef struct diff_dim {
 } diff_dim;
 
 typedef enum diff_measure_type {
-    DIFF_COUNT, DIFF_SUM, DIFF_AVG, DIFF_MIN, DIFF_MAX, DIFF_COUNT_DISTINCT, DIFF_COUNT_DISTINCT_APPROX,
-    DIFF_CALC_NUMBER, DIFF_CALC_STRING, DIFF_CALC_BOOLEAN,
+    DIFF_COUNT,
+    DIFF_SUM,
+    DIFF_AVG,
+    DIFF_MIN,
+    DIFF_MAX,
+    DIFF_COUNT_DISTINCT,
+    DIFF_COUNT_DISTINCT_APPROX,
+    DIFF_CALC_NUMBER,
+    DIFF_CALC_STRING,
+    DIFF_CALC_BOOLEAN,
 } diff_measure_type;
 
 typedef struct diff_measure {
@@ -97,14 +116,19 @@ typedef struct diff_segment {
 
 typedef enum diff_relationship { DIFF_MANY_TO_ONE, DIFF_ONE_TO_ONE } diff_relationship;
 typedef struct diff_join {
-    size_t to;                    /* cube */
+    size_t to; /* cube */
     diff_relationship relationship;
     size_t from_column, to_column;
-    bool is_by_members;           /* {CUBE.fk} = {users.id} instead of {CUBE}.fk = {users}.id */
+    bool is_by_members; /* {CUBE.fk} = {users.id} instead of {CUBE}.fk = {users}.id */
     size_t from_dim, to_dim;
 } diff_join;
 
-typedef enum diff_item_kind { DIFF_ITEM_MEASURE, DIFF_ITEM_DIMENSION, DIFF_ITEM_SEGMENT, DIFF_ITEM_TIME } diff_item_kind;
+typedef enum diff_item_kind {
+    DIFF_ITEM_MEASURE,
+    DIFF_ITEM_DIMENSION,
+    DIFF_ITEM_SEGMENT,
+    DIFF_ITEM_TIME
+} diff_item_kind;
 typedef struct diff_item {
     diff_item_kind kind;
     size_t cube, index;
@@ -140,8 +164,9 @@ typedef struct diff_cube {
 typedef struct diff_world {
     diff_cube cubes[DIFF_MAX_CUBES];
     size_t n_cubes;
-    bool has_view;      /* `everything`: all cubes along the joins from the first, the others' members prefixed */
-    gr_str zones[4];    /* that its queries use */
+    bool is_about_jumps; /* times crowd around jumps of the first zone's clock, and rollups store hours */
+    bool has_view;       /* `everything`: all cubes along the joins from the first, the others' members prefixed */
+    gr_str zones[4];     /* that its queries use */
     size_t n_zones;
     int64_t now_us;
 } diff_world;

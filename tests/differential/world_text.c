@@ -1,4 +1,5 @@
-/* A world as text: the model's YAML, the SQL of its expressions, the statements that fill its tables, and CSV for people. */
+/* A world as text: the model's YAML, the SQL of its expressions, the statements that fill its tables, and CSV for
+ * people. */
 #include "differential/world.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@ static gr_str finish(gr_buf *out, gr_arena *arena) {
     return text;
 }
 
-/* ---- expressions ---------------------------------------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------------------------------------------------
+ */
 
 /* 'text' as SQL; braces are escaped because a template reads them. */
 static void add_text_literal(gr_str s, bool is_template, gr_buf *out) {
@@ -71,8 +73,10 @@ static void add_member(const writer *w, const diff_expr *e) {
     const diff_cube *c = &w->world->cubes[e->cube];
     gr_str name = e->op == DIFF_OP_MEASURE ? c->measures[e->index].name : c->dims[e->index].name;
     gr_buf_char(w->out, '{');
-    if (e->cube != w->cube) gr_buf_printf(w->out, GR_FMT ".", GR_ARG(c->name));
-    else if (!e->is_bare) gr_buf_z(w->out, "CUBE.");
+    if (e->cube != w->cube)
+        gr_buf_printf(w->out, GR_FMT ".", GR_ARG(c->name));
+    else if (!e->is_bare)
+        gr_buf_z(w->out, "CUBE.");
     gr_buf_add(w->out, name);
     if (e->op == DIFF_OP_BUCKET) gr_buf_printf(w->out, "." GR_FMT, GR_ARG(gr_grain_name(e->grain)));
     gr_buf_char(w->out, '}');
@@ -141,7 +145,8 @@ gr_str diff_expr_sql(const diff_world *world, size_t cube, const diff_expr *expr
     return finish(&out, arena);
 }
 
-/* ---- the model ------------------------------------------------------------------------------------------------------ */
+/* ---- the model ------------------------------------------------------------------------------------------------------
+ */
 
 /* key: 'value' in YAML's single quotes. */
 static void add_scalar(gr_buf *out, int indent, const char *key, gr_str value) {
@@ -185,8 +190,10 @@ static void add_cases(const writer *w, const diff_expr *e) {
     for (size_t i = 0; i < e->n_args; i += 2) {
         bool is_else = i + 1 == e->n_args;
         const diff_expr *label = e->args[is_else ? i : i + 1];
-        if (is_else) gr_buf_z(w->out, "          else:\n");
-        else add_sql(w, 12, "- sql", e->args[i]);
+        if (is_else)
+            gr_buf_z(w->out, "          else:\n");
+        else
+            add_sql(w, 12, "- sql", e->args[i]);
         int indent = is_else ? 12 : 14;
         if (label->op == DIFF_OP_LITERAL) {
             add_scalar(w->out, indent, "label", label->literal.as.s);
@@ -228,8 +235,8 @@ static void add_dims(const writer *w, const diff_cube *c) {
 }
 
 static void add_measures(const writer *w, const diff_cube *c) {
-    static const char *const types[] = {"count", "sum",    "avg",    "min",    "max", "count_distinct", "count_distinct_approx",
-                                        "number", "string", "boolean"};
+    static const char *const types[] = {
+        "count", "sum", "avg", "min", "max", "count_distinct", "count_distinct_approx", "number", "string", "boolean"};
     gr_buf_z(w->out, "    measures:\n");
     for (size_t i = 0; i < c->n_measures; i++) {
         const diff_measure *m = &c->measures[i];
@@ -245,7 +252,8 @@ static void add_segments(const writer *w, const diff_cube *c) {
     bool has_any = false;
     for (size_t i = 0; i < c->n_segments; i++) {
         if (c->segments[i].is_dropped) continue;
-        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n", has_any ? "" : "    segments:\n", GR_ARG(c->segments[i].name));
+        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n", has_any ? "" : "    segments:\n",
+                      GR_ARG(c->segments[i].name));
         add_sql(w, 8, "sql", c->segments[i].sql);
         has_any = true;
     }
@@ -265,7 +273,8 @@ static void add_items(const writer *w, const diff_rollup *r, diff_item_kind kind
         gr_str owner = item->cube == w->cube ? GR_STR("CUBE") : w->world->cubes[item->cube].name;
         gr_str name = item_name(w->world, item);
         if (!has_any) gr_buf_printf(w->out, "        %s:\n", key);
-        gr_buf_printf(w->out, "          - %s" GR_FMT "." GR_FMT "\n", item->granularity ? "dimension: " : "", GR_ARG(owner), GR_ARG(name));
+        gr_buf_printf(w->out, "          - %s" GR_FMT "." GR_FMT "\n", item->granularity ? "dimension: " : "",
+                      GR_ARG(owner), GR_ARG(name));
         if (item->granularity) gr_buf_printf(w->out, "            granularity: %s\n", item->granularity);
         has_any = true;
     }
@@ -276,7 +285,8 @@ static void add_rollups(const writer *w, const diff_cube *c) {
     for (size_t i = 0; i < c->n_rollups; i++) {
         const diff_rollup *r = &c->rollups[i];
         if (r->is_dropped) continue;
-        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n        type: rollup\n", has_any ? "" : "    pre_aggregations:\n", GR_ARG(r->name));
+        gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n        type: rollup\n",
+                      has_any ? "" : "    pre_aggregations:\n", GR_ARG(r->name));
         has_any = true;
         add_items(w, r, DIFF_ITEM_MEASURE, "measures");
         add_items(w, r, DIFF_ITEM_DIMENSION, "dimensions");
@@ -303,7 +313,8 @@ static void add_view(const diff_world *world, gr_arena *arena, gr_buf *out) {
     gr_buf_z(out, "views:\n  - name: everything\n    cubes:\n");
     for (size_t i = 0; i < world->n_cubes; i++) {
         gr_str way = way_to(world, i, arena);
-        gr_buf_printf(out, "      - join_path: " GR_FMT "\n        includes: '*'\n%s", GR_ARG(way), i ? "        prefix: true\n" : "");
+        gr_buf_printf(out, "      - join_path: " GR_FMT "\n        includes: '*'\n%s", GR_ARG(way),
+                      i ? "        prefix: true\n" : "");
     }
 }
 
@@ -315,7 +326,8 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
         const diff_cube *c = &world->cubes[i];
         writer w = {world, i, &out};
         gr_buf_printf(&out, "  - name: " GR_FMT "\n", GR_ARG(c->name));
-        gr_buf_printf(&out, c->is_subselect ? "    sql: SELECT * FROM " GR_FMT "\n" : "    sql_table: " GR_FMT "\n", GR_ARG(c->table->name));
+        gr_buf_printf(&out, c->is_subselect ? "    sql: SELECT * FROM " GR_FMT "\n" : "    sql_table: " GR_FMT "\n",
+                      GR_ARG(c->table->name));
         add_joins(&w, c);
         add_dims(&w, c);
         add_measures(&w, c);
@@ -326,7 +338,8 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
     return finish(&out, arena);
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------------------------------
+ */
 
 gr_str diff_table_create_sql(const diff_table *t, gr_arena *arena) {
     gr_buf out;

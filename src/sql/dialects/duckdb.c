@@ -1,6 +1,6 @@
-/* DuckDB 1.5 (duckdb.md §6). The wall clock of a zone is asked of the engine room's own function, so that statements and
- * the bounds of ranges follow one rule set. Naive time stamps are UTC; the session's zone is never relied on, except that casts of
- * text without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
+/* DuckDB 1.5 (duckdb.md §6). The wall clock of a zone is asked of the engine room's own function, so that statements
+ * and the bounds of ranges follow one rule set. Naive time stamps are UTC; the session's zone is never relied on,
+ * except that casts of text without offset to TIMESTAMPTZ happen in a session that the engine room sets to UTC. */
 #include "sql/internal.h"
 
 #define MONTHS "(date_part('year', {0}) * 12 + date_part('month', {0}) - 1 - ({3}))"

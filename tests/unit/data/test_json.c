@@ -90,7 +90,8 @@ static void test_limits(void **state) {
     assert_int_equal(gr_json_parse(GR_STR("[1,2]"), 5, arena, &value, &err), GR_OK);
     assert_int_equal(gr_json_parse(GR_STR("[1,2]"), 4, arena, &value, &err), GR_ERR_JSON_LIMIT);
     assert_int_equal(gr_json_parse(repeat(arena, "[", GR_JSON_MAX_DEPTH, "", "]"), 5000, arena, &value, &err), GR_OK);
-    assert_int_equal(gr_json_parse(repeat(arena, "[", GR_JSON_MAX_DEPTH + 1, "", "]"), 5000, arena, &value, &err), GR_ERR_JSON_LIMIT);
+    assert_int_equal(gr_json_parse(repeat(arena, "[", GR_JSON_MAX_DEPTH + 1, "", "]"), 5000, arena, &value, &err),
+                     GR_ERR_JSON_LIMIT);
     assert_int_equal(err.loc.col, GR_JSON_MAX_DEPTH + 1);
     assert_int_equal(gr_json_parse(repeat(arena, "{\"a\":", 1000, "1", "}"), 1 << 20, arena, &value, &err),
                      GR_ERR_JSON_LIMIT);

@@ -299,9 +299,10 @@ static void test_explain(void **state) {
     s->answer.sql.text = (gr_str){0};
     gr_buf_init(&out, 1 << 20);
     assert_int_equal(gr_http_encode_explain(&s->answer, s->arena, &out, NULL), GR_OK);
-    assert_string_equal(finish(&out).p, "{\"pre_aggregations\":[\"orders.main\"],\"source\":null,\"exactness\":\"exact\",\"to_build\":"
-                                        "[{\"pre_aggregation\":\"orders.main\","
-                                        "\"timezone\":\"UTC\"}],\"refusals\":[],\"sql\":null,\"params\":[]}");
+    assert_string_equal(finish(&out).p,
+                        "{\"pre_aggregations\":[\"orders.main\"],\"source\":null,\"exactness\":\"exact\",\"to_build\":"
+                        "[{\"pre_aggregation\":\"orders.main\","
+                        "\"timezone\":\"UTC\"}],\"refusals\":[],\"sql\":null,\"params\":[]}");
     gr_buf_done(&out);
     shop_free(s);
 }
