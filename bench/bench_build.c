@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     gr_config config = {.root = gr_str_from(argv[1]),
                         .sources = &source,
                         .n_sources = 1,
-                        .state_dir = GR_STR("bench-state"),
+                        .state_dir = gr_arena_printf(arena, "%s/bench-state", argv[1]),
                         .preagg_schema = GR_STR("granary"),
                         .external_default = true,
                         .max_build_zones = 8,
@@ -79,6 +79,7 @@ int main(int argc, char **argv) {
            bare, ours / bare);
     gr_exec_snapshot_unref(s);
     gr_exec_close(exec);
+    if (system(gr_arena_printf(arena, "rm -rf %s/bench-state", argv[1]).p)) fprintf(stderr, "bench-state stays\n");
     gr_model_unref(model);
     gr_arena_free(arena);
     return 0;
