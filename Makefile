@@ -27,7 +27,7 @@ format-check:
 	clang-format-14 --dry-run -Werror $(FORMAT_FILES)
 
 tidy: dev
-	clang-tidy-14 --quiet -p build/dev $(filter %.c,$(filter src/%,$(FORMAT_FILES)))
+	clang-tidy-14 --quiet --extra-arg=-Wno-unknown-warning-option -p build/dev $(filter %.c,$(filter src/%,$(FORMAT_FILES)))
 
 docs: all
 	build/release/granary docs

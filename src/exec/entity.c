@@ -1,22 +1,10 @@
 /* Rollups as entities of the catalog: identity, structure hash, declaration, coverage of a build. */
 #include "exec/internal.h"
 
+#include "data/digest.h"
+
 #include "base/buf.h"
 #include "data/json.h"
-
-#include <openssl/evp.h>
-
-static gr_str md5_hex(gr_str text, gr_arena *arena) {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_Digest(text.p, text.n, sum, &n, EVP_md5(), NULL);
-    gr_buf hex;
-    gr_buf_init(&hex, 80);
-    for (unsigned i = 0; i < n; i++) gr_buf_printf(&hex, "%02x", sum[i]);
-    gr_str copy = gr_arena_dup(arena, gr_buf_str(&hex));
-    gr_buf_done(&hex);
-    return copy;
-}
 
 /* Everything that the content of the table depends on: the load's text (model, zone, types, grain) and where it reads.
  */
@@ -28,7 +16,7 @@ gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, con
     gr_str store = gr_store_name(r, arena);
     gr_str all = gr_arena_printf(arena, "1\n" GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(ret->load.text),
                                  GR_ARG(source ? source->path : GR_STR("")), GR_ARG(store));
-    ret->structure_hash = md5_hex(all, arena);
+    ret->structure_hash = gr_digest_md5_hex(all, arena);
     ret->grain_hash = gr_rollup_grain_hash(r, zone, arena);
     ret->load_text = ret->load.text;
     return GR_OK;

@@ -3,7 +3,8 @@
  * 16, 17). */
 #include "plan/internal.h"
 
-#include <openssl/evp.h>
+#include "data/digest.h"
+
 #include <stdlib.h>
 
 static gr_path path_of(const gr_member_ref *ref, gr_arena *arena) {
@@ -103,24 +104,11 @@ static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *
     return list;
 }
 
-static gr_str md5_hex(gr_str text, gr_arena *arena) {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_Digest(text.p, text.n, sum, &n, EVP_md5(), NULL);
-    char *hex = gr_arena_alloc(arena, 2 * n + 1);
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < n; i++) {
-        hex[2 * i] = digits[sum[i] >> 4];
-        hex[2 * i + 1] = digits[sum[i] & 15];
-    }
-    return (gr_str){hex, 2 * n};
-}
-
 /* Decisions 16: the bare list when nothing else makes a different table; otherwise an object with the extras. */
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
     bool has_zone = !gr_tz_is_utc(zone);
-    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n) return md5_hex(r->grain_columns, arena);
+    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n) return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
@@ -132,7 +120,7 @@ gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena
     if (!r->is_external) gr_buf_z(&out, ", \"store\": \"source\"");
     if (has_zone) gr_buf_printf(&out, ", \"time_zone\": \"" GR_FMT "\"", GR_ARG(gr_tz_name(zone)));
     gr_buf_char(&out, '}');
-    gr_str hash = md5_hex(gr_buf_str(&out), arena);
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
     gr_buf_done(&out);
     return hash;
 }

@@ -492,14 +492,15 @@ static void add_their_measures(maker *m, items *list, size_t cube, unsigned perc
 
 static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
     size_t reach[DIFF_MAX_CUBES], n = diff_reachable(m->w, cube, reach);
-    bool is_wide = diff_chance(m->r, 30);
-    unsigned percent = is_wide ? 90 : (unsigned)diff_between(m->r, 10, 60);
+    bool is_wide = diff_chance(m->r, 28),
+         is_narrow = !is_wide && diff_chance(m->r, 40); /* narrow: few columns, groups of many rows */
+    unsigned percent = is_wide ? 90 : (unsigned)diff_between(m->r, 10, 60), dims = is_narrow ? 7 : percent;
     items list = {0};
-    add_members(m, &list, cube, percent, true);
+    add_members(m, &list, cube, is_narrow ? 60 : percent, dims);
     for (size_t i = 1; i < n; i++)
-        if (diff_chance(m->r, is_wide ? 90 : 50)) add_members(m, &list, reach[i], percent, false);
+        if (diff_chance(m->r, is_wide ? 90 : 50)) add_members(m, &list, reach[i], 0, dims / 2);
     if (diff_chance(m->r, 30)) add_their_measures(m, &list, cube, percent);
-    if (diff_chance(m->r, 80)) add_time_item(m, &list, cube, is_wide);
+    if (diff_chance(m->r, is_narrow ? 60 : 80)) add_time_item(m, &list, cube, is_wide);
     if (diff_chance(m->r, 15)) add_time_item(m, &list, reach[diff_pick(m->r, n)], false);
     if (!list.n) GR_PUSH(m->arena, &list, (diff_item){.kind = DIFF_ITEM_MEASURE, .cube = cube});
     return (diff_rollup){.name = gr_arena_printf(m->arena, "r%zu", number),

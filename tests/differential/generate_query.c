@@ -166,7 +166,7 @@ static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like);
  * filter lets a second value or a null pass. */
 static void fix_dimension(maker *m, size_t cube, size_t dim) {
     json_t *values = json_pack("[o]", dim_value(m, cube, dim, false));
-    size_t kind = diff_pick(m->r, 10);
+    size_t kind = diff_pick(m->r, 8);
     if (kind == 0) json_array_append_new(values, json_null());
     if (kind == 1) json_array_append_new(values, dim_value(m, cube, dim, false));
     json_t *leaf = json_pack("{s:o, s:s, s:o}", "member", json_text(id_of(m, cube, m->w->cubes[cube].dims[dim].name)),
