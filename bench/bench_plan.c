@@ -95,7 +95,9 @@ int main(void) {
         gr_arena *arena = gr_arena_new();
         int64_t start = now_ns();
         gr_model *model = make_model(sizes[i], arena);
-        gr_snapshot s = {.model = model, .index = gr_plan_index_new(model, true, arena), .max_zones = 8};
+        gr_snapshot s = {.model = model,
+                         .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, arena),
+                         .max_zones = 8};
         int64_t load = now_ns() - start, median, p99, median_sql, p99_sql;
         measure(&s, query, false, &median, &p99);
         measure(&s, query, true, &median_sql, &p99_sql);

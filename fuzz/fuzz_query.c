@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         gr_model_file file = {GR_STR("m.yml"), {model_text, sizeof model_text - 1}};
         gr_model *model;
         if (gr_model_load_files(&file, 1, &diags, &model, &err)) abort();
-        snapshot = (gr_snapshot){.model = model, .index = gr_plan_index_new(model, true, life), .max_zones = 8};
+        snapshot = (gr_snapshot){.model = model,
+                                 .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, life),
+                                 .max_zones = 8};
     }
     gr_arena *arena = gr_arena_new();
     gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), 1594944000000000};

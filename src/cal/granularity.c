@@ -26,19 +26,21 @@ const gr_granularity *gr_granularity_predefined(gr_grain grain) {
 
 /* ---- parsing ------------------------------------------------------------------------------------------------- */
 
+static bool divides(int64_t part, int64_t whole) { return part > 0 && whole % part == 0; }
+
 /* Buckets of this single pair are unions of whole calendar units that start anew each year, day, hour or minute. */
 static bool tiles_naturally(gr_str text, gr_interval v) {
     gr_cal_cursor c = gr_cal_cursor_of(text);
     while (c.p < c.end && !gr_cal_is_alpha(*c.p)) c.p++;
     switch (gr_cal_unit_from_text((gr_str){c.p, (size_t)(c.end - c.p)}, true)) {
     case GR_GRAIN_YEAR: return true;
-    case GR_GRAIN_QUARTER: return 12 % v.months == 0;
-    case GR_GRAIN_MONTH: return 12 % v.months == 0;
+    case GR_GRAIN_QUARTER: return divides(v.months, 12);
+    case GR_GRAIN_MONTH: return divides(v.months, 12);
     case GR_GRAIN_WEEK: return v.days == 7;
     case GR_GRAIN_DAY: return v.days == 1;
-    case GR_GRAIN_HOUR: return US_PER_DAY % v.us == 0;
-    case GR_GRAIN_MINUTE: return US_PER_HOUR % v.us == 0;
-    case GR_GRAIN_SECOND: return US_PER_MINUTE % v.us == 0;
+    case GR_GRAIN_HOUR: return divides(v.us, US_PER_DAY);
+    case GR_GRAIN_MINUTE: return divides(v.us, US_PER_HOUR);
+    case GR_GRAIN_SECOND: return divides(v.us, US_PER_MINUTE);
     case GR_GRAIN_NONE: /* more than one pair */
     case GR_GRAIN_CUSTOM:
     case GR_GRAIN__COUNT: break;

@@ -115,9 +115,9 @@ static void name_add(void *into, gr_str name) {
 /* Names newer than ICU, when their file is good. `known`: how many came from ICU, in order. */
 static void name_add_new(void *into, gr_str name) {
     const size_t *known = into;
-    if (entry_find(name, *known)) return;
     for (size_t i = *known; i < names.n; i++)
         if (name_cmp(names.entries[i].name, name) == 0) return;
+    if (entry_find(name, *known)) return;
     gr_cal_table table;
     gr_cal_table_init(&table);
     if (gr_cal_dir_read(name, &table)) name_add(NULL, name);

@@ -6,7 +6,7 @@
 #include <unicode/ucal.h>
 
 #define SCAN_START_MS (-6e13) /* year 68: before the first change of any zone */
-#define SCAN_END_MS ((double)(GR_CAL_SCAN_END_US / 1000))
+#define SCAN_END_MS ((double)GR_CAL_SCAN_END_US / 1000)
 
 /* ICU also knows names that are not of the IANA data base: System V's here, those of early Java in zone.c. */
 static bool is_iana(gr_str name) {

@@ -117,7 +117,7 @@ static gr_status recover(gr_catalog *c, int64_t preagg_id, int64_t now_us, bool 
             GR_PUSH(scratch, &dead, sqlite3_column_int64(s, 0));
     }
     for (size_t i = 0; !status && i < dead.n; i++) {
-        build_state b;
+        build_state b = {0};
         status = find_build(c, dead.v[i], &b, err);
         if (!status) status = fail_build(c, &b, left_behind, now_us, err);
     }
@@ -175,7 +175,7 @@ gr_status gr_catalog_build_begin(gr_catalog *c, int64_t preagg_id, gr_str struct
 }
 
 static gr_status name_table(gr_catalog *c, int64_t build_id, gr_str table_name, gr_error *err) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(c, build_id, &b, err));
     bool may_name = b.status == GR_BUILD_RUNNING,
          may_forget = b.status == GR_BUILD_FAILED || b.status == GR_BUILD_DROPPED;
@@ -211,7 +211,7 @@ typedef struct built {
 
 static gr_status publish(gr_catalog *c, int64_t build_id, const built *made, int64_t now_us, gr_arena *arena,
                          row_list *old, gr_error *err) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(c, build_id, &b, err));
     if (b.status != GR_BUILD_RUNNING) return refuse(&b, "done", err);
     GR_TRY(drop_done(c, b.entity.id, arena, old, err));
@@ -241,7 +241,7 @@ gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, i
 }
 
 static gr_status give_up(gr_catalog *c, int64_t build_id, gr_str error, int64_t now_us, gr_error *err) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(c, build_id, &b, err));
     if (b.status == GR_BUILD_FAILED) return GR_OK; /* told twice; the first reason stays */
     if (b.status != GR_BUILD_RUNNING) return refuse(&b, "failed", err);

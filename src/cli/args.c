@@ -106,8 +106,7 @@ static gr_status find_command(const char *const *args, size_t n_args, size_t *re
     const gr_cli_command *commands = gr_cli_commands(&n);
     for (size_t i = 0; i < n; i++) {
         gr_str name = gr_str_from(commands[i].name);
-        size_t space = gr_str_find(name, ' ', 0);
-        if (space == SIZE_MAX || !gr_str_eq(first, gr_str_sub(name, 0, space))) continue;
+        if (!gr_str_starts(name, first) || gr_str_find(name, ' ', 0) != first.n) continue;
         if (n_args < 2 || args[1][0] == '-')
             return gr_error_set(err, GR_ERR_CLI_USAGE, "\"" GR_FMT "\" needs a second word, such as \"%s\"",
                                 GR_ARG(first), commands[i].name);

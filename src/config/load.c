@@ -185,6 +185,20 @@ static const char *variable(char *const *pairs, const char *name) {
     return NULL;
 }
 
+/* The reference's durations are seconds, or a number with s, m or h; ours are milliseconds. */
+static gr_str milliseconds(gr_str text, gr_arena *arena) {
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}};
+    int64_t factor = 1000, n;
+    gr_str number = text;
+    for (size_t i = 0; text.n && i < sizeof units / sizeof *units; i++)
+        if (text.p[text.n - 1] == units[i].unit) factor = units[i].ms, number.n = text.n - 1;
+    if (!gr_str_to_i64(number, &n) || n < 0 || n > INT64_MAX / factor) return text; /* refused as it was written */
+    return gr_arena_printf(arena, "%lld", (long long)(n * factor));
+}
+
 static gr_status read_environment(gr_config *config, char *const *pairs, gr_arena *arena, gr_error *err) {
     size_t n;
     const gr_setting_info *settings = gr_config_settings(&n);
@@ -200,6 +214,7 @@ static gr_status read_environment(gr_config *config, char *const *pairs, gr_aren
         gr_str text = gr_str_from(value);
         if (!gr_str_is_utf8(text))
             return gr_config_invalid(err, origin.loc, GR_FMT " is not valid UTF-8.", GR_ARG(origin.name));
+        if (strcmp(name, "CUBEJS_DB_QUERY_TIMEOUT") == 0) text = milliseconds(text, arena);
         GR_TRY(gr_config_set_text(config, i, text, &origin, arena, err));
     }
     return GR_OK;

@@ -239,6 +239,11 @@ gr_str gr_config_absolute(gr_str root, gr_str path, gr_arena *arena) {
 gr_status gr_config_check(gr_config *config, gr_arena *arena, gr_error *err) {
     config->model_dir = gr_config_absolute(config->root, config->model_dir, arena);
     config->state_dir = gr_config_absolute(config->root, config->state_dir, arena);
+    if (!config->api_secret.value.n) { /* the first of several is the one */
+        gr_str list = config->api_secrets.value;
+        size_t comma = gr_str_find(list, ',', 0);
+        config->api_secret.value = gr_str_trim(gr_str_sub(list, 0, comma == SIZE_MAX ? list.n : comma));
+    }
     bool is_guarded = config->api_secret.value.n && !config->dev_mode;
     if (is_guarded || is_loopback(config->http_host)) return GR_OK;
     gr_config_invalid(err, (gr_loc){0}, "`http.host` is " GR_FMT ", which other machines can reach, and %s.",

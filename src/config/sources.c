@@ -50,9 +50,10 @@ static gr_status read_path(gr_source_config *source, gr_str root, const gr_yaml 
     char *real = realpath(path.p, NULL);
     if (!real) return bad_path(source, node->loc, path, errno == ENOENT ? "does not exist" : "cannot be followed", err);
     source->path = gr_arena_dup(arena, gr_str_from(real));
-    free(real);
     struct stat st;
-    if (stat(source->path.p, &st)) return bad_path(source, node->loc, path, "cannot be read", err);
+    bool is_there = !stat(real, &st);
+    free(real);
+    if (!is_there) return bad_path(source, node->loc, path, "cannot be read", err);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
         return bad_path(source, node->loc, path, "is neither a file nor a folder", err);
     source->is_folder = S_ISDIR(st.st_mode);

@@ -26,11 +26,11 @@ static void before_value(gr_jw *w) {
 static void open_level(gr_jw *w, char bracket) {
     before_value(w);
     gr_buf_char(w->out, bracket);
-    w->depth++;
-    if (w->depth > MOST_LEVELS)
+    if (w->depth >= MOST_LEVELS)
         w->out->is_over = true;
     else
-        w->has_item &= ~(1ull << (w->depth - 1));
+        w->has_item &= ~(1ull << w->depth);
+    w->depth++;
 }
 
 static void close_level(gr_jw *w, char bracket) {

@@ -89,7 +89,7 @@ static size_t write_text(double v, bool is_json, char *out) {
         *p = '0';
         return 1;
     }
-    decimal d;
+    decimal d = {0};
     double positive = fabs(v);
     if (!fast_way(positive, &d)) slow_way(positive, &d);
     if (v < 0) *p++ = '-';

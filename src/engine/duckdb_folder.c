@@ -46,13 +46,14 @@ typedef struct scan {
     gr_map by_name;
 } scan;
 
+/* *ret_ending: as the table has it, in small letters. */
 static file_kind kind_of(gr_str name, gr_str *ret_ending) {
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         gr_str ending = gr_str_from(endings[i].ending);
         if (name.n <= ending.n) continue;
         gr_str tail = gr_str_sub(name, name.n - ending.n, ending.n);
         if (!gr_str_eq_nocase(tail, ending)) continue;
-        *ret_ending = tail;
+        *ret_ending = ending;
         return endings[i].kind;
     }
     return KIND_NONE;
@@ -126,10 +127,10 @@ static gr_status refuse_database(gr_str path, gr_error *err) {
 }
 
 static gr_status add_table(scan *s, table *t, gr_error *err) {
-    char *key = gr_arena_alloc(s->arena, t->name.n + 1);
-    for (size_t i = 0; i < t->name.n; i++)
-        key[i] = (char)(t->name.p[i] >= 'A' && t->name.p[i] <= 'Z' ? t->name.p[i] + 32 : t->name.p[i]);
-    gr_str lower = {key, t->name.n};
+    gr_str lower = gr_arena_dup(s->arena, t->name);
+    char *key = (char *)(uintptr_t)lower.p;
+    for (size_t i = 0; i < lower.n; i++)
+        if (key[i] >= 'A' && key[i] <= 'Z') key[i] = (char)(key[i] + 32);
     const table *other = gr_map_get(&s->by_name, lower);
     if (other) {
         gr_error_set(err, GR_ERR_ENGINE_OPEN, GR_FMT " and " GR_FMT " would both be table \"" GR_FMT "\"",
@@ -143,7 +144,7 @@ static gr_status add_table(scan *s, table *t, gr_error *err) {
 }
 
 static gr_status add_file(scan *s, gr_str name, gr_str path, gr_error *err) {
-    gr_str ending;
+    gr_str ending = {0};
     file_kind kind = kind_of(name, &ending);
     if (kind == KIND_NONE) return GR_OK;
     if (kind == KIND_DATABASE) return refuse_database(path, err);
@@ -159,7 +160,7 @@ static gr_status add_file(scan *s, gr_str name, gr_str path, gr_error *err) {
 }
 
 static gr_status add_to_subfolder(scan *s, table *t, gr_str name, gr_str path, int depth, gr_error *err) {
-    gr_str ending;
+    gr_str ending = {0};
     file_kind kind = kind_of(name, &ending);
     if (kind == KIND_NONE) return GR_OK;
     if (kind == KIND_DATABASE) return refuse_database(path, err);
@@ -173,14 +174,15 @@ static gr_status add_to_subfolder(scan *s, table *t, gr_str name, gr_str path, i
     t->n_files++;
     gr_str pattern = gr_engine_duckdb_glob_escape(t->folder, s->arena);
     for (int i = 0; i < depth; i++) pattern = gr_arena_printf(s->arena, GR_FMT "/[!.]*", GR_ARG(pattern));
-    pattern = gr_arena_printf(s->arena, GR_FMT "/[!.]*" GR_FMT, GR_ARG(pattern), GR_ARG(any_case(ending, s->arena)));
+    gr_str tail = any_case(ending, s->arena);
+    pattern = gr_arena_printf(s->arena, GR_FMT "/[!.]*" GR_FMT, GR_ARG(pattern), GR_ARG(tail));
     if (gr_map_put(&t->seen_patterns, pattern, t)) GR_PUSH(s->arena, &t->patterns, pattern);
     return GR_OK;
 }
 
 static gr_status scan_subfolder(scan *s, table *t, gr_str path, int depth, gr_error *err) {
-    gr_str *names;
-    size_t n;
+    gr_str *names = NULL;
+    size_t n = 0;
     if (depth >= DEEPEST)
         return gr_error_set(err, GR_ERR_ENGINE_OPEN, GR_FMT " is more than %d folders deep", GR_ARG(path), DEEPEST);
     GR_TRY(list_folder(s, path, &names, &n, err));
@@ -197,8 +199,8 @@ static gr_status scan_subfolder(scan *s, table *t, gr_str path, int depth, gr_er
 }
 
 static gr_status scan_root(scan *s, gr_error *err) {
-    gr_str *names;
-    size_t n;
+    gr_str *names = NULL;
+    size_t n = 0;
     GR_TRY(list_folder(s, s->root, &names, &n, err));
     for (size_t i = 0; i < n; i++) {
         gr_str path = gr_arena_printf(s->arena, GR_FMT "/" GR_FMT, GR_ARG(s->root), GR_ARG(names[i]));

@@ -147,7 +147,7 @@ static gr_status check_path(const gr_source_config *source, gr_arena *arena, str
 gr_status gr_engine_duckdb_attach(gr_engine *engine, const gr_source_config *source, bool want_write, gr_error *err) {
     gr_duckdb *duck = (gr_duckdb *)(void *)engine;
     gr_arena *arena = gr_arena_new();
-    struct stat st;
+    struct stat st = {0};
     gr_status status = check_path(source, arena, &st, err);
     if (!status) {
         bool writable =

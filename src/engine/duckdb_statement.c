@@ -137,7 +137,7 @@ gr_status gr_engine_duckdb_texts(duckdb_connection handle, gr_str sql, gr_arena 
     for (duckdb_data_chunk chunk; !status && (chunk = duckdb_fetch_chunk(result));) {
         size_t before = cells.n, added = (size_t)duckdb_data_chunk_get_size(chunk) * n_columns;
         for (size_t i = 0; i < added; i++) GR_PUSH(arena, &cells, (gr_str){0});
-        read_texts(chunk, n_columns, arena, cells.v + before);
+        if (added) read_texts(chunk, n_columns, arena, cells.v + before);
         duckdb_destroy_data_chunk(&chunk);
     }
     duckdb_destroy_result(&result);

@@ -35,7 +35,7 @@ struct fake_stream {
     gr_stream base;
     fake_conn *conn; /* NULL when its connection went on */
     const gr_ctx *ctx;
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     gr_arena *arena;
     size_t at;
     gr_column *columns;
@@ -274,7 +274,7 @@ static bool is_attached(fake_engine *f, gr_str source) {
 static gr_status fake_attach(gr_engine *engine, const gr_source_config *source, bool want_write, gr_error *err) {
     (void)want_write;
     fake_engine *f = engine_of(engine);
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     if (find_answer(f, GR_FAKE_ATTACH, source->name, &answer)) {
         GR_TRY(pass_time(NULL, NULL, answer.delay_ms, err));
         if (answer.fail) return fail_with(&answer, err);
@@ -289,7 +289,7 @@ static gr_status fake_attach(gr_engine *engine, const gr_source_config *source, 
 
 static gr_status fake_connect(gr_engine *engine, gr_str source, gr_engine_conn **ret, gr_error *err) {
     fake_engine *f = engine_of(engine);
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     if (!is_attached(f, source))
         return gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\" is not attached", GR_ARG(source));
     if (find_answer(f, GR_FAKE_CONNECT, source, &answer)) {
@@ -326,7 +326,7 @@ static gr_status fake_query(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql,
     (void)params;
     (void)n_params;
     (void)hint_cache;
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     GR_TRY(begin(conn, ctx, sql, &answer, err));
     fake_stream *s = gr_mem_calloc(1, sizeof *s);
     s->base = (gr_stream){answer.schema, answer.n_columns, fake_next, fake_close_stream};
@@ -344,7 +344,7 @@ static gr_status fake_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql
                              int64_t *ret_rows, gr_error *err) {
     (void)params;
     (void)n_params;
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     if (on_progress) on_progress(arg, 0);
     GR_TRY(begin(conn, ctx, sql, &answer, err));
     if (on_progress) on_progress(arg, 0.5);
@@ -356,7 +356,7 @@ static gr_status fake_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql
 
 static gr_status fake_describe(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret, size_t *ret_n,
                                gr_error *err) {
-    gr_fake_answer answer;
+    gr_fake_answer answer = {0};
     GR_TRY(begin(conn, NULL, sql, &answer, err));
     gr_column_schema *schema = GR_NEW_N(arena, gr_column_schema, answer.n_columns + 1);
     for (size_t i = 0; i < answer.n_columns; i++) {

@@ -34,7 +34,8 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) 
     atomic_init(&base->refs, 1);
     base->arena = gr_arena_new();
     base->model = gr_model_ref(model);
-    base->index = gr_plan_index_new(model, exec->config->external_default, base->arena);
+    gr_plan_defaults defaults = {exec->config->external_default, exec->config->allow_non_strict};
+    base->index = gr_plan_index_new(model, defaults, base->arena);
     base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);

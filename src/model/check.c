@@ -77,8 +77,9 @@ static void report_cube_circle(gr_loader *l, const frame *circle, size_t length)
     for (size_t i = 0; i <= length; i++) add_name(&chain, l->model->cubes[circle[i % length].node]->name);
     const gr_cube *c = l->model->cubes[circle[0].node];
     const gr_expr *sql = c->sql ? c->sql : c->sql_table;
-    gr_diags_error(l->diags, GR_ERR_MODEL_CYCLE, sql->loc, GR_FMT " cube: The SQL of cubes refers to itself: " GR_FMT,
-                   GR_ARG(c->name), GR_ARG(gr_buf_str(&chain)));
+    gr_diags_error(l->diags, GR_ERR_MODEL_CYCLE, sql ? sql->loc : c->loc,
+                   GR_FMT " cube: The SQL of cubes refers to itself: " GR_FMT, GR_ARG(c->name),
+                   GR_ARG(gr_buf_str(&chain)));
     gr_buf_done(&chain);
 }
 

@@ -287,14 +287,15 @@ static void check_sections(gr_loader *l, const gr_source *s) {
 /* Ancestors first, without recursion: a chain of thousands is no reason to fall over. */
 static void merge(gr_loader *l, gr_source *start) {
     GR_VEC(gr_source *) chain = {0};
-    for (gr_source *s = start; s && s->state != GR_SOURCE_MERGED;) {
+    for (gr_source *s = start, *child = start; s && s->state != GR_SOURCE_MERGED;) {
         if (s->state == GR_SOURCE_OPEN) {
-            report_circle(l, chain.v[chain.n - 1]);
+            report_circle(l, child);
             break;
         }
         s->state = GR_SOURCE_OPEN;
         s->parent = find_parent(l, s);
         GR_PUSH(l->scratch, &chain, s);
+        child = s;
         s = s->parent;
     }
     while (chain.n) {

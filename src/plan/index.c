@@ -142,11 +142,11 @@ static gr_status check_sources(gr_rollup *r) {
     return GR_OK;
 }
 
-static void prepare(gr_plan_index *index, const gr_preagg *p, bool external_default, gr_arena *arena) {
+static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_arena *arena) {
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
-    r->is_external = p->is_external < 0 ? external_default : p->is_external != 0;
-    r->is_non_strict = p->is_non_strict == 1;
+    r->is_external = p->is_external < 0 ? defaults.is_external : p->is_external != 0;
+    r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
     gr_paths paths = {0};
     const gr_member_ref *lists[] = {p->measures, p->dimensions, p->segments, p->time_dimensions};
     const size_t counts[] = {p->n_measures, p->n_dimensions, p->n_segments, p->n_time_dimensions};
@@ -259,12 +259,12 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
     }
 }
 
-gr_plan_index *gr_plan_index_new(const gr_model *model, bool external_default, gr_arena *arena) {
+gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_arena *arena) {
     gr_plan_index *index = GR_NEW(arena, gr_plan_index);
     index->model = model;
     gr_component_index(index, arena);
     index->rollups = GR_NEW_N(arena, gr_rollup, model->n_preaggs + 1);
-    for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], external_default, arena);
+    for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], defaults, arena);
     share_identities(index, arena);
     return index;
 }

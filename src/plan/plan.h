@@ -88,9 +88,13 @@ struct gr_rollup {
 };
 
 typedef struct gr_plan_index gr_plan_index;
-/* `external_default`: where a rollup lives that does not say. Lives in `arena`. Never fails: a definition that cannot
- * be planned has can_build == false. */
-gr_plan_index *gr_plan_index_new(const gr_model *model, bool external_default, gr_arena *arena);
+/* What a pre-aggregation is that does not say. */
+typedef struct gr_plan_defaults {
+    bool is_external;   /* in the embedded store */
+    bool is_non_strict; /* allow_non_strict_date_range_match */
+} gr_plan_defaults;
+/* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false. */
+gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_arena *arena);
 const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg);
 gr_str gr_rollup_grain_hash(const gr_rollup *rollup, const gr_tz *tz, gr_arena *arena);
 /* The zone that an entity of this rollup is built for, for queries in `tz`: `tz`, or UTC when no column depends on it.

@@ -110,7 +110,7 @@ static gr_status read_children(gr_query_parser *p, json_t *json, const gr_query_
     GR_TRY(gr_query_get_list(p, json, place, &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         gr_query_place at = gr_query_at_item(place, i);
-        node child;
+        node child = {0};
         GR_TRY(read_node(p, json_array_get(list, i), &at, depth, &child));
         if (!child.filter) continue;
         json_array_append_new(normalized, child.normalized);
@@ -163,7 +163,7 @@ gr_status gr_query_read_filters(gr_query_parser *p) {
     GR_TRY(gr_query_get_list(p, p->json, &place, &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         gr_query_place at = gr_query_at_item(&place, i);
-        node made;
+        node made = {0};
         GR_TRY(read_node(p, json_array_get(list, i), &at, 0, &made));
         if (!made.filter) continue;
         json_array_append_new(p->filters, made.normalized);

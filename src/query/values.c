@@ -139,7 +139,8 @@ static gr_status values_required(gr_query_parser *p, const json_t *leaf) {
 }
 
 /* The list as texts, a null as an empty slice without address. */
-static gr_status read_texts(gr_query_parser *p, const json_t *list, const gr_query_place *place, gr_str **ret) {
+static gr_status read_texts(gr_query_parser *p, const json_t *list, const gr_query_place *place, gr_str **ret,
+                            size_t *ret_n) {
     size_t n = json_array_size(list);
     if (n > p->options->max_filter_values)
         return gr_error_set(p->err, GR_ERR_LIMIT, "The filter has too many values: %zu, the limit is %zu", n,
@@ -152,6 +153,7 @@ static gr_status read_texts(gr_query_parser *p, const json_t *list, const gr_que
         return gr_query_bad(p, &at, "must be a string, a number, a boolean or null");
     }
     *ret = texts;
+    *ret_n = n;
     return GR_OK;
 }
 
@@ -174,10 +176,11 @@ gr_status gr_query_read_values(gr_query_parser *p, const json_t *leaf, const gr_
     const gr_query_operator *op = gr_query_operator_of(f->op);
     const json_t *list = json_object_get(leaf, "values");
     gr_query_place at = gr_query_at_key(place, "values");
-    gr_str *texts;
+    gr_str *texts = NULL;
+    size_t n_given = 0;
     if (list && !json_is_array(list)) return gr_query_bad(p, &at, "must be an array");
-    GR_TRY(read_texts(p, list, &at, &texts));
-    size_t n_given = json_array_size(list), n = n_given;
+    GR_TRY(read_texts(p, list, &at, &texts, &n_given));
+    size_t n = n_given;
     if (op->arity == GR_QUERY_NO_VALUES) {
         *ret_normalized = NULL;
         return GR_OK;

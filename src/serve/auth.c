@@ -46,20 +46,41 @@ static bool is_current(jwt_t *jwt, int64_t now_s) {
     return is_ok;
 }
 
-static gr_status check_jwt(const gr_serve *serve, gr_str token, gr_str scope, gr_error *err) {
-    enum { MOST_BYTES = 16384 };
-    gr_str secret = serve->config->api_secret.value;
-    if (!token.n || token.n > MOST_BYTES) return invalid(err);
+/* Signed with this key by HS256, and current. *ret is released with jwt_free. */
+static bool decode(gr_str token, gr_str key, jwt_t **ret) {
     char *z = gr_mem_dup(token.p, token.n);
     jwt_t *jwt = NULL;
-    int rc = jwt_decode(&jwt, z, (const unsigned char *)secret.p, (int)secret.n);
+    bool is_ok = key.n && jwt_decode(&jwt, z, (const unsigned char *)key.p, (int)key.n) == 0;
     free(z);
+    if (is_ok && jwt_get_alg(jwt) == JWT_ALG_HS256 && is_current(jwt, gr_clock_now_us() / 1000000)) {
+        *ret = jwt;
+        return true;
+    }
+    if (is_ok) jwt_free(jwt);
+    return false;
+}
+
+/* The secret, then each of the list. */
+static jwt_t *decode_by_any(const gr_config *config, gr_str token) {
+    jwt_t *jwt = NULL;
+    if (decode(token, config->api_secret.value, &jwt)) return jwt;
+    gr_str list = config->api_secrets.value;
+    for (size_t at = 0, comma; at < list.n; at = comma + 1) {
+        comma = gr_str_find(list, ',', at);
+        if (comma == SIZE_MAX) comma = list.n;
+        if (decode(token, gr_str_trim(gr_str_sub(list, at, comma - at)), &jwt)) return jwt;
+    }
+    return NULL;
+}
+
+static gr_status check_jwt(const gr_serve *serve, gr_str token, gr_str scope, gr_error *err) {
+    enum { MOST_BYTES = 16384 };
+    jwt_t *jwt = token.n && token.n <= MOST_BYTES ? decode_by_any(serve->config, token) : NULL;
+    if (!jwt) return invalid(err);
     gr_status status = GR_OK;
-    if (rc || jwt_get_alg(jwt) != JWT_ALG_HS256 || !is_current(jwt, gr_clock_now_us() / 1000000))
-        status = invalid(err);
-    else if (!has_scope(jwt, scope))
+    if (!has_scope(jwt, scope))
         status = gr_error_set(err, GR_ERR_AUTH_SCOPE, "API scope is missing: " GR_FMT, GR_ARG(scope));
-    if (!rc) jwt_free(jwt);
+    jwt_free(jwt);
     return status;
 }
 

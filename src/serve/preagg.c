@@ -1,12 +1,14 @@
 /* Pre-aggregations by name: build, list, drop. */
 #include "serve/internal.h"
 
-static gr_status find(const gr_snapshot *snapshot, gr_str id, const gr_rollup **ret, gr_error *err) {
+static const gr_rollup *find(const gr_snapshot *snapshot, gr_str id) {
     for (size_t i = 0; i < snapshot->model->n_preaggs; i++)
-        if (gr_str_eq(snapshot->model->preaggs[i]->id, id)) {
-            *ret = gr_plan_index_rollup(snapshot->index, snapshot->model->preaggs[i]);
-            return GR_OK;
-        }
+        if (gr_str_eq(snapshot->model->preaggs[i]->id, id))
+            return gr_plan_index_rollup(snapshot->index, snapshot->model->preaggs[i]);
+    return NULL;
+}
+
+static gr_status not_found(const gr_snapshot *snapshot, gr_str id, gr_error *err) {
     gr_str names[256];
     size_t n = snapshot->model->n_preaggs < 256 ? snapshot->model->n_preaggs : 256;
     for (size_t i = 0; i < n; i++) names[i] = snapshot->model->preaggs[i]->id;
@@ -23,12 +25,14 @@ static gr_status find(const gr_snapshot *snapshot, gr_str id, const gr_rollup **
 gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret,
                          gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
-    const gr_rollup *rollup;
-    gr_status status = find(snapshot, preagg_id, &rollup, err);
-    if (!status && !(rollup->can_build && rollup->entity->can_build))
+    const gr_rollup *rollup = find(snapshot, preagg_id);
+    gr_status status = GR_OK;
+    if (!rollup) {
+        status = not_found(snapshot, preagg_id, err);
+    } else if (!rollup->can_build || !rollup->entity->can_build) {
         status = gr_error_set(err, rollup->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id),
                               GR_ARG(rollup->problem_text));
-    if (!status) {
+    } else {
         const gr_tz *own = gr_rollup_zone(rollup, zone);
         const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, own);
         if (state && state->is_built && !force)
@@ -94,9 +98,9 @@ gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, g
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_arena *arena = gr_arena_new();
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
-    const gr_rollup *rollup;
-    gr_status status = find(snapshot, preagg_id, &rollup, err);
-    if (!status) status = gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err);
+    const gr_rollup *rollup = find(snapshot, preagg_id);
+    gr_status status =
+        rollup ? gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err) : not_found(snapshot, preagg_id, err);
     gr_arena_free(arena);
     gr_serve_snapshot_unref(snapshot);
     return status;

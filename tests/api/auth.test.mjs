@@ -23,6 +23,15 @@ const secret = 'secret';
 const vector = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.t-IDcSemACt8x4iTMCda8Yhe3iZaWbvV5XKSTbuAn0M'; // {} with `secret`
 const now = Math.floor(Date.now() / 1000);
 
+describe('with several secrets', () => {
+  const server = shared(files, { env: { CUBEJS_API_SECRETS: 'first, second' } });
+  for (const [key, status] of [['first', 200], ['second', 200], ['third', 403], ['first, second', 403]])
+    test(`a token of ${key}: ${status}`, async () => {
+      const answer = await server.get('/cubejs-api/v1/load', query, { authorization: jwt({}, key) });
+      assert.equal(answer.status, status, answer.text);
+    });
+});
+
 describe('with an API secret', () => {
   const server = shared(files, { env: { GRANARY_API_SECRET: secret } });
   const load = (headers) => server.get('/cubejs-api/v1/load', query, headers);

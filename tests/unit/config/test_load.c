@@ -192,6 +192,34 @@ static void test_booleans(void **state) {
     assert_false(config->dev_mode);
 }
 
+/* What users of the reference have in their environment means the same here, units and lists included. */
+static void test_reference_variables(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } cases[] = {{"90", 90000}, {"30s", 30000}, {"10m", 600000}, {"2h", 7200000},
+                 {"10x", -1},   {"m", -1},      {"", -1},        {"99999999999999999h", -1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char pair[64];
+        snprintf(pair, sizeof pair, "CUBEJS_DB_QUERY_TIMEOUT=%s", cases[i].text);
+        char *const environment[] = {pair, NULL};
+        gr_status status = load(SOURCES, environment, NULL, 0);
+        assert_int_equal(status, cases[i].ms < 0 ? GR_ERR_CONFIG_INVALID : GR_OK);
+        if (!status) assert_int_equal(config->query_timeout_ms, cases[i].ms);
+    }
+    char ours[] = "GRANARY_QUERY_TIMEOUT_MS=90",
+         strict[] = "CUBEJS_PRE_AGGREGATIONS_ALLOW_NON_STRICT_DATE_RANGE_MATCH=true";
+    char keys[] = "CUBEJS_API_SECRETS=one, two", public_host[] = "GRANARY_HTTP_HOST=0.0.0.0";
+    char *const environment[] = {ours, strict, keys, public_host, NULL};
+    assert_int_equal(load(SOURCES, environment, NULL, 0), GR_OK);
+    assert_int_equal(config->query_timeout_ms, 90);
+    assert_true(config->allow_non_strict);
+    assert_true(gr_str_eq_z(config->api_secret.value, "one")); /* so a public address is guarded */
+    load_good(SOURCES);
+    assert_false(config->allow_non_strict);
+}
+
 typedef struct refusal {
     const char *yaml;
     gr_status status;
@@ -380,9 +408,16 @@ static void test_many_sources(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults), TEST(test_every_key), TEST(test_precedence),
-        TEST(test_booleans), TEST(test_refuses),   TEST(test_bad_variables_and_flags),
-        TEST(test_loopback), TEST(test_files),     TEST(test_many_sources),
+        TEST(test_defaults),
+        TEST(test_every_key),
+        TEST(test_precedence),
+        TEST(test_booleans),
+        TEST(test_reference_variables),
+        TEST(test_refuses),
+        TEST(test_bad_variables_and_flags),
+        TEST(test_loopback),
+        TEST(test_files),
+        TEST(test_many_sources),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -20,8 +20,10 @@ static inline gr_snapshot test_snapshot(const char *yaml, gr_arena *arena) {
     gr_error err = {0};
     if (gr_model_load_files(&file, 1, &diags, &model, &err))
         fail_msg("%s: " GR_FMT, err.message, GR_ARG(diags.list.n ? diags.list.v[0].message : GR_STR("")));
-    return (gr_snapshot){
-        .model = model, .index = gr_plan_index_new(model, true, arena), .max_zones = 8, .now_us = test_now};
+    return (gr_snapshot){.model = model,
+                         .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, arena),
+                         .max_zones = 8,
+                         .now_us = test_now};
 }
 
 static inline gr_status test_plan(const gr_snapshot *s, const char *json, gr_arena *arena, gr_plan **ret,

@@ -312,6 +312,24 @@ static void alignment(void **state) {
     }
 }
 
+/* The default for those that do not say; what says so itself is not overruled. */
+static void non_strict_by_default(void **state) {
+    (void)state;
+    gr_arena *arena = gr_arena_new();
+    gr_snapshot s = test_snapshot(HEAD MAIN USERS, arena);
+    static const char query[] = "{" M("count") "," RANGE("2020-01-01", "2020-01-15T15:30:00") "}";
+    gr_plan *plan;
+    gr_error err = {0};
+    assert_int_equal(test_plan(&s, query, arena, &plan, &err), GR_OK);
+    assert_null(plan->rollup);
+    s.index = gr_plan_index_new(s.model, (gr_plan_defaults){.is_external = true, .is_non_strict = true}, arena);
+    assert_int_equal(test_plan(&s, query, arena, &plan, &err), GR_OK);
+    assert_non_null(plan->rollup);
+    assert_true(plan->is_non_strict_range);
+    gr_model_unref(s.model);
+    gr_arena_free(arena);
+}
+
 static void fan_out_is_refused(void **state) {
     (void)state;
     gr_arena *arena = gr_arena_new();
@@ -385,8 +403,13 @@ static void identity(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_as_the_table_says), cmocka_unit_test(grain_matrix),        cmocka_unit_test(alignment),
-        cmocka_unit_test(fan_out_is_refused),        cmocka_unit_test(rollup_only_refuses), cmocka_unit_test(identity),
+        cmocka_unit_test(matches_as_the_table_says),
+        cmocka_unit_test(grain_matrix),
+        cmocka_unit_test(alignment),
+        cmocka_unit_test(non_strict_by_default),
+        cmocka_unit_test(fan_out_is_refused),
+        cmocka_unit_test(rollup_only_refuses),
+        cmocka_unit_test(identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
