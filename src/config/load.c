@@ -196,7 +196,8 @@ static gr_str milliseconds(gr_str text, gr_arena *arena) {
     for (size_t i = 0; text.n && i < sizeof units / sizeof *units; i++)
         if (text.p[text.n - 1] == units[i].unit) factor = units[i].ms, number.n = text.n - 1;
     if (!gr_str_to_i64(number, &n) || n < 0 || n > INT64_MAX / factor) return text; /* refused as it was written */
-    return gr_arena_printf(arena, "%lld", (long long)(n * factor));
+    n *= factor;
+    return gr_arena_printf(arena, "%lld", (long long)n);
 }
 
 static gr_status read_environment(gr_config *config, char *const *pairs, gr_arena *arena, gr_error *err) {

@@ -35,7 +35,7 @@ struct fake_stream {
     gr_stream base;
     fake_conn *conn; /* NULL when its connection went on */
     const gr_ctx *ctx;
-    gr_fake_answer answer = {0};
+    gr_fake_answer answer;
     gr_arena *arena;
     size_t at;
     gr_column *columns;

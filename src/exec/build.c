@@ -53,11 +53,14 @@ typedef struct job {
     int64_t build_id, number;
     gr_store_table table;
     gr_store_stat stat;
+    bool is_foreign; /* a table of that name was there before: not ours to drop */
 } job;
 
 static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, double), void *arg, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->build_id, j->table.text, err));
-    GR_TRY(gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err));
+    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err);
+    j->is_foreign = status && err && strstr(err->message, "already exists");
+    if (status) return status;
     return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
 }
 
@@ -65,9 +68,11 @@ static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, 
 static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
-    if (conn && j->table.text.n && gr_store_drop(conn, &ctx, j->table.text, &ignored)) ignored = (gr_error){0};
-    if (gr_catalog_build_failed(j->exec->catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored))
-        return;
+    gr_build_row build = {.id = j->build_id, .table_name = j->table.text};
+    gr_catalog *catalog = j->exec->catalog;
+    if (gr_catalog_build_failed(catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored)) return;
+    if (j->is_foreign && gr_catalog_build_table(catalog, j->build_id, GR_STR(""), &ignored)) return;
+    if (conn && !j->is_foreign) gr_exec_forget_table(j->exec, conn, &ctx, &build);
 }
 
 static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_error *err) {
@@ -79,6 +84,19 @@ static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_
     return status;
 }
 
+/* Declare the entity and open a build. Entities of several zones share the cube's and the rollup's name; the structure hash
+ * tells their tables apart. */
+static gr_status start(job *j, const gr_rollup *rollup, const gr_tz *zone, gr_error *err) {
+    gr_exec *exec = j->exec;
+    gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j->identity, j->ctx->arena);
+    gr_str structure = j->identity.structure_hash;
+    gr_preagg_row row;
+    GR_TRY(gr_catalog_declare(exec->catalog, &decl, gr_clock_now_us(), j->ctx->arena, &row, err));
+    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, structure, gr_clock_now_us(), &j->build_id, &j->number, err));
+    j->table = gr_store_table_name(exec->config, j->rollup, structure, j->number, exec->dialect, j->ctx->arena);
+    return GR_OK;
+}
+
 gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
                         const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
                         gr_error *err) {
@@ -88,14 +106,8 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
                             GR_ARG(r->problem_text));
     job j = {.exec = exec, .ctx = ctx, .rollup = r};
     GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
-    gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j.identity, ctx->arena);
-    gr_preagg_row row;
-    GR_TRY(gr_catalog_declare(exec->catalog, &decl, gr_clock_now_us(), ctx->arena, &row, err));
-    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, j.identity.structure_hash, gr_clock_now_us(), &j.build_id,
-                                  &j.number, err));
-    /* Entities of several zones share the cube's and the rollup's name; the structure hash tells them apart. */
-    j.table = gr_store_table_name(exec->config, r, j.identity.structure_hash, j.number, exec->dialect, ctx->arena);
-    gr_status status = run(&j, on_progress, arg, err);
+    gr_status status = start(&j, rollup, zone, err);
+    if (!status) status = run(&j, on_progress, arg, err);
     gr_build_row *old = NULL;
     size_t n_old = 0;
     if (!status) {
@@ -122,6 +134,16 @@ gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_ro
     const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
     *ret_found = false;
     return state ? gr_catalog_get(exec->catalog, state->entity_id, arena, ret, ret_found, err) : GR_OK;
+}
+
+gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err) {
+    gr_arena *scratch = gr_arena_new();
+    gr_build_row *rows;
+    size_t n = 0;
+    gr_status status = gr_catalog_drop_builds(exec->catalog, entity_id, gr_clock_now_us(), scratch, &rows, &n, err);
+    for (size_t i = 0; !status && i < n; i++) status = gr_catalog_build_table(exec->catalog, rows[i].id, GR_STR(""), err);
+    gr_arena_free(scratch);
+    return status;
 }
 
 gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables, gr_error *err) {

@@ -132,7 +132,16 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     return status ? status : retire_others(exec, err);
 }
 
-/* Tables that builds of an earlier process left: failed, killed or replaced ones. */
+/* The table that the catalog names is not there: the store was deleted, or the source's file exchanged. */
+static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
+    gr_error err = {0};
+    gr_column_schema *columns;
+    size_t n;
+    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table));
+    return conn->driver->describe(conn, probe, arena, &columns, &n, &err) == GR_ERR_ENGINE_SQL;
+}
+
+/* Tables that builds of an earlier process left (failed, killed or replaced ones) go; records whose table is gone too. */
 static gr_status sweep(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = {.arena = scratch, .now_us = gr_clock_now_us()};
@@ -142,13 +151,23 @@ static gr_status sweep(gr_exec *exec, gr_error *err) {
     gr_status status = gr_catalog_builds(exec->catalog, 0, scratch, &rows, &n, err);
     if (!status && n) status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
     for (size_t i = 0; !status && i < n; i++) {
-        gr_error ignored; /* its source may be gone from the configuration */
-        bool is_dead = rows[i].status == GR_BUILD_FAILED || rows[i].status == GR_BUILD_DROPPED;
-        if (is_dead && rows[i].table_name.n && gr_store_drop(conn, &ctx, rows[i].table_name, &ignored)) continue;
+        if (!rows[i].table_name.n) continue;
+        if (rows[i].status == GR_BUILD_FAILED || rows[i].status == GR_BUILD_DROPPED)
+            gr_exec_forget_table(exec, conn, &ctx, &rows[i]);
+        else if (rows[i].status == GR_BUILD_DONE && is_gone(conn, scratch, rows[i].table_name))
+            status = gr_exec_forget_builds(exec, rows[i].preagg_id, err);
     }
     if (conn) gr_pool_give(exec->pool, conn);
     gr_arena_free(scratch);
     return status;
+}
+
+bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table) {
+    gr_engine_conn *conn;
+    if (gr_pool_take(exec->pool, ctx, GR_STR(""), &conn, NULL)) return false;
+    bool gone = is_gone(conn, ctx->arena, table);
+    gr_pool_give(exec->pool, conn);
+    return gone;
 }
 
 /* A stream that gives its connection back. */

@@ -42,6 +42,8 @@ GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);
+/* A table that a snapshot names does not exist (somebody deleted the store, or exchanged the source's file). */
+bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
 /* The catalog's row of a rollup in a zone; *ret_found false when it was never declared. */
 GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,

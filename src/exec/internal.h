@@ -22,7 +22,7 @@ typedef struct gr_exec_snapshot {
     gr_exec *exec;
     gr_exec_base *base;
     struct gr_exec_snapshot *next; /* the one published after it; held */
-    GR_VEC(gr_str) drops;          /* tables that only this one and older ones may read */
+    GR_VEC(gr_build_row) drops;    /* id and table of builds that only this one and older ones may read */
 } gr_exec_snapshot;
 
 /* A build that failed lately, by entity. */
@@ -58,6 +58,12 @@ gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, c
                                    gr_arena *arena);
 gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
+
+/* Drop the table of a build that nobody reads, and forget its name; what fails is found again by the sweep. */
+void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_build_row *build);
+
+/* The entity has no table any more: its builds become dropped, without a table to drop. */
+GR_MUST_CHECK gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err);
 
 /* snapshot.c */
 gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);

@@ -49,16 +49,18 @@ void gr_exec_base_unref(gr_exec_base *base) {
     free(base);
 }
 
+void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_build_row *build) {
+    gr_error ignored;
+    if (!build->table_name.n || gr_store_drop(conn, ctx, build->table_name, &ignored)) return;
+    if (gr_catalog_build_table(exec->catalog, build->id, GR_STR(""), &ignored)) return;
+}
+
 static void run_drops(gr_exec_snapshot *s) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = own_ctx(scratch);
     gr_engine_conn *conn = NULL;
-    /* A table that cannot be dropped now is found again by the sweep at the next start. */
     if (s->drops.n && gr_pool_take(s->exec->pool, &ctx, GR_STR(""), &conn, NULL) == GR_OK) {
-        for (size_t i = 0; i < s->drops.n; i++) {
-            gr_error ignored;
-            if (gr_store_drop(conn, &ctx, s->drops.v[i], &ignored)) continue;
-        }
+        for (size_t i = 0; i < s->drops.n; i++) gr_exec_forget_table(s->exec, conn, &ctx, &s->drops.v[i]);
         gr_pool_give(s->exec->pool, conn);
     }
     gr_arena_free(scratch);
@@ -205,8 +207,10 @@ gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row 
         pthread_mutex_unlock(&exec->mutex);
         if (old) {
             old->next = fresh;
-            for (size_t i = 0; i < n_drops; i++)
-                GR_PUSH(old->arena, &old->drops, gr_arena_dup(old->arena, drops[i].table_name));
+            for (size_t i = 0; i < n_drops; i++) {
+                gr_build_row drop = {.id = drops[i].id, .table_name = gr_arena_dup(old->arena, drops[i].table_name)};
+                GR_PUSH(old->arena, &old->drops, drop);
+            }
             snapshot_unref(old);
         } else {
             snapshot_unref(fresh);

@@ -5,9 +5,13 @@
  *   a worker                                                       └──> RUNNING ───────┘
  *   timer, or the build's thread                          QUEUED <── PARKED <─┘  (a build is awaited: no thread held)
  *
+ * A load that outlasts the wait window is detached (slow.c): its request stays with the lane, without a connection, and a
+ * new one takes its place in the connection's slot to say "Continue wait". The next poll is JOINED to the run.
+ *
  * Invariant: every request that is suspended is in `active`, and leaves it before it is resumed; so the sockets of
- * `active` are open, and nobody but MHD touches a request that is not in it.
- * Locks: `gr_http.lock` guards the lanes, `active`, states and counts. While it is held, no function of serve/ and none
+ * `active` are open, and nobody but MHD touches a request that is not in it; but for detached ones, which belong to
+ * their lane until their worker frees them.
+ * Locks: `gr_http.lock` guards the lanes, `active`, `runs`, states and counts, and the slot of a suspended connection. While it is held, no function of serve/ and none
  * of MHD but MHD_suspend_connection is called. `gr_http_builds.lock` stands alone. */
 #ifndef GR_HTTP_INTERNAL_H
 #define GR_HTTP_INTERNAL_H
@@ -23,6 +27,8 @@
 typedef struct gr_http_request gr_http_request;
 typedef struct gr_http_lane gr_http_lane;
 typedef struct gr_http_build gr_http_build;
+typedef struct gr_http_run gr_http_run;
+typedef struct gr_http_answer gr_http_answer;
 
 /* ---- URLs (url.c) ---------------------------------------------------------------------------- */
 typedef struct gr_http_param {
@@ -81,12 +87,20 @@ typedef enum gr_http_state {
     GR_HTTP_SUBSCRIBING, /* about to be parked: the build may end meanwhile */
     GR_HTTP_PARKED,
     GR_HTTP_EXPIRING,    /* the timer takes it out of its flight's list; the build may end meanwhile */
-    GR_HTTP_DONE,        /* `out` is the answer */
+    GR_HTTP_JOINED,      /* waits for the run of an identical request that was detached */
+    GR_HTTP_LEAVING,     /* the timer has taken it and answers it */
+    GR_HTTP_DONE,        /* `out`, or `answer`, is the answer */
     GR_HTTP_STREAM_WAIT, /* event stream: suspended until the next look */
 } gr_http_state;
 
+/* What the library keeps for a connection's request; the request in it changes when one is detached. */
+typedef struct gr_http_slot {
+    gr_http_request *request;
+} gr_http_slot;
+
 struct gr_http_request {
     gr_http *http;
+    gr_http_slot *slot;          /* NULL once detached, like the next two */
     struct MHD_Connection *conn;
     int fd;
     gr_arena *arena; /* lives as long as the request */
@@ -98,6 +112,7 @@ struct gr_http_request {
     gr_str segment;
     gr_http_params params;
     gr_str request_id;
+    gr_str token, local_token; /* borrowed from the connection */
     gr_buf body;
     bool is_body_over;
     size_t body_seen;
@@ -112,10 +127,14 @@ struct gr_http_request {
     int64_t park_deadline_us; /* of the first parking; 0 = none yet */
     gr_flight *flight;        /* owned */
     uint64_t ticket;
+    gr_http_run *run; /* that it is joined to; or that was made of it, until nobody wants its answer any more */
+    bool is_detached;
     TAILQ_ENTRY(gr_http_request) in_active, in_queue;
 
+    bool is_unanswered; /* the run ended because it needs a build: whoever polls asks anew */
     /* the answer */
     gr_buf out;
+    gr_http_answer *answer; /* instead of `out`: shared with others; a reference */
     int http_status;
     gr_str served_by; /* in arena */
     int64_t planned_us, engine_us;
@@ -138,6 +157,29 @@ struct gr_http_lane {
     pthread_cond_t wake;
     pthread_t *threads;
 };
+
+/* The answer of a detached run, shared by all that wait for it. */
+struct gr_http_answer {
+    atomic_uint refs;
+    gr_buf out;
+    int http_status;
+    gr_buf served_by;
+    int64_t planned_us, engine_us;
+    bool has_timing;
+};
+
+/* A load that went on without its client: exactly one of `work` (it runs, or waits for a worker) and `answer` is set. */
+struct gr_http_run {
+    gr_buf key;
+    gr_http_request *work;
+    gr_http_answer *answer;
+    gr_http_list joined;
+    size_t n_joined;
+    size_t n_owed; /* clients that were told to ask again and have not yet */
+    int64_t polled_us, finished_us;
+    TAILQ_ENTRY(gr_http_run) in_runs;
+};
+enum { GR_HTTP_MAX_RUNS = 64, GR_HTTP_MAX_RUN_BYTES = 256 << 20 };
 
 /* Builds that were started through the API (builds.c), oldest first, at most one per pre-aggregation and zone. */
 enum { GR_HTTP_MAX_BUILDS = 64 };
@@ -171,6 +213,11 @@ struct gr_http {
     gr_http_lane lanes[GR_HTTP_LANE__COUNT]; /* INLINE is unused */
     gr_http_list active;
     size_t n_open, n_active, n_parked;
+    TAILQ_HEAD(, gr_http_run) runs; /* the one that was detached first is first */
+    atomic_size_t n_runs;           /* written under the lock */
+    size_t n_detached;              /* requests without a client that a lane holds still, wanted or not */
+    size_t run_bytes, max_runs, max_run_bytes;
+    int64_t orphan_us, keep_us;
     bool is_closed; /* no request is taken any more */
     pthread_t timer;
     pthread_cond_t timer_wake;
@@ -188,6 +235,8 @@ enum MHD_Result gr_http_on_access(void *cls, struct MHD_Connection *conn, const 
                                   const char *version, const char *upload, size_t *upload_size, void **con_cls);
 void gr_http_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why);
 size_t gr_http_on_unescape(void *cls, struct MHD_Connection *conn, char *text);
+/* Of a request that has no connection any more. Accepts NULL. */
+void gr_http_request_free(gr_http_request *request);
 /* Parameter of the URL; empty when absent. */
 gr_str gr_http_param_get(const gr_http_request *request, gr_str key);
 bool gr_http_param_is_on(const gr_http_request *request, gr_str key); /* present and not 0, false or no */
@@ -199,10 +248,44 @@ void gr_http_answer_json(gr_http_request *request, gr_str json);
 void gr_http_lane_init(gr_http_lane *lane, gr_http *http, size_t max_queued);
 GR_MUST_CHECK gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads, gr_error *err);
 void gr_http_lane_join(gr_http_lane *lane); /* http->is_closed is set; the queue is empty */
-/* Hand a suspended request over. False: the lane is full or the server stops. */
+/* Hand a suspended request over: to its lane, or to the run that it is a poll of. False: the lane is full or the server
+ * stops. */
 bool gr_http_lane_submit(gr_http_request *request);
+/* Under the lock: put a request of `active` into its lane's queue. */
+void gr_http_lane_push(gr_http_request *request);
+/* The answer is made, by a worker or by the timer: give it to the client, or to those who poll for it. */
+void gr_http_finish(gr_http_request *request);
+/* "Continue wait", or a refusal when the server stops. */
+void gr_http_answer_wait(gr_http_request *request);
 /* The request is EXPIRING: have it answered "Continue wait", unless its build has ended meanwhile. */
 void gr_http_expire(gr_http_request *request);
+/* slow.c: loads that outlast the wait window. Those marked * are called under the lock. */
+void gr_http_runs_init(gr_http *http);
+void gr_http_runs_done(gr_http *http);
+/* What a load asks for, as bytes; the result is empty for what can not be detached. Owned: gr_buf_done. */
+gr_buf gr_http_run_key(const gr_http_request *request);
+/* * Is it a load in a lane, and still somebody's? */
+bool gr_http_may_detach(const gr_http_request *request);
+/* * Take the client off the request. The result is LEAVING and in `active` in its place: have it answered. NULL: there is
+ * no room, the request goes on as it is. */
+gr_http_request *gr_http_detach(gr_http_request *request, int64_t now);
+typedef enum gr_http_join {
+    GR_HTTP_NO_RUN,
+    GR_HTTP_IS_JOINED, /* to be put into `active` */
+    GR_HTTP_IS_TAKEN,  /* the request is DONE: the run had ended already */
+} gr_http_join;
+/* * */
+gr_http_join gr_http_run_join(gr_http_request *request, gr_str key);
+/* * The request is JOINED: take it out; it is LEAVING then. */
+void gr_http_run_leave(gr_http_request *request, int64_t now);
+/* * Cancel runs that nobody polls for, forget answers that nobody fetches. */
+void gr_http_runs_sweep(gr_http *http, int64_t now);
+/* * Cancel all runs: the server stops. */
+void gr_http_runs_cancel(gr_http *http);
+/* The detached request has been run: frees it. Not under the lock. */
+void gr_http_run_end(gr_http_request *request);
+void gr_http_answer_unref(void *answer);
+
 /* timer.c: ends of waits, clients that left, event streams */
 void *gr_http_timer_run(void *http);
 

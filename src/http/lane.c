@@ -8,6 +8,7 @@
  *                  │               DONE                               │               │                    │
  *                  └──────── the build ended, or it has waited long enough ───────────┴────────────────────┘
  *
+ * A load may lose its client while it is QUEUED or RUNNING (slow.c); it is worked on all the same.
  * Invariant: exactly one thread works on a suspended request at any time; whoever changes its state under the lock to
  * QUEUED or DONE gives it away. */
 #include "http/internal.h"
@@ -27,8 +28,8 @@ static gr_http_lane *lane_of(gr_http_request *request) {
     return &request->http->lanes[request->is_waited_out ? GR_HTTP_LIGHT : request->route->lane];
 }
 
-/* Under the lock. What was admitted once comes back whatever the queue's length. */
-static void push(gr_http_request *request) {
+/* What was admitted once comes back whatever the queue's length. */
+void gr_http_lane_push(gr_http_request *request) {
     gr_http_lane *lane = lane_of(request);
     request->state = GR_HTTP_QUEUED;
     TAILQ_INSERT_TAIL(&lane->queue, request, in_queue);
@@ -36,30 +37,50 @@ static void push(gr_http_request *request) {
     pthread_cond_signal(&lane->wake);
 }
 
+/* Under the lock: the timer is to look then, or sooner. */
+static void wake_timer(gr_http *http, int64_t at_us) {
+    if (at_us >= http->timer_next_us) return;
+    http->timer_next_us = at_us;
+    pthread_cond_signal(&http->timer_wake);
+}
+
 bool gr_http_lane_submit(gr_http_request *request) {
     gr_http *http = request->http;
     gr_http_lane *lane = lane_of(request);
+    struct MHD_Connection *conn = request->conn;
+    /* Whoever polls was answered after its run had been entered, and sees it here. */
+    gr_buf key = atomic_load(&http->n_runs) ? gr_http_run_key(request) : (gr_buf){0};
     pthread_mutex_lock(&http->lock);
-    bool is_taken = !http->is_closed && lane->n_queued < lane->max_queued;
-    if (is_taken) {
+    gr_http_join joined =
+        !http->is_closed && key.n ? gr_http_run_join(request, gr_buf_str(&key)) : GR_HTTP_NO_RUN;
+    bool is_queued = !http->is_closed && !joined && lane->n_queued < lane->max_queued;
+    if (is_queued || joined == GR_HTTP_IS_JOINED) {
         TAILQ_INSERT_TAIL(&http->active, request, in_active);
         http->n_active++;
-        push(request);
+        if (is_queued) gr_http_lane_push(request);
+        wake_timer(http, request->started_mono_us + http->continue_wait_us);
     }
     pthread_mutex_unlock(&http->lock);
-    return is_taken;
+    gr_buf_done(&key);
+    if (joined == GR_HTTP_IS_TAKEN) MHD_resume_connection(conn);
+    return is_queued || joined;
 }
 
-static void finish(gr_http_request *request) {
+void gr_http_finish(gr_http_request *request) {
     gr_http *http = request->http;
-    struct MHD_Connection *conn = request->conn;
     pthread_mutex_lock(&http->lock);
+    struct MHD_Connection *conn = request->conn; /* NULL: it was detached, which can not happen any more after this */
     request->state = GR_HTTP_DONE;
-    TAILQ_REMOVE(&http->active, request, in_active);
-    http->n_active--;
-    if (atomic_load(&http->is_draining)) pthread_cond_broadcast(&http->changed);
+    if (conn) {
+        TAILQ_REMOVE(&http->active, request, in_active);
+        http->n_active--;
+        if (atomic_load(&http->is_draining)) pthread_cond_broadcast(&http->changed);
+    }
     pthread_mutex_unlock(&http->lock);
-    MHD_resume_connection(conn);
+    if (conn)
+        MHD_resume_connection(conn);
+    else
+        gr_http_run_end(request);
 }
 
 /* ---- parking --------------------------------------------------------------------------------- */
@@ -70,7 +91,7 @@ static void on_flight_end(void *arg) {
     pthread_mutex_lock(&http->lock);
     if (request->state == GR_HTTP_PARKED) {
         http->n_parked--;
-        push(request);
+        gr_http_lane_push(request);
     } else {
         request->is_fired = true; /* SUBSCRIBING or EXPIRING: that thread puts it back */
     }
@@ -79,28 +100,32 @@ static void on_flight_end(void *arg) {
 
 static void park_or_push(gr_http_request *request) {
     if (request->is_fired) {
-        push(request);
+        gr_http_lane_push(request);
     } else {
         request->state = GR_HTTP_PARKED;
         request->http->n_parked++;
     }
 }
 
-static void park(gr_http_request *request) {
+/* False: there is no client any more that would wait. */
+static bool park(gr_http_request *request) {
     gr_http *http = request->http;
     pthread_mutex_lock(&http->lock);
-    request->state = GR_HTTP_SUBSCRIBING;
+    bool is_detached = request->is_detached;
+    if (!is_detached) request->state = GR_HTTP_SUBSCRIBING;
     request->is_fired = false;
     pthread_mutex_unlock(&http->lock);
+    if (is_detached) return false;
     uint64_t ticket = gr_flight_subscribe(request->flight, on_flight_end, request);
     pthread_mutex_lock(&http->lock);
     request->ticket = ticket;
     park_or_push(request);
-    if (request->park_deadline_us < http->timer_next_us) pthread_cond_signal(&http->timer_wake);
+    wake_timer(http, request->park_deadline_us);
     pthread_mutex_unlock(&http->lock);
+    return true;
 }
 
-static void answer_wait(gr_http_request *request) {
+void gr_http_answer_wait(gr_http_request *request) {
     gr_http *http = request->http;
     pthread_mutex_lock(&http->lock);
     bool is_closed = http->is_closed;
@@ -121,7 +146,7 @@ void gr_http_expire(gr_http_request *request) {
     pthread_mutex_lock(&request->http->lock);
     if (is_ours) {
         request->is_waited_out = true;
-        push(request);
+        gr_http_lane_push(request);
     } else {
         /* The build's end has been told, or is being told: the one that comes second puts the request back. */
         request->park_deadline_us = INT64_MAX;
@@ -153,19 +178,17 @@ static void run(gr_http_request *request) {
     gr_flight_unref(request->flight);
     request->flight = NULL;
     if (request->is_waited_out) {
-        answer_wait(request);
+        gr_http_answer_wait(request);
     } else if (run_handler(request, &err)) {
         gr_http_answer_error(request, &err);
     } else if (request->flight) {
-        if (must_park(request)) {
-            park(request);
-            return;
-        }
+        if (must_park(request) && park(request)) return;
         gr_flight_unref(request->flight);
         request->flight = NULL;
-        answer_wait(request);
+        request->is_unanswered = true;
+        gr_http_answer_wait(request);
     }
-    finish(request);
+    gr_http_finish(request);
 }
 
 static void *work(void *arg) {
@@ -174,7 +197,7 @@ static void *work(void *arg) {
     pthread_mutex_lock(&http->lock);
     for (;;) {
         gr_http_request *request = TAILQ_FIRST(&lane->queue);
-        if (!request && http->is_closed && http->n_active == 0) break;
+        if (!request && http->is_closed && http->n_active == 0 && http->n_detached == 0) break;
         if (!request) {
             pthread_cond_wait(&lane->wake, &http->lock);
             continue;

@@ -168,14 +168,15 @@ gr_status gr_http_do_reload(gr_http_request *request, gr_error *err) {
 
 /* ---- status ---------------------------------------------------------------------------------- */
 typedef struct load_now {
-    size_t workers, busy, queued, parked, open;
+    size_t workers, busy, queued, parked, open, detached;
 } load_now;
 
 /* Of the lane that runs queries: the other one answers this very request. */
 static load_now measure(gr_http *http) {
     const gr_http_lane *lane = &http->lanes[GR_HTTP_QUERY];
     pthread_mutex_lock(&http->lock);
-    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open};
+    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open,
+                    http->n_detached};
     pthread_mutex_unlock(&http->lock);
     return now;
 }
@@ -221,6 +222,7 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     gr_jw_key_i64(w, "queued", (int64_t)now.queued);
     gr_jw_key_i64(w, "parked", (int64_t)now.parked);
     gr_jw_key_i64(w, "open_requests", (int64_t)now.open);
+    gr_jw_key_i64(w, "detached", (int64_t)now.detached);
     gr_jw_key(w, GR_STR("counters"));
     gr_jw_object(w);
     for (size_t i = 0; i < GR_HTTP_N__COUNT; i++)

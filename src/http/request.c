@@ -2,10 +2,12 @@
  * worker is suspended and handed to a lane, and this thread is called again when the answer lies in `out`.
  * Invariant: a refusal that is known from the headers is answered after the body was read and thrown away, so that the
  * client gets to read it; only a body that is announced as huge, or waits for "100 Continue", is cut off. */
+#include "base/mem.h"
 #include "http/internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 enum { MAX_DISCARD_BYTES = 64 << 20, MAX_REQUEST_ID = 128 };
@@ -29,26 +31,35 @@ void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn) {
     request->target = gr_arena_dup(arena, gr_str_from(uri));
     gr_buf_init(&request->out, http->max_result_bytes);
     gr_buf_init(&request->body, (size_t)http->config->body_max_bytes);
+    request->slot = gr_mem_calloc(1, sizeof *request->slot);
+    request->slot->request = request;
     pthread_mutex_lock(&http->lock);
     http->n_open++;
     pthread_mutex_unlock(&http->lock);
     gr_http_count(http, GR_HTTP_N_REQUESTS);
-    return request;
+    return request->slot;
+}
+
+void gr_http_request_free(gr_http_request *request) {
+    if (!request) return;
+    gr_flight_unref(request->flight);
+    gr_http_build_unref(request->stream);
+    gr_http_answer_unref(request->answer);
+    gr_buf_done(&request->out);
+    gr_buf_done(&request->body);
+    gr_arena_free(request->work);
+    gr_arena_free(request->arena);
 }
 
 void gr_http_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why) {
     (void)conn;
     (void)why;
     gr_http *http = cls;
-    gr_http_request *request = *con_cls;
-    if (!request) return;
+    gr_http_slot *slot = *con_cls;
+    if (!slot) return;
     *con_cls = NULL;
-    gr_flight_unref(request->flight);
-    gr_http_build_unref(request->stream);
-    gr_buf_done(&request->out);
-    gr_buf_done(&request->body);
-    gr_arena_free(request->work);
-    gr_arena_free(request->arena);
+    gr_http_request_free(slot->request);
+    free(slot);
     pthread_mutex_lock(&http->lock);
     http->n_open--;
     if (atomic_load(&http->is_draining)) pthread_cond_broadcast(&http->changed);
@@ -134,10 +145,11 @@ static gr_status find_route(gr_http_request *request, const char *method, gr_str
 
 static gr_status stopping(gr_error *err) { return gr_error_set(err, GR_ERR_HTTP_BUSY, "The server is stopping"); }
 
-static gr_status authorize(const gr_http_request *request, gr_error *err) {
-    gr_str token = header(request, "x-cube-authorization");
-    if (!token.n) token = header(request, "authorization");
-    return gr_serve_authorize(request->http->serve, token, header(request, "x-granary-local-token"),
+static gr_status authorize(gr_http_request *request, gr_error *err) {
+    request->token = header(request, "x-cube-authorization");
+    if (!request->token.n) request->token = header(request, "authorization");
+    request->local_token = header(request, "x-granary-local-token");
+    return gr_serve_authorize(request->http->serve, request->token, request->local_token,
                               gr_str_from(request->route->scope), err);
 }
 
@@ -247,8 +259,14 @@ static void log_request(const gr_http_request *request, int64_t total_us, size_t
 
 static enum MHD_Result respond(gr_http_request *request) {
     struct MHD_Response *response;
-    size_t bytes = request->out.n;
-    if (request->is_stream) {
+    gr_http_answer *answer = request->answer;
+    size_t bytes = answer ? answer->out.n : request->out.n;
+    if (answer && bytes) {
+        atomic_fetch_add(&answer->refs, 1);
+        response = MHD_create_response_from_buffer_with_free_callback_cls(bytes, answer->out.p, gr_http_answer_unref,
+                                                                          answer);
+        if (!response) gr_http_answer_unref(answer);
+    } else if (request->is_stream) {
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, gr_http_stream_read, request, NULL);
     } else if (!bytes) {
         static char nothing[1];
@@ -329,8 +347,9 @@ enum MHD_Result gr_http_on_access(void *cls, struct MHD_Connection *conn, const 
     (void)conn;
     (void)url;
     (void)version;
-    gr_http_request *request = *con_cls;
-    if (!request) return MHD_NO;
+    gr_http_slot *slot = *con_cls;
+    if (!slot) return MHD_NO;
+    gr_http_request *request = slot->request;
     if (request->state == GR_HTTP_FRESH) return begin(request, method);
     if (request->state == GR_HTTP_DONE) return respond(request);
     if (request->state != GR_HTTP_RECEIVING) return MHD_NO;

@@ -1,7 +1,7 @@
 /* The server's life: listen, run, drain, stop.
  *
  * Stop: (1) no more connections; new requests get 503; running ones may end for drain_ms. (2) what is left is cancelled
- * and answered. (3) the answers are flushed, threads joined, everything closed.
+ * and answered; what has no client any more is cancelled and waited for. (3) the answers are flushed, threads joined, everything closed.
  * Invariant: the library is stopped only when no connection is suspended, as it demands. */
 #include "http/server.h"
 
@@ -23,6 +23,8 @@ enum {
     MAX_CONNECTIONS = 8192,
     FILES_KEPT = 128, /* descriptors that connections may not take */
     FLUSH_US = 2000000,
+    ORPHAN_MS = 120000,
+    KEEP_MS = 30000,
 };
 
 /* The text of errno, in a buffer of the thread. */
@@ -143,6 +145,11 @@ static gr_http *make(gr_serve *serve, const gr_http_options *options) {
     init_cond(&http->changed);
     init_cond(&http->timer_wake);
     TAILQ_INIT(&http->active);
+    gr_http_runs_init(http);
+    http->orphan_us = (options->orphan_ms ? options->orphan_ms : ORPHAN_MS) * 1000;
+    http->keep_us = (options->keep_ms ? options->keep_ms : KEEP_MS) * 1000;
+    http->max_runs = options->max_runs ? options->max_runs : GR_HTTP_MAX_RUNS;
+    http->max_run_bytes = options->max_run_bytes ? options->max_run_bytes : GR_HTTP_MAX_RUN_BYTES;
     gr_http_builds_init(&http->builds);
     for (size_t i = 0; i < GR_HTTP_LANE__COUNT; i++)
         gr_http_lane_init(&http->lanes[i], http, (size_t)config->queue_max);
@@ -168,6 +175,7 @@ static void destroy(gr_http *http) {
     if (http->daemon) MHD_stop_daemon(http->daemon);
     if (http->listen_fd >= 0) close(http->listen_fd);
     gr_http_builds_done(&http->builds);
+    gr_http_runs_done(http);
     pthread_cond_destroy(&http->changed);
     pthread_cond_destroy(&http->timer_wake);
     pthread_mutex_destroy(&http->lock);
@@ -243,8 +251,10 @@ void gr_http_stop(gr_http *http) {
     http->is_closed = true;
     gr_http_request *request;
     TAILQ_FOREACH(request, &http->active, in_active) atomic_store(&request->is_cancelled, true);
+    gr_http_runs_cancel(http);
     pthread_cond_broadcast(&http->timer_wake);
     (void)wait_for_none(http, &http->n_active, INT64_MAX);
+    (void)wait_for_none(http, &http->n_detached, INT64_MAX);
     (void)wait_for_none(http, &http->n_open, gr_clock_mono_us() + FLUSH_US);
     pthread_mutex_unlock(&http->lock);
     destroy(http);

@@ -1,4 +1,4 @@
-/* One thread that looks after suspended requests: ends waits that took too long, notices clients that left (their query
+/* One thread that looks after suspended requests: ends waits that took too long, detaches loads that do, notices clients that left (their query
  * is cancelled), and wakes event streams so that they look at their build again. Invariant: it never runs a handler and
  * never waits for a lock that is held during work. */
 #include "base/mem.h"
@@ -10,7 +10,7 @@
 enum { TICK_US = 100000, IDLE_US = 500000, STREAM_US = 200000 };
 
 typedef struct sweep {
-    gr_http_list expired, streams;
+    gr_http_list expired, streams, waited;
     int64_t next_us;
     struct pollfd *fds;
     gr_http_request **owners;
@@ -52,11 +52,29 @@ static void take(gr_http *http, gr_http_request *request, gr_http_list *list) {
     TAILQ_INSERT_TAIL(list, request, in_queue);
 }
 
+/* Loads that run, or wait for one that runs: the window's end. While the server stops they may wait on, since nobody
+ * would be let in to ask again. */
+static void look_at_load(gr_http *http, sweep *s, gr_http_request *request, int64_t now) {
+    bool is_joined = request->state == GR_HTTP_JOINED, is_cancelled = atomic_load(&request->is_cancelled);
+    int64_t end_us = request->started_mono_us + http->continue_wait_us;
+    if (is_joined && is_cancelled) end_us = now;
+    else if (is_cancelled || atomic_load(&http->is_draining)) return;
+    if (end_us > now) {
+        if (end_us < s->next_us) s->next_us = end_us;
+        return;
+    }
+    if (is_joined) gr_http_run_leave(request, now);
+    gr_http_request *client = is_joined ? request : gr_http_detach(request, now);
+    if (client) TAILQ_INSERT_TAIL(&s->waited, client, in_queue); /* in `active` until it is answered */
+}
+
 static void look(gr_http *http, sweep *s, int64_t now) {
     TAILQ_INIT(&s->expired);
     TAILQ_INIT(&s->streams);
-    s->next_us = now + (http->n_active ? TICK_US : IDLE_US);
+    TAILQ_INIT(&s->waited);
+    s->next_us = now + (http->n_active || http->n_detached ? TICK_US : IDLE_US);
     find_leavers(http, s);
+    gr_http_runs_sweep(http, now);
     gr_http_request *request, *next;
     for (request = TAILQ_FIRST(&http->active); request; request = next) {
         next = TAILQ_NEXT(request, in_active);
@@ -69,6 +87,8 @@ static void look(gr_http *http, sweep *s, int64_t now) {
         } else if (request->state == GR_HTTP_STREAM_WAIT &&
                    (is_cancelled || now - request->stream_look_us >= STREAM_US)) {
             take(http, request, &s->streams);
+        } else if (request->state == GR_HTTP_JOINED || gr_http_may_detach(request)) {
+            look_at_load(http, s, request, now);
         }
     }
 }
@@ -83,6 +103,11 @@ static void act(gr_http *http, sweep *s) {
         TAILQ_REMOVE(&s->streams, request, in_queue);
         MHD_resume_connection(request->conn);
     }
+    while ((request = TAILQ_FIRST(&s->waited))) {
+        TAILQ_REMOVE(&s->waited, request, in_queue);
+        gr_http_answer_wait(request);
+        gr_http_finish(request);
+    }
     if (!atomic_load(&http->is_draining)) return;
     pthread_mutex_lock(&http->lock);
     pthread_cond_broadcast(&http->changed);
@@ -95,11 +120,12 @@ void *gr_http_timer_run(void *arg) {
     pthread_mutex_lock(&http->lock);
     while (!http->is_timer_stopped) {
         look(http, &s, gr_clock_mono_us());
+        http->timer_next_us = s.next_us;
         pthread_mutex_unlock(&http->lock);
         act(http, &s);
         pthread_mutex_lock(&http->lock);
-        http->timer_next_us = s.next_us;
-        struct timespec until = {s.next_us / 1000000, s.next_us % 1000000 * 1000};
+        int64_t next_us = http->timer_next_us; /* it may have come nearer meanwhile */
+        struct timespec until = {next_us / 1000000, next_us % 1000000 * 1000};
         if (!http->is_timer_stopped) pthread_cond_timedwait(&http->timer_wake, &http->lock, &until);
     }
     pthread_mutex_unlock(&http->lock);

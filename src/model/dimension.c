@@ -111,7 +111,7 @@ static void read_granularities(gr_loader *l, gr_draft *draft, const gr_fields *f
         gr_model_fields_read(l, list->items[i], GR_CONTEXT_GRANULARITY, &at, &g);
         if (g.node->kind != GR_YAML_MAP) continue;
         bool is_twice = false;
-        for (size_t k = 0; node && k < m->n_granularities; k++)
+        for (size_t k = 0; name.n && k < m->n_granularities; k++)
             is_twice = is_twice || gr_str_eq(m->granularities[k].name, name);
         if (is_twice)
             gr_model_report(l, GR_ERR_MODEL_DUPLICATE, node->loc,

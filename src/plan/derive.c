@@ -5,11 +5,15 @@
 #include <ctype.h>
 
 static const char *const words[] = {
-    "and",       "or",      "not",     "case",      "when",    "then", "else",    "end",  "is",       "null",
-    "in",        "like",    "ilike",   "between",   "as",      "true", "false",   "cast", "distinct", "from",
-    "interval",  "escape",  "date",    "timestamp", "varchar", "text", "integer", "int",  "bigint",   "double",
-    "precision", "numeric", "decimal", "boolean",   "float",   "year", "month",   "day",  "hour",
+    "and",  "or",   "not",  "case",    "when", "then",  "else",     "end",  "is",     "null",
+    "in",   "like", "true", "between", "as",   "false", "distinct", "from", "escape", "ilike",
 };
+/* Also names of columns, so only where a type or a part of a date must stand. */
+static const char *const types[] = {
+    "date",    "timestamp", "varchar", "text",  "integer", "int",      "bigint", "double", "precision",
+    "numeric", "decimal",   "boolean", "float", "char",    "smallint", "hugeint", "real",  "interval",
+};
+static const char *const parts[] = {"year", "quarter", "month", "week", "day", "hour", "minute", "second", "epoch", "dow", "doy"};
 /* Calls that give the same result for the same input, wherever they run. */
 static const char *const calls[] = {
     "coalesce",
@@ -86,7 +90,25 @@ static size_t skip_quoted(gr_str s, size_t i) {
     return s.n;
 }
 
+#define LISTED(word, list) is_listed((word), (list), sizeof(list) / sizeof *(list))
+
+/* The characters before `at`, white space left out, end in `::`. */
+static bool is_after_cast(gr_str s, size_t at) {
+    while (at && isspace((unsigned char)s.p[at - 1])) at--;
+    return at >= 2 && s.p[at - 1] == ':' && s.p[at - 2] == ':';
+}
+
+/* `last` is the word before, `next` the character after. */
+static bool is_known(gr_str s, size_t at, gr_str word, gr_str last, char next) {
+    if (next == '(') return LISTED(word, calls);
+    if (LISTED(word, words)) return true;
+    bool is_type_place = next == '\'' || is_after_cast(s, at) || gr_str_eq_nocase(last, GR_STR("as")) || gr_str_eq_nocase(last, GR_STR("double"));
+    if (is_type_place && LISTED(word, types)) return true;
+    return gr_str_eq_nocase(last, GR_STR("extract")) && LISTED(word, parts);
+}
+
 bool gr_derive_text_is_portable(gr_str s) {
+    gr_str last = {0};
     for (size_t i = 0; i < s.n;) {
         unsigned char c = (unsigned char)s.p[i];
         if (c == '\'') {
@@ -102,11 +124,9 @@ bool gr_derive_text_is_portable(gr_str s) {
             size_t next = end;
             while (next < s.n && isspace((unsigned char)s.p[next])) next++;
             gr_str word = gr_str_sub(s, i, end - i);
-            bool is_call = next < s.n && s.p[next] == '(';
             bool is_number_tail = i > 0 && isdigit((unsigned char)s.p[i - 1]); /* 1e9 */
-            if (!is_number_tail && !(is_call ? is_listed(word, calls, sizeof calls / sizeof *calls)
-                                             : is_listed(word, words, sizeof words / sizeof *words)))
-                return false;
+            if (!is_number_tail && !is_known(s, i, word, last, next < s.n ? s.p[next] : 0)) return false;
+            last = word;
             i = end;
         } else {
             i++;

@@ -17,7 +17,7 @@ static gr_path path_of(const gr_member_ref *ref, gr_arena *arena) {
 static bool expr_truncates(const gr_expr *expr);
 
 static bool member_truncates(const gr_member *m) {
-    if (expr_truncates(m->sql)) return true;
+    if (expr_truncates(m->sql) || expr_truncates(m->latitude) || expr_truncates(m->longitude)) return true;
     for (size_t i = 0; i < m->n_cases; i++)
         if (expr_truncates(m->cases[i].when) || expr_truncates(m->cases[i].label_sql)) return true;
     for (size_t i = 0; i < m->n_filters; i++)
@@ -33,37 +33,60 @@ static bool expr_truncates(const gr_expr *expr) {
     return false;
 }
 
+static bool tree_truncates(const gr_tree *tree) {
+    for (size_t i = 1; i < tree->n; i++)
+        if (expr_truncates(tree->nodes[i].join->sql)) return true;
+    return false;
+}
+
 static bool is_instant_grain(const gr_granularity *g) {
     return g && (g->grain == GR_GRAIN_SECOND || g->grain == GR_GRAIN_MINUTE || g->grain == GR_GRAIN_HOUR);
 }
 
-static gr_str prefixed_column(const gr_member_ref *ref, const gr_rollup *r, gr_arena *arena) {
-    (void)r;
-    const gr_member *m = ref->member;
-    if (!ref->granularity) return m->column;
-    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(m->column), GR_ARG(ref->granularity->name));
+static bool is_taken(const gr_rollup *r, gr_str name) {
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (gr_str_eq_nocase(r->columns[i].name, name)) return true;
+    for (size_t i = 0; i < r->n_components; i++)
+        if (gr_str_eq_nocase(r->components[i].name, name)) return true;
+    return false;
+}
+
+/* A name that no column of the table has yet, in any case: a measure `a__sum` beside an average `a`, a dimension `t_day`
+ * beside `t` by day. An engine that renames the second one by itself would make us read the first. */
+static gr_str free_name(const gr_rollup *r, gr_str wanted, gr_arena *arena) {
+    gr_str name = wanted;
+    for (int n = 2; is_taken(r, name); n++) name = gr_arena_printf(arena, GR_FMT "__%d", GR_ARG(wanted), n);
+    return name;
+}
+
+static gr_str column_name(const gr_member_ref *ref, gr_arena *arena) {
+    if (!ref->granularity) return ref->member->column;
+    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(ref->member->column), GR_ARG(ref->granularity->name));
 }
 
 static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_arena *arena) {
     for (size_t i = 0; i < n; i++) {
-        gr_rollup_column *c = &r->columns[r->n_columns++];
+        gr_rollup_column *c = &r->columns[r->n_columns];
         c->member = refs[i].member;
         c->granularity = refs[i].granularity;
         c->node = gr_tree_find(&r->tree, refs[i].member->cube);
-        c->name = prefixed_column(&refs[i], r, arena);
+        c->name = free_name(r, column_name(&refs[i], arena), arena);
         c->is_instant = is_instant_grain(c->granularity);
         c->depends_on_zone = (c->granularity && !c->is_instant) || member_truncates(c->member);
         r->depends_on_zone |= c->depends_on_zone;
+        r->n_columns++;
     }
 }
 
 static void add_components(gr_rollup *r, const gr_components *components, gr_arena *arena) {
+    r->depends_on_zone |= tree_truncates(&r->tree);
     r->components = GR_NEW_N(arena, gr_rollup_component, components->n + 1);
     for (size_t i = 0; i < components->n; i++) {
         const gr_component *c = &components->v[i];
         uint32_t node = gr_tree_find(&r->tree, c->measure->cube);
-        r->components[r->n_components++] = (gr_rollup_component){
-            *c, node, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(c->measure->column), GR_ARG(c->suffix))};
+        gr_str wanted = gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(c->measure->column), GR_ARG(c->suffix));
+        gr_str name = free_name(r, wanted, arena);
+        r->components[r->n_components++] = (gr_rollup_component){*c, node, name};
         r->depends_on_zone |= member_truncates(c->measure);
         if (r->tree.nodes[node].is_multiplied && !gr_component_survives_fan_out(c->agg) && r->can_build) {
             r->can_build = false;

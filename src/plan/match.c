@@ -87,10 +87,47 @@ static const gr_member *through_aliases(const gr_member *member) {
     return member;
 }
 
-static void cover(matcher *m, const gr_member *member, const gr_granularity *g) {
-    const gr_rollup_column *c = stored(m->rollup, member, g);
-    if (!c && !g) c = stored(m->rollup, through_aliases(member), NULL);
+static void cover(matcher *m, const gr_member *member) {
+    const gr_rollup_column *c = stored(m->rollup, member, NULL);
+    if (!c) c = stored(m->rollup, through_aliases(member), NULL);
     if (c) m->is_covered[c - m->rollup->columns] = true;
+}
+
+static gr_type source_type(const matcher *m, const gr_member *member) {
+    const gr_snapshot *s = m->plan->snapshot;
+    const gr_column_schema *schema = s->types ? s->types[through_aliases(member)->index] : NULL;
+    return schema ? schema->type : GR_TYPE_NULL;
+}
+
+static bool is_time(const gr_member *member) { return member->kind == GR_MEMBER_DIMENSION && member->dim_type == GR_DIM_TIME; }
+
+/* What the query groups by tells stored values apart. Times are grouped by their wall clock: texts may spell one instant
+ * in several ways, and a doubled hour has two instants of one name. */
+static bool tells_apart(const matcher *m, const gr_member *member) {
+    if (!is_time(member)) return true;
+    gr_type type = source_type(m, member);
+    return gr_tz_is_utc(m->query->tz) && (type == GR_TYPE_TIMESTAMP || type == GR_TYPE_DATE || type == GR_TYPE_TIMESTAMPTZ);
+}
+
+/* At most one stored value equals the filter's. Not so where the comparison converts the column: '1' and '01' as numbers,
+ * 't' and 'true' as booleans, large integers as floating point. */
+static bool pins_one_value(const matcher *m, const gr_filter *f) {
+    const gr_member *member = f->field.member;
+    if ((f->op != GR_OP_EQUALS && f->op != GR_OP_IN) || f->n_values != 1 || f->has_null) return false;
+    if (is_time(member)) return tells_apart(m, member);
+    if (member->kind != GR_MEMBER_DIMENSION) return false;
+    gr_type type = source_type(m, member);
+    int64_t integer;
+    switch (member->dim_type) {
+    case GR_DIM_NUMBER:
+        return type == GR_TYPE_FLOAT64 ||
+               ((type == GR_TYPE_INT64 || type == GR_TYPE_DECIMAL) && gr_str_to_i64(f->values[0], &integer));
+    case GR_DIM_BOOLEAN: return type == GR_TYPE_BOOL;
+    case GR_DIM_STRING:
+    case GR_DIM_GEO: return true; /* compared as the column's own text, or as the column's own type */
+    case GR_DIM_TIME: break;
+    }
+    return false;
 }
 
 static bool check_definition(matcher *m) {
@@ -112,7 +149,7 @@ static bool check_dimensions(matcher *m) {
     for (size_t i = 0; i < m->query->n_dimensions; i++) {
         const gr_member *member = m->query->dimensions[i].member;
         if (!is_derivable(m, member, 0)) return refuse(m, GR_RULE_DIMENSION_MISSING, member, NULL);
-        cover(m, member, NULL);
+        if (tells_apart(m, member)) cover(m, member);
     }
     return true;
 }
@@ -122,7 +159,7 @@ static bool check_segments(matcher *m) {
         const gr_member *member = m->query->segments[i].member;
         if (!stored(m->rollup, member, NULL) || !same_way(m, member->cube))
             return refuse(m, GR_RULE_SEGMENT_MISSING, member, NULL);
-        cover(m, member, NULL);
+        cover(m, member); /* stored as a boolean, and only true passes */
     }
     return true;
 }
@@ -132,8 +169,7 @@ static bool check_row_filter(matcher *m, const gr_filter *f, bool is_required) {
     if (f->kind == GR_FILTER_LEAF) {
         if (f->op == GR_OP_MEASURE_FILTER) return refuse(m, GR_RULE_MEASURE_FILTER, f->field.member, NULL);
         if (!is_derivable(m, f->field.member, 0)) return refuse(m, GR_RULE_FILTER_MISSING, f->field.member, NULL);
-        bool is_single = (f->op == GR_OP_EQUALS || f->op == GR_OP_IN) && f->n_values == 1 && !f->has_null;
-        if (is_required && is_single) cover(m, f->field.member, NULL);
+        if (is_required && pins_one_value(m, f)) cover(m, f->field.member);
         return true;
     }
     for (size_t i = 0; i < f->n_children; i++)
@@ -184,7 +220,9 @@ static bool range_is_aligned(const gr_time_field *t, const gr_granularity *have)
 /* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed. */
 static const gr_rollup_column *pick_time(const gr_plan *plan, const gr_rollup *rollup, const gr_time_field *t,
                                          bool *ret_is_loose, gr_rule *ret_rule) {
+    const gr_rollup_column *loose = NULL;
     *ret_rule = GR_RULE_TIME_MISSING;
+    *ret_is_loose = false;
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
         if (c->member != t->field.member || !c->granularity) continue;
@@ -192,11 +230,12 @@ static const gr_rollup_column *pick_time(const gr_plan *plan, const gr_rollup *r
             if (*ret_rule == GR_RULE_TIME_MISSING) *ret_rule = GR_RULE_GRANULARITY;
             continue;
         }
-        *ret_is_loose = !range_is_aligned(t, c->granularity);
-        if (!*ret_is_loose || rollup->is_non_strict) return c;
+        if (range_is_aligned(t, c->granularity)) return c;
+        if (!loose) loose = c;
         *ret_rule = GR_RULE_RANGE;
     }
-    return NULL;
+    *ret_is_loose = loose && rollup->is_non_strict; /* an exact grain goes first */
+    return *ret_is_loose ? loose : NULL;
 }
 
 const gr_rollup_column *gr_plan_stored_time(const gr_plan *plan, const gr_time_field *time) {
@@ -295,13 +334,15 @@ bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup
         int64_t seconds = gr_grain_seconds(c->granularity->grain);
         int64_t from = state && state->min_us ? state->min_us[i] : from_1900;
         int64_t to = state && state->max_us ? state->max_us[i] + seconds * 1000000 : INT64_MAX;
+        bool is_used = false;
         for (size_t k = 0; k < q->n_time_dimensions; k++) {
             const gr_time_field *t = &q->time_dimensions[k];
             if (t->field.member != c->member) continue;
+            is_used = true;
             if (t->has_range && t->range.from_utc_us > from) from = t->range.from_utc_us;
             if (t->has_range && t->range.to_utc_us < to) to = t->range.to_utc_us;
         }
-        if (from < to && !gr_tz_offsets_divide(q->tz, from, to, seconds)) {
+        if (is_used && from < to && !gr_tz_offsets_divide(q->tz, from, to, seconds)) {
             *ret_refusal = (gr_refusal){GR_RULE_TIME_ZONE, rollup, c->member, c->granularity};
             return false;
         }

@@ -30,8 +30,9 @@ gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, b
     if (!rollup) {
         status = not_found(snapshot, preagg_id, err);
     } else if (!rollup->can_build || !rollup->entity->can_build) {
-        status = gr_error_set(err, rollup->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id),
-                              GR_ARG(rollup->problem_text));
+        const gr_rollup *stuck = rollup->can_build ? rollup->entity : rollup;
+        status = gr_error_set(err, stuck->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id),
+                              GR_ARG(stuck->problem_text));
     } else {
         const gr_tz *own = gr_rollup_zone(rollup, zone);
         const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, own);

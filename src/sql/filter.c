@@ -21,27 +21,56 @@ static bool is_time(const gr_member *m) {
     return !is_measure(m) && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME;
 }
 
-/* A time given as text, compared with a time dimension: without offset it is on the wall clock of the query's zone. */
-static gr_str time_param(gr_sqlw *w, gr_str text) {
+/* One time given as text against a time dimension: without offset it is on the wall clock of the query's zone. A reading
+ * that the zone has twice, or never, is compared on the wall clock itself, which is what it means. */
+static gr_str time_equality(gr_sqlw *w, const gr_member *m, gr_str text, bool is_negated) {
     int64_t us;
     gr_time_zone_part part;
-    bool is_date;
+    bool is_date, is_ambiguous = false;
     if (!gr_time_parse(text, &us, &part, &is_date))
         return gr_sqlw_fail(w, GR_ERR_QUERY_DATE, "Can't parse date: '" GR_FMT "'", GR_ARG(text));
-    if (part == GR_TIME_NAIVE) us = gr_tz_to_utc(w->tz, us, NULL);
-    return gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us});
+    gr_str value = gr_sqlw_instant(w, m, gr_sqlw_member(w, m));
+    if (part == GR_TIME_NAIVE) {
+        int64_t utc = gr_tz_to_utc(w->tz, us, &is_ambiguous);
+        if (is_ambiguous || gr_tz_to_local(w->tz, utc) != us) value = gr_sqlw_local(w, value);
+        else us = utc;
+    }
+    gr_str param = gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us});
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), is_negated ? "<>" : "=", GR_ARG(param));
+}
+
+/* Digits, maybe with a point, that a decimal of 38 digits holds exactly; *ret_scale counts those behind the point. */
+static bool is_exact_decimal(gr_str s, int *ret_width, int *ret_scale) {
+    int digits = 0, scale = -1;
+    for (size_t i = s.n && s.p[0] == '-'; i < s.n; i++) {
+        if (s.p[i] == '.' && scale < 0) {
+            scale = 0;
+            continue;
+        }
+        if (s.p[i] < '0' || s.p[i] > '9') return false;
+        digits++;
+        if (scale >= 0) scale++;
+    }
+    *ret_scale = scale < 0 ? 0 : scale;
+    *ret_width = digits;
+    return digits > 0 && digits <= 38 && scale <= 18;
 }
 
 static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
     gr_value v = {.type = GR_TYPE_UTF8, .as.s = text};
-    if (is_time(m)) return time_param(w, text);
     if (is_number(m)) {
-        if (gr_str_to_i64(text, &v.as.i))
+        int width, scale;
+        if (gr_str_to_i64(text, &v.as.i)) {
             v.type = GR_TYPE_INT64;
-        else if (gr_str_to_f64(text, &v.as.d))
-            v.type = GR_TYPE_FLOAT64;
-        else
+        } else if (column_type(w, m) != GR_TYPE_FLOAT64 && is_exact_decimal(text, &width, &scale)) {
             v.as.s = text;
+            gr_str param = gr_sqlw_param(w, v);
+            return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS DECIMAL(%d, %d))", GR_ARG(param), width, scale);
+        } else if (gr_str_to_f64(text, &v.as.d)) {
+            v.type = GR_TYPE_FLOAT64;
+        } else {
+            v.as.s = text;
+        }
     } else if (is_boolean(m)) {
         v = (gr_value){.type = GR_TYPE_BOOL, .as.b = gr_str_eq_nocase(text, GR_STR("true")) || gr_str_eq_z(text, "1")};
     }
@@ -50,8 +79,8 @@ static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
 
 /* The filtered value, in the form that value_param's parameters compare with. */
 static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
-    if (is_measure(m)) return gr_sqlw_measure(w, m);
-    gr_str raw = gr_sqlw_member(w, m);
+    if (is_measure(m)) return gr_sqlw_operand(w, gr_sqlw_measure(w, m));
+    gr_str raw = gr_sqlw_operand(w, gr_sqlw_member(w, m));
     if (is_time(m) && !want_text) return gr_sqlw_instant(w, m, raw);
     gr_type type = column_type(w, m);
     bool is_text = type == GR_TYPE_UTF8 || (type == GR_TYPE_NULL && m->dim_type == GR_DIM_STRING);
@@ -60,19 +89,29 @@ static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
     return raw;
 }
 
+static gr_str with_null(gr_sqlw *w, const gr_filter *f, gr_str test, gr_str c, bool is_negated) {
+    if (f->has_null == is_negated) return test;
+    return gr_arena_printf(w->arena, "(" GR_FMT ") OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c));
+}
+
+static gr_str time_equalities(gr_sqlw *w, const gr_filter *f, gr_str c, bool is_negated) {
+    gr_str *tests = GR_NEW_N(w->arena, gr_str, f->n_values);
+    for (size_t i = 0; i < f->n_values; i++) tests[i] = time_equality(w, f->field.member, f->values[i], is_negated);
+    gr_str test = gr_sqlw_join(w, tests, f->n_values, is_negated ? " AND " : " OR ");
+    return with_null(w, f, test, c, is_negated);
+}
+
 static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     gr_str c = subject(w, f->field.member, false);
     if (f->n_values == 0) return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), is_negated ? "NOT " : "");
+    if (is_time(f->field.member)) return time_equalities(w, f, c, is_negated);
     gr_str *params = GR_NEW_N(w->arena, gr_str, f->n_values);
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
     gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
-    gr_str test =
-        f->n_values == 1
-            ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(list))
-            : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), is_negated ? "NOT " : "", GR_ARG(list));
-    return f->has_null != is_negated
-               ? gr_arena_printf(w->arena, GR_FMT " OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c))
-               : test;
+    const char *one = is_negated ? "<>" : "=", *not = is_negated ? "NOT " : "";
+    gr_str test = f->n_values == 1 ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), one, GR_ARG(list))
+                                   : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), not, GR_ARG(list));
+    return with_null(w, f, test, c, is_negated);
 }
 
 /* %, _ and \ of the value stand for themselves. */
@@ -134,7 +173,7 @@ static gr_str leaf(gr_sqlw *w, const gr_filter *f) {
     case GR_OP_LTE: return compare(w, f, "<=");
     case GR_OP_SET:
     case GR_OP_NOT_SET: {
-        gr_str c = is_measure(m) ? gr_sqlw_measure(w, m) : gr_sqlw_member(w, m);
+        gr_str c = gr_sqlw_operand(w, is_measure(m) ? gr_sqlw_measure(w, m) : gr_sqlw_member(w, m));
         return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), f->op == GR_OP_SET ? "NOT " : "");
     }
     case GR_OP_IN_DATE_RANGE:

@@ -8,7 +8,7 @@ static gr_str key_expr(gr_sqlw *w, const gr_cube *cube) {
     if (cube->n_primary_keys == 1) return gr_sqlw_member(w, cube->primary_keys[0]);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, cube->n_primary_keys);
     for (size_t i = 0; i < cube->n_primary_keys; i++) {
-        gr_str key = gr_sqlw_member(w, cube->primary_keys[i]);
+        gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, cube->primary_keys[i]));
         texts[i] = gr_arena_printf(w->arena, GR_FMT " IS NOT NULL", GR_ARG(key));
     }
     gr_str all = gr_sqlw_join(w, texts, cube->n_primary_keys, " AND ");

@@ -70,6 +70,16 @@ gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *m) {
     return gr_sqlw_expr(w, m->sql, m->cube);
 }
 
+/* What an operator is put beside: `a OR b` and `x > 10` must not fall apart. */
+gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text) {
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool is_plain = c == '.' || c == '_' || c == '"' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_plain) return gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text));
+    }
+    return text;
+}
+
 gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
     gr_str raw = gr_sqlw_member(w, m);
     if (m->kind != GR_MEMBER_DIMENSION || m->dim_type != GR_DIM_TIME) return raw;

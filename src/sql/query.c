@@ -129,6 +129,12 @@ gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena 
                   ret);
 }
 
+static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
+    if (c->granularity) return gr_sqlw_stored_bucket(w, c->member, c->granularity);
+    gr_str value = gr_sqlw_member(w, c->member);
+    return c->member->kind == GR_MEMBER_SEGMENT ? gr_sqlw_op1(w, GR_SQL_BOOLEAN, value) : value;
+}
+
 gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                       const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
@@ -138,8 +144,7 @@ gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, cons
     size_t n = 0;
     for (size_t i = 0; i < r->n_columns; i++) {
         const gr_rollup_column *c = &r->columns[i];
-        gr_str text =
-            c->granularity ? gr_sqlw_stored_bucket(&w, c->member, c->granularity) : gr_sqlw_member(&w, c->member);
+        gr_str text = stored_value(&w, c);
         gr_str name = gr_sqlw_ident(&w, c->name);
         texts[n++] = gr_arena_printf(arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
     }

@@ -20,7 +20,7 @@ gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw) {
                    : type == GR_TYPE_DATE        ? GR_SQL_INSTANT_OF_DATE
                    : type == GR_TYPE_TIMESTAMPTZ ? GR_SQL_INSTANT_OF_TIMESTAMPTZ
                                                  : GR_SQL_INSTANT_OF_ANY;
-    return gr_sqlw_op1(w, op, raw);
+    return gr_sqlw_op1(w, op, gr_sqlw_operand(w, raw));
 }
 
 gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant) {

@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include "base/buf.h"
+#include "data/digest.h"
 
 static bool is_embedded(const gr_rollup *r) { return r->is_external; }
 
@@ -18,6 +19,9 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
         t.catalog = source ? gr_engine_duckdb_source_catalog(source, arena) : (gr_str){0};
         t.schema = config->preagg_schema;
     }
+    /* A source may hold the tables of several projects, whose builds count from 1 each. */
+    if (!is_embedded(r))
+        structure_hash = gr_digest_md5_hex(gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(structure_hash), GR_ARG(config->state_dir)), arena);
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     char number[16];
     size_t at = sizeof number;

@@ -162,6 +162,15 @@ static void copy_refusals(const gr_plan *plan, gr_arena *arena, diff_run *run) {
     for (size_t i = 0; i < plan->n_refusals; i++) run->refusals[i] = plan->refusals[i];
 }
 
+static bool has_unmergeable(const gr_plan *plan) {
+    for (size_t i = 0; i < plan->query->n_measures; i++) {
+        const gr_components *c = gr_plan_index_components(plan->snapshot->index, plan->query->measures[i].member);
+        for (size_t k = 0; k < c->n; k++)
+            if (!gr_component_is_mergeable(c->v[k].agg)) return true;
+    }
+    return false;
+}
+
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */
 static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx,
                           gr_plan_options how, diff_run *run, bool *ret_again) {
@@ -179,6 +188,7 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
     }
     copy_refusals(plan, ctx->arena, run);
     if (plan->rollup) run->served_by = gr_arena_dup(ctx->arena, plan->rollup->preagg->id);
+    run->has_unmergeable = plan->rollup && has_unmergeable(plan);
     return execute(b, ctx, plan, run);
 }
 

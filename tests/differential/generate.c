@@ -310,8 +310,8 @@ static void add_leaf_measures(maker *m) {
         {"txt_max", DIFF_MAX, DIFF_COL_TXT2, 20, true},
         {"ts_max", DIFF_MAX, DIFF_COL_AT, 25, true},
         {"ts_min", DIFF_MIN, DIFF_COL_AT, 20, true},
-        {"txt_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_TXT, 50, false},
-        {"num_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_NUM, 30, false},
+        {"txt_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_TXT, 60, false},
+        {"num_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_NUM, 50, false},
         {"about", DIFF_COUNT_DISTINCT_APPROX, DIFF_COL_TXT, 20, true},
         {"txt_count", DIFF_COUNT, DIFF_COL_TXT2, 35, false},
         {"some_count", DIFF_COUNT, SIZE_MAX, 50, false},
@@ -493,7 +493,7 @@ static void add_their_measures(maker *m, items *list, size_t cube, unsigned perc
 static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
     size_t reach[DIFF_MAX_CUBES], n = diff_reachable(m->w, cube, reach);
     bool is_wide = diff_chance(m->r, 28),
-         is_narrow = !is_wide && diff_chance(m->r, 40); /* narrow: few columns, groups of many rows */
+         is_narrow = !is_wide && diff_chance(m->r, m->w->is_about_jumps ? 70 : 45); /* narrow: few columns, groups of many rows */
     unsigned percent = is_wide ? 90 : (unsigned)diff_between(m->r, 10, 60), dims = is_narrow ? 7 : percent;
     items list = {0};
     add_members(m, &list, cube, is_narrow ? 60 : percent, dims);

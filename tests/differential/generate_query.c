@@ -166,7 +166,7 @@ static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like);
  * filter lets a second value or a null pass. */
 static void fix_dimension(maker *m, size_t cube, size_t dim) {
     json_t *values = json_pack("[o]", dim_value(m, cube, dim, false));
-    size_t kind = diff_pick(m->r, 8);
+    size_t kind = diff_pick(m->r, 6);
     if (kind == 0) json_array_append_new(values, json_null());
     if (kind == 1) json_array_append_new(values, dim_value(m, cube, dim, false));
     json_t *leaf = json_pack("{s:o, s:s, s:o}", "member", json_text(id_of(m, cube, m->w->cubes[cube].dims[dim].name)),
@@ -177,7 +177,7 @@ static void fix_dimension(maker *m, size_t cube, size_t dim) {
 }
 
 static void add_from_rollup(maker *m) {
-    unsigned percent = m->is_exact ? 100 : m->is_simple ? 0 : (unsigned)diff_between(m->r, 15, 70);
+    unsigned fixed_percent = diff_chance(m->r, 50) ? 100 : 50, percent = m->is_exact ? 100 : m->is_simple ? 0 : (unsigned)diff_between(m->r, 15, 70);
     bool is_fixed = m->is_exact && diff_chance(m->r, 45);
     for (size_t i = 0; i < m->rollup->n_items; i++) {
         const diff_item *item = &m->rollup->items[i];
@@ -188,7 +188,7 @@ static void add_from_rollup(maker *m) {
             fix_dimension(m, item->cube, item->index);
         else if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent))
             add_id(m, "dimensions", item->cube, c->dims[item->index].name);
-        if (item->kind == DIFF_ITEM_SEGMENT && !m->is_simple && diff_chance(m->r, 30))
+        if (item->kind == DIFF_ITEM_SEGMENT && !m->is_simple && diff_chance(m->r, m->is_exact ? 100 : 30))
             add_id(m, "segments", item->cube, c->segments[item->index].name);
         if (item->kind == DIFF_ITEM_TIME && (m->is_exact || diff_chance(m->r, 75)))
             add_time(m, item->cube, item->index, item->granularity);
@@ -388,7 +388,7 @@ static void add_filters(maker *m) {
     unsigned percent = m->is_exact ? 15 : 50;
     while (json_array_size(list_of(m, "filters")) < 4 && diff_chance(m->r, percent))
         json_array_append_new(list_of(m, "filters"), dim_filter(m, 0));
-    if (diff_chance(m->r, 22)) json_array_append_new(list_of(m, "filters"), measure_filter(m, 0));
+    if (diff_chance(m->r, m->is_exact ? 8 : 22)) json_array_append_new(list_of(m, "filters"), measure_filter(m, 0));
     const diff_cube *root = &m->w->cubes[m->root];
     if (diff_chance(m->r, 2)) {
         const diff_measure *measure = &root->measures[diff_pick(m->r, root->n_measures)];
@@ -456,8 +456,8 @@ static void pick_rollup(maker *m) {
     m->root = with_rollups[diff_pick(m->r, n)];
     const diff_cube *c = &m->w->cubes[m->root];
     m->rollup = &c->rollups[diff_pick(m->r, c->n_rollups)];
-    m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 30 : 20);
-    m->is_simple = !m->is_exact && diff_chance(m->r, 25);
+    m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 40 : 25);
+    m->is_simple = !m->is_exact && diff_chance(m->r, 35);
 }
 
 json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t group, uint64_t index, gr_arena *arena) {
@@ -467,11 +467,11 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     m.n_cubes = diff_reachable(world, m.root, m.cubes);
     m.is_through_view = world->has_view && diff_chance(&random, 40);
     if (diff_chance(&random, 60)) {
-        gr_str zone = world->zones[diff_pick(&random, world->n_zones)];
+        gr_str zone = world->zones[world->is_about_jumps ? 0 : diff_pick(&random, world->n_zones)];
         if (!gr_tz_get(zone, &m.tz, NULL)) json_object_set_new(m.query, "timezone", json_text(zone));
     }
     if (m.rollup) add_from_rollup(&m);
-    if (!m.rollup || (!m.is_simple && diff_chance(&random, 15))) add_from_model(&m, m.rollup ? 25 : 60);
+    if (!m.rollup || (!m.is_simple && !m.is_exact && diff_chance(&random, 15))) add_from_model(&m, m.rollup ? 25 : 60);
     add_filters(&m);
     drop_empty_lists(m.query);
     if (!has_columns(m.query)) add_id(&m, "measures", m.root, world->cubes[m.root].measures[0].name);

@@ -23,7 +23,7 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
+    uint64_t n_done, n_served, n_unmergeable, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
@@ -59,6 +59,7 @@ static void count_case(harness *h, const diff_case *c) {
     h->n_done++;
     h->n_by_verdict[c->verdict]++;
     h->n_served += c->on.served_by.n > 0;
+    h->n_unmergeable += c->on.has_unmergeable;
     h->n_builds += c->on.n_builds;
     h->on_us += c->on.took_us;
     h->off_us += c->off.took_us;
@@ -124,7 +125,7 @@ static void print_summary(const harness *h, int64_t took_us) {
     for (int i = 0; i < DIFF_VERDICT__COUNT; i++)
         if (h->n_by_verdict[i])
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
-    printf("refusals of rollups:\n");
+    printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n", (unsigned long long)h->n_unmergeable);
     for (int i = 0; i < GR_RULE__COUNT; i++)
         if (h->n_by_rule[i])
             printf("%8llu  " GR_FMT "\n", (unsigned long long)h->n_by_rule[i], GR_ARG(gr_rule_id((gr_rule)i)));
@@ -136,6 +137,10 @@ static bool is_meaningful(const harness *h) {
     if (h->n_served * 100 < h->n_done * LEAST_SERVED_PERCENT) {
         printf("fewer than %d %% of the cases were served by a rollup: the generator has degenerated\n",
                LEAST_SERVED_PERCENT);
+        return false;
+    }
+    if (h->n_unmergeable * 100 < h->n_done) {
+        printf("fewer than 1 %% of the cases were served at an exact grain: the generator has degenerated\n");
         return false;
     }
     if (h->n_by_verdict[DIFF_UNSURE] * 100 > h->n_done * MOST_UNSURE_PERCENT) {

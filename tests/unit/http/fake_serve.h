@@ -3,7 +3,9 @@
  *   {"rows": n}           n rows of orders.count (default 1)
  *   {"sleep_ms": n}       runs that long, or until it is cancelled
  *   {"wait": "name"}      needs the build `name`: answered once fake_build_end(name) was called
+ *   {"sleep_first_ms": n} the same, before it finds out that it needs a build
  *   {"fail": "id"}        fails with that id of errors.def
+ *   {"fail_late": "id"}   the same, after it has slept
  *   {"key": "x"}          the key of the one column */
 #ifndef GR_TEST_FAKE_SERVE_H
 #define GR_TEST_FAKE_SERVE_H
@@ -169,8 +171,8 @@ static gr_status fake_sleep(gr_serve *serve, const gr_ctx *ctx, int64_t ms, gr_e
     return gr_error_set(err, GR_ERR_CANCELLED, "The query was cancelled");
 }
 
-static gr_status fake_fail(const json_t *query, gr_error *err) {
-    const char *id = json_string_value(json_object_get(query, "fail"));
+static gr_status fake_fail(const json_t *query, const char *key, gr_error *err) {
+    const char *id = json_string_value(json_object_get(query, key));
     if (!id) return GR_OK;
     for (int s = 1; s < GR_STATUS__COUNT; s++) {
         if (strcmp(gr_error_info_of((gr_status)s)->id, id)) continue;
@@ -203,15 +205,18 @@ static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, 
 gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
                          gr_flight **ret_flight, gr_error *err) {
     atomic_fetch_add(&serve->n_queries, 1);
+    const json_t *first_ms = json_object_get(request->query, "sleep_first_ms");
+    if (first_ms) GR_TRY(fake_sleep(serve, ctx, json_integer_value(first_ms), err));
     const char *wait = json_string_value(json_object_get(request->query, "wait"));
     gr_flight *flight = wait ? fake_flight(serve, wait) : NULL;
     if (flight && !gr_flight_look(flight).is_done) {
         *ret_flight = gr_flight_ref(flight);
         return GR_OK;
     }
-    GR_TRY(fake_fail(request->query, err));
+    GR_TRY(fake_fail(request->query, "fail", err));
     const json_t *ms = json_object_get(request->query, "sleep_ms"), *rows = json_object_get(request->query, "rows");
     if (ms) GR_TRY(fake_sleep(serve, ctx, json_integer_value(ms), err));
+    GR_TRY(fake_fail(request->query, "fail_late", err));
     fake_answer(serve, ctx, request->query, ret);
     ret->stream = fake_stream_new(rows ? json_integer_value(rows) : 1);
     return GR_OK;
@@ -220,7 +225,7 @@ gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *r
 gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,
                         gr_error *err) {
     (void)as_if_built;
-    GR_TRY(fake_fail(request->query, err));
+    GR_TRY(fake_fail(request->query, "fail", err));
     fake_answer(serve, ctx, request->query, ret);
     return GR_OK;
 }

@@ -30,15 +30,19 @@ static inline gr_config fake_config(void) {
                        .preagg_schema = GR_STR("granary")};
 }
 
-static inline door door_open(gr_config config, size_t max_result_bytes) {
+static inline door door_open_with(gr_config config, gr_http_options options) {
     door d = {0};
     gr_error err = {0};
     assert_int_equal(gr_serve_open(&config, (gr_serve_options){0}, NULL, &d.serve, &err), GR_OK);
-    gr_http_options options = {.has_port = true, .max_result_bytes = max_result_bytes};
+    options.has_port = true;
     gr_status status = gr_http_start(d.serve, &options, &d.http, &err);
     if (status) fail_msg("%s", err.message);
     d.port = gr_http_port(d.http);
     return d;
+}
+
+static inline door door_open(gr_config config, size_t max_result_bytes) {
+    return door_open_with(config, (gr_http_options){.max_result_bytes = max_result_bytes});
 }
 
 static inline void door_close(door *d) {
