@@ -58,7 +58,8 @@ typedef struct job {
 
 static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, double), void *arg, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->build_id, j->table.text, err));
-    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err);
+    gr_status status =
+        gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err);
     j->is_foreign = status && err && strstr(err->message, "already exists");
     if (status) return status;
     return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
@@ -84,8 +85,8 @@ static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_
     return status;
 }
 
-/* Declare the entity and open a build. Entities of several zones share the cube's and the rollup's name; the structure hash
- * tells their tables apart. */
+/* Declare the entity and open a build. Entities of several zones share the cube's and the rollup's name; the structure
+ * hash tells their tables apart. */
 static gr_status start(job *j, const gr_rollup *rollup, const gr_tz *zone, gr_error *err) {
     gr_exec *exec = j->exec;
     gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j->identity, j->ctx->arena);
@@ -141,7 +142,8 @@ gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err)
     gr_build_row *rows;
     size_t n = 0;
     gr_status status = gr_catalog_drop_builds(exec->catalog, entity_id, gr_clock_now_us(), scratch, &rows, &n, err);
-    for (size_t i = 0; !status && i < n; i++) status = gr_catalog_build_table(exec->catalog, rows[i].id, GR_STR(""), err);
+    for (size_t i = 0; !status && i < n; i++)
+        status = gr_catalog_build_table(exec->catalog, rows[i].id, GR_STR(""), err);
     gr_arena_free(scratch);
     return status;
 }

@@ -141,7 +141,8 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     return conn->driver->describe(conn, probe, arena, &columns, &n, &err) == GR_ERR_ENGINE_SQL;
 }
 
-/* Tables that builds of an earlier process left (failed, killed or replaced ones) go; records whose table is gone too. */
+/* Tables that builds of an earlier process left (failed, killed or replaced ones) go; records whose table is gone too.
+ */
 static gr_status sweep(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = {.arena = scratch, .now_us = gr_clock_now_us()};

@@ -5,14 +5,15 @@
  *   a worker                                                       └──> RUNNING ───────┘
  *   timer, or the build's thread                          QUEUED <── PARKED <─┘  (a build is awaited: no thread held)
  *
- * A load that outlasts the wait window is detached (slow.c): its request stays with the lane, without a connection, and a
- * new one takes its place in the connection's slot to say "Continue wait". The next poll is JOINED to the run.
+ * A load that outlasts the wait window is detached (slow.c): its request stays with the lane, without a connection, and
+ * a new one takes its place in the connection's slot to say "Continue wait". The next poll is JOINED to the run.
  *
  * Invariant: every request that is suspended is in `active`, and leaves it before it is resumed; so the sockets of
  * `active` are open, and nobody but MHD touches a request that is not in it; but for detached ones, which belong to
  * their lane until their worker frees them.
- * Locks: `gr_http.lock` guards the lanes, `active`, `runs`, states and counts, and the slot of a suspended connection. While it is held, no function of serve/ and none
- * of MHD but MHD_suspend_connection is called. `gr_http_builds.lock` stands alone. */
+ * Locks: `gr_http.lock` guards the lanes, `active`, `runs`, states and counts, and the slot of a suspended connection.
+ * While it is held, no function of serve/ and none of MHD but MHD_suspend_connection is called. `gr_http_builds.lock`
+ * stands alone. */
 #ifndef GR_HTTP_INTERNAL_H
 #define GR_HTTP_INTERNAL_H
 #include "base/log.h"
@@ -100,7 +101,7 @@ typedef struct gr_http_slot {
 
 struct gr_http_request {
     gr_http *http;
-    gr_http_slot *slot;          /* NULL once detached, like the next two */
+    gr_http_slot *slot; /* NULL once detached, like the next two */
     struct MHD_Connection *conn;
     int fd;
     gr_arena *arena; /* lives as long as the request */
@@ -168,7 +169,8 @@ struct gr_http_answer {
     bool has_timing;
 };
 
-/* A load that went on without its client: exactly one of `work` (it runs, or waits for a worker) and `answer` is set. */
+/* A load that went on without its client: exactly one of `work` (it runs, or waits for a worker) and `answer` is set.
+ */
 struct gr_http_run {
     gr_buf key;
     gr_http_request *work;
@@ -266,8 +268,8 @@ void gr_http_runs_done(gr_http *http);
 gr_buf gr_http_run_key(const gr_http_request *request);
 /* * Is it a load in a lane, and still somebody's? */
 bool gr_http_may_detach(const gr_http_request *request);
-/* * Take the client off the request. The result is LEAVING and in `active` in its place: have it answered. NULL: there is
- * no room, the request goes on as it is. */
+/* * Take the client off the request. The result is LEAVING and in `active` in its place: have it answered. NULL: there
+ * is no room, the request goes on as it is. */
 gr_http_request *gr_http_detach(gr_http_request *request, int64_t now);
 typedef enum gr_http_join {
     GR_HTTP_NO_RUN,

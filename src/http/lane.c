@@ -51,8 +51,7 @@ bool gr_http_lane_submit(gr_http_request *request) {
     /* Whoever polls was answered after its run had been entered, and sees it here. */
     gr_buf key = atomic_load(&http->n_runs) ? gr_http_run_key(request) : (gr_buf){0};
     pthread_mutex_lock(&http->lock);
-    gr_http_join joined =
-        !http->is_closed && key.n ? gr_http_run_join(request, gr_buf_str(&key)) : GR_HTTP_NO_RUN;
+    gr_http_join joined = !http->is_closed && key.n ? gr_http_run_join(request, gr_buf_str(&key)) : GR_HTTP_NO_RUN;
     bool is_queued = !http->is_closed && !joined && lane->n_queued < lane->max_queued;
     if (is_queued || joined == GR_HTTP_IS_JOINED) {
         TAILQ_INSERT_TAIL(&http->active, request, in_active);

@@ -175,8 +175,7 @@ typedef struct load_now {
 static load_now measure(gr_http *http) {
     const gr_http_lane *lane = &http->lanes[GR_HTTP_QUERY];
     pthread_mutex_lock(&http->lock);
-    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open,
-                    http->n_detached};
+    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open, http->n_detached};
     pthread_mutex_unlock(&http->lock);
     return now;
 }

@@ -263,8 +263,8 @@ static enum MHD_Result respond(gr_http_request *request) {
     size_t bytes = answer ? answer->out.n : request->out.n;
     if (answer && bytes) {
         atomic_fetch_add(&answer->refs, 1);
-        response = MHD_create_response_from_buffer_with_free_callback_cls(bytes, answer->out.p, gr_http_answer_unref,
-                                                                          answer);
+        response =
+            MHD_create_response_from_buffer_with_free_callback_cls(bytes, answer->out.p, gr_http_answer_unref, answer);
         if (!response) gr_http_answer_unref(answer);
     } else if (request->is_stream) {
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, gr_http_stream_read, request, NULL);

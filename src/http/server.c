@@ -1,8 +1,8 @@
 /* The server's life: listen, run, drain, stop.
  *
  * Stop: (1) no more connections; new requests get 503; running ones may end for drain_ms. (2) what is left is cancelled
- * and answered; what has no client any more is cancelled and waited for. (3) the answers are flushed, threads joined, everything closed.
- * Invariant: the library is stopped only when no connection is suspended, as it demands. */
+ * and answered; what has no client any more is cancelled and waited for. (3) the answers are flushed, threads joined,
+ * everything closed. Invariant: the library is stopped only when no connection is suspended, as it demands. */
 #include "http/server.h"
 
 #include "base/mem.h"

@@ -16,10 +16,10 @@ typedef struct gr_http_options {
     int64_t continue_wait_ms, drain_ms; /* 0: of the configuration */
     size_t max_result_bytes;            /* largest answer of /v1/load; 0: GR_HTTP_MAX_RESULT_BYTES of cube.h */
     /* Loads that outlast continue_wait_ms and go on without their client: */
-    int64_t orphan_ms;      /* cancelled when nobody polls for so long; 0: two minutes */
-    int64_t keep_ms;        /* how long an answer is kept for those who were told to ask again; 0: half a minute */
-    size_t max_runs;        /* at most so many, running or kept; 0: 64 */
-    size_t max_run_bytes;   /* of their answers and keys together; 0: 256 MiB */
+    int64_t orphan_ms;    /* cancelled when nobody polls for so long; 0: two minutes */
+    int64_t keep_ms;      /* how long an answer is kept for those who were told to ask again; 0: half a minute */
+    size_t max_runs;      /* at most so many, running or kept; 0: 64 */
+    size_t max_run_bytes; /* of their answers and keys together; 0: 256 MiB */
 } gr_http_options;
 
 /* Listen and serve. `serve` is borrowed until gr_http_stop; `options` may be NULL.

@@ -1,14 +1,15 @@
-/* Loads that outlast the wait window. The client is told "Continue wait" and asks again at once; meanwhile the work goes
- * on without it, and the identical request that comes is a poll: it joins the run, or takes the answer.
+/* Loads that outlast the wait window. The client is told "Continue wait" and asks again at once; meanwhile the work
+ * goes on without it, and the identical request that comes is a poll: it joins the run, or takes the answer.
  *
  *   RUNNING or QUEUED ──(window's end: detach)──> a run with `work`, no connection ──(the worker is done)──> `answer`
- *        its slot gets a new request,                  ^ polls join and leave                               ^ polls take it
- *        LEAVING, that says "Continue wait"            └ orphan_us without a poll: cancelled                └ keep_us: gone
+ *        its slot gets a new request,                  ^ polls join and leave                               ^ polls
+ * take it LEAVING, that says "Continue wait"            └ orphan_us without a poll: cancelled                └ keep_us:
+ * gone
  *
  * An answer is kept until each client that was told to ask again has done so, for keep_us at most.
- * Invariants: of one key there is one run; what a detached request points to dies with it, and its worker frees it, so a
- * run never outlives its `work` unless it has the `answer`; a JOINED request is in `active` and in the list of its run.
- * Source: cube.md 3.3. */
+ * Invariants: of one key there is one run; what a detached request points to dies with it, and its worker frees it, so
+ * a run never outlives its `work` unless it has the `answer`; a JOINED request is in `active` and in the list of its
+ * run. Source: cube.md 3.3. */
 #include "base/mem.h"
 #include "http/internal.h"
 

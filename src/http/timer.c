@@ -1,6 +1,6 @@
-/* One thread that looks after suspended requests: ends waits that took too long, detaches loads that do, notices clients that left (their query
- * is cancelled), and wakes event streams so that they look at their build again. Invariant: it never runs a handler and
- * never waits for a lock that is held during work. */
+/* One thread that looks after suspended requests: ends waits that took too long, detaches loads that do, notices
+ * clients that left (their query is cancelled), and wakes event streams so that they look at their build again.
+ * Invariant: it never runs a handler and never waits for a lock that is held during work. */
 #include "base/mem.h"
 #include "http/internal.h"
 
@@ -57,8 +57,10 @@ static void take(gr_http *http, gr_http_request *request, gr_http_list *list) {
 static void look_at_load(gr_http *http, sweep *s, gr_http_request *request, int64_t now) {
     bool is_joined = request->state == GR_HTTP_JOINED, is_cancelled = atomic_load(&request->is_cancelled);
     int64_t end_us = request->started_mono_us + http->continue_wait_us;
-    if (is_joined && is_cancelled) end_us = now;
-    else if (is_cancelled || atomic_load(&http->is_draining)) return;
+    if (is_joined && is_cancelled)
+        end_us = now;
+    else if (is_cancelled || atomic_load(&http->is_draining))
+        return;
     if (end_us > now) {
         if (end_us < s->next_us) s->next_us = end_us;
         return;

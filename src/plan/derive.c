@@ -5,15 +5,16 @@
 #include <ctype.h>
 
 static const char *const words[] = {
-    "and",  "or",   "not",  "case",    "when", "then",  "else",     "end",  "is",     "null",
-    "in",   "like", "true", "between", "as",   "false", "distinct", "from", "escape", "ilike",
+    "and", "or",   "not",  "case",    "when", "then",  "else",     "end",  "is",     "null",
+    "in",  "like", "true", "between", "as",   "false", "distinct", "from", "escape", "ilike",
 };
 /* Also names of columns, so only where a type or a part of a date must stand. */
 static const char *const types[] = {
-    "date",    "timestamp", "varchar", "text",  "integer", "int",      "bigint", "double", "precision",
-    "numeric", "decimal",   "boolean", "float", "char",    "smallint", "hugeint", "real",  "interval",
+    "date",    "timestamp", "varchar", "text",  "integer", "int",      "bigint",  "double", "precision",
+    "numeric", "decimal",   "boolean", "float", "char",    "smallint", "hugeint", "real",   "interval",
 };
-static const char *const parts[] = {"year", "quarter", "month", "week", "day", "hour", "minute", "second", "epoch", "dow", "doy"};
+static const char *const parts[] = {"year",   "quarter", "month", "week", "day", "hour",
+                                    "minute", "second",  "epoch", "dow",  "doy"};
 /* Calls that give the same result for the same input, wherever they run. */
 static const char *const calls[] = {
     "coalesce",
@@ -102,7 +103,8 @@ static bool is_after_cast(gr_str s, size_t at) {
 static bool is_known(gr_str s, size_t at, gr_str word, gr_str last, char next) {
     if (next == '(') return LISTED(word, calls);
     if (LISTED(word, words)) return true;
-    bool is_type_place = next == '\'' || is_after_cast(s, at) || gr_str_eq_nocase(last, GR_STR("as")) || gr_str_eq_nocase(last, GR_STR("double"));
+    bool is_type_place = next == '\'' || is_after_cast(s, at) || gr_str_eq_nocase(last, GR_STR("as")) ||
+                         gr_str_eq_nocase(last, GR_STR("double"));
     if (is_type_place && LISTED(word, types)) return true;
     return gr_str_eq_nocase(last, GR_STR("extract")) && LISTED(word, parts);
 }

@@ -51,8 +51,8 @@ static bool is_taken(const gr_rollup *r, gr_str name) {
     return false;
 }
 
-/* A name that no column of the table has yet, in any case: a measure `a__sum` beside an average `a`, a dimension `t_day`
- * beside `t` by day. An engine that renames the second one by itself would make us read the first. */
+/* A name that no column of the table has yet, in any case: a measure `a__sum` beside an average `a`, a dimension
+ * `t_day` beside `t` by day. An engine that renames the second one by itself would make us read the first. */
 static gr_str free_name(const gr_rollup *r, gr_str wanted, gr_arena *arena) {
     gr_str name = wanted;
     for (int n = 2; is_taken(r, name); n++) name = gr_arena_printf(arena, GR_FMT "__%d", GR_ARG(wanted), n);

@@ -99,18 +99,21 @@ static gr_type source_type(const matcher *m, const gr_member *member) {
     return schema ? schema->type : GR_TYPE_NULL;
 }
 
-static bool is_time(const gr_member *member) { return member->kind == GR_MEMBER_DIMENSION && member->dim_type == GR_DIM_TIME; }
+static bool is_time(const gr_member *member) {
+    return member->kind == GR_MEMBER_DIMENSION && member->dim_type == GR_DIM_TIME;
+}
 
-/* What the query groups by tells stored values apart. Times are grouped by their wall clock: texts may spell one instant
- * in several ways, and a doubled hour has two instants of one name. */
+/* What the query groups by tells stored values apart. Times are grouped by their wall clock: texts may spell one
+ * instant in several ways, and a doubled hour has two instants of one name. */
 static bool tells_apart(const matcher *m, const gr_member *member) {
     if (!is_time(member)) return true;
     gr_type type = source_type(m, member);
-    return gr_tz_is_utc(m->query->tz) && (type == GR_TYPE_TIMESTAMP || type == GR_TYPE_DATE || type == GR_TYPE_TIMESTAMPTZ);
+    return gr_tz_is_utc(m->query->tz) &&
+           (type == GR_TYPE_TIMESTAMP || type == GR_TYPE_DATE || type == GR_TYPE_TIMESTAMPTZ);
 }
 
-/* At most one stored value equals the filter's. Not so where the comparison converts the column: '1' and '01' as numbers,
- * 't' and 'true' as booleans, large integers as floating point. */
+/* At most one stored value equals the filter's. Not so where the comparison converts the column: '1' and '01' as
+ * numbers, 't' and 'true' as booleans, large integers as floating point. */
 static bool pins_one_value(const matcher *m, const gr_filter *f) {
     const gr_member *member = f->field.member;
     if ((f->op != GR_OP_EQUALS && f->op != GR_OP_IN) || f->n_values != 1 || f->has_null) return false;

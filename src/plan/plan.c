@@ -73,6 +73,12 @@ typedef struct chooser {
 
 static void note(chooser *c, gr_refusal refusal) { GR_PUSH(c->arena, &c->refusals, refusal); }
 
+static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
+    for (size_t i = 0; i < options->n_excluded; i++)
+        if (options->excluded[i]->entity == r->entity) return true;
+    return false;
+}
+
 /* What is built decides: serve, build first, or go on. True when the search ends here. */
 static bool settle(chooser *c, const gr_rollup *r) {
     gr_plan *plan = c->plan;
@@ -90,7 +96,8 @@ static bool settle(chooser *c, const gr_rollup *r) {
         plan->state = is_built ? state : NULL;
         return true;
     }
-    if (state && state->is_failed && c->options.now_us < state->retry_at_us)
+    bool has_failed = state && state->is_failed && c->options.now_us < state->retry_at_us;
+    if (has_failed || is_excluded(&c->options, r))
         note(c, (gr_refusal){GR_RULE_BUILD_FAILED, r, NULL, NULL});
     else if (r->preagg->build == GR_BUILD_EXPLICIT)
         note(c, (gr_refusal){GR_RULE_NOT_BUILT, r, NULL, NULL});

@@ -175,9 +175,11 @@ typedef struct gr_plan {
 } gr_plan;
 
 typedef struct gr_plan_options {
-    bool without_rollups; /* the source, always (tests, explain) */
-    bool ignore_builds;   /* match by definition alone, as if everything were built (explain, sql) */
-    int64_t now_us;       /* for retries of failed builds; an input, so that planning stays pure */
+    bool without_rollups;             /* the source, always (tests, explain) */
+    bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
+    const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
+    size_t n_excluded;
+    int64_t now_us; /* for retries of failed builds; an input, so that planning stays pure */
 } gr_plan_options;
 
 /* Errors: plan.no_join_path, plan.fan_out_unsupported, plan.rollup_only, plan.mixed_sources. Never fails because no

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_WAITING = 1000 };
+enum { MOST_WAITING = 1000, FRESH_US = 5000000 };
 
 gr_flight *gr_flight_ref(gr_flight *f) {
     atomic_fetch_add(&f->refs, 1);
@@ -63,6 +63,41 @@ static void enqueue(gr_lane *lane, gr_flight *f) {
     pthread_cond_signal(&lane->cond);
 }
 
+static gr_flight *find_failed(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                              const gr_tz *zone) {
+    int64_t now = gr_clock_mono_us();
+    for (size_t i = 0; i < sizeof lane->failed / sizeof *lane->failed; i++)
+        if (is_same(lane->failed[i], snapshot, rollup, zone) && now - lane->failed_at_us[i] < FRESH_US)
+            return lane->failed[i];
+    return NULL;
+}
+
+enum { MOST_FAILED = sizeof((gr_lane *)0)->failed / sizeof(gr_flight *) };
+
+/* A flight holds its snapshot, and that the tables of its time: none is kept longer than it is of use. What is taken
+ * out is let go by unref_all once the lane's lock is free, for that may drop tables. */
+static void take_failed(gr_lane *lane, int64_t older_than_us, gr_flight **out) {
+    for (size_t i = 0; i < MOST_FAILED; i++) {
+        bool is_old = lane->failed[i] && lane->failed_at_us[i] <= older_than_us;
+        out[i] = is_old ? lane->failed[i] : NULL;
+        if (is_old) lane->failed[i] = NULL;
+    }
+}
+
+static void unref_all(gr_flight **flights) {
+    for (size_t i = 0; i < MOST_FAILED; i++) gr_flight_unref(flights[i]);
+}
+
+/* When all places are taken, it is simply not kept. */
+static void keep_failed(gr_lane *lane, gr_flight *f) {
+    for (size_t i = 0; i < MOST_FAILED; i++) {
+        if (lane->failed[i]) continue;
+        lane->failed[i] = gr_flight_ref(f);
+        lane->failed_at_us[i] = gr_clock_mono_us();
+        return;
+    }
+}
+
 static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
                               const gr_tz *zone) {
     if (is_same(lane->now, snapshot, rollup, zone)) return lane->now;
@@ -94,6 +129,7 @@ gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_
     gr_status status = GR_OK;
     pthread_mutex_lock(&lane->mutex);
     gr_flight *found = find_flight(lane, snapshot, rollup, zone);
+    if (!found && !force) found = find_failed(lane, snapshot, rollup, zone);
     if (found)
         *ret = gr_flight_ref(found);
     else
@@ -140,31 +176,44 @@ static void run_flight(gr_flight *f) {
     gr_arena_free(arena);
     pthread_mutex_lock(&serve->lane.mutex); /* who asks from here on plans with the new snapshot */
     serve->lane.now = NULL;
+    if (status) keep_failed(&serve->lane, f);
     pthread_mutex_unlock(&serve->lane.mutex);
     finish(f, status, &err, rows);
     gr_flight_unref(f);
 }
 
+/* Wakes now and then while failed flights are kept, to let them go. */
+static gr_flight *next_flight(gr_lane *lane) {
+    gr_flight *old[MOST_FAILED];
+    pthread_mutex_lock(&lane->mutex);
+    if (!lane->first && !atomic_load(&lane->is_stopping)) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 2;
+        pthread_cond_timedwait(&lane->cond, &lane->mutex, &until);
+    }
+    take_failed(lane, gr_clock_mono_us() - FRESH_US, old);
+    gr_flight *f = lane->first;
+    if (f) {
+        lane->first = f->next;
+        if (!lane->first) lane->last = NULL;
+        lane->n_waiting--;
+        f->next = NULL;
+        lane->now = f;
+    }
+    pthread_mutex_unlock(&lane->mutex);
+    unref_all(old);
+    return f;
+}
+
 static void *lane_main(void *arg) {
     gr_serve *serve = arg;
-    gr_lane *lane = &serve->lane;
     for (;;) {
-        pthread_mutex_lock(&lane->mutex);
-        while (!lane->first && !atomic_load(&lane->is_stopping)) pthread_cond_wait(&lane->cond, &lane->mutex);
-        gr_flight *f = lane->first;
-        if (f) {
-            lane->first = f->next;
-            if (!lane->first) lane->last = NULL;
-            lane->n_waiting--;
-            f->next = NULL;
-            lane->now = f;
-        }
-        pthread_mutex_unlock(&lane->mutex);
-        if (!f) return NULL;
-        if (!atomic_load(&lane->is_stopping)) {
-            run_flight(f);
-            continue;
-        }
+        gr_flight *f = next_flight(&serve->lane);
+        bool is_stopping = atomic_load(&serve->lane.is_stopping);
+        if (!f && is_stopping) return NULL;
+        if (f && !is_stopping) run_flight(f);
+        if (!f || !is_stopping) continue;
         gr_error err;
         finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
         gr_flight_unref(f);
@@ -188,6 +237,9 @@ void gr_lane_stop(gr_serve *serve) {
     pthread_mutex_unlock(&lane->mutex);
     pthread_join(lane->thread, NULL);
     lane->is_running = false;
+    gr_flight *old[MOST_FAILED];
+    take_failed(lane, INT64_MAX, old);
+    unref_all(old);
     pthread_mutex_destroy(&lane->mutex);
     pthread_cond_destroy(&lane->cond);
 }

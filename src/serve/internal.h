@@ -42,6 +42,8 @@ typedef struct gr_lane {
     gr_flight *first, *last; /* waiting */
     gr_flight *now;          /* running */
     size_t n_waiting;
+    gr_flight *failed[16]; /* the latest that failed: who asks again within seconds gets the same answer */
+    int64_t failed_at_us[16];
     atomic_bool is_stopping;
 } gr_lane;
 

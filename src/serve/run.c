@@ -12,8 +12,11 @@ static gr_query_options query_options(const gr_serve *serve, const gr_tz *tz, in
                               .now_us = now_us};
 }
 
+/* Rollups whose build failed during this request. */
+typedef GR_VEC(const gr_rollup *) rollups;
+
 static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
-                           gr_answer *a, gr_error *err) {
+                           const rollups *failed, gr_answer *a, gr_error *err) {
     const gr_tz *tz;
     GR_TRY(gr_tz_get(serve->config->default_timezone, &tz, err));
     gr_query_options options = query_options(serve, tz, ctx->now_us);
@@ -21,8 +24,11 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     GR_TRY(gr_query_parse(a->snapshot->model, request->query, &options, ctx->arena, &query, err));
     if (request->has_cache) query->cache = request->cache;
     a->query = query;
-    gr_plan_options how = {
-        .without_rollups = request->without_rollups, .ignore_builds = as_if_built, .now_us = ctx->now_us};
+    gr_plan_options how = {.without_rollups = request->without_rollups,
+                           .ignore_builds = as_if_built,
+                           .excluded = failed->v,
+                           .n_excluded = failed->n,
+                           .now_us = ctx->now_us};
     gr_plan *plan;
     GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
     a->plan = plan;
@@ -42,7 +48,7 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
                         gr_error *err) {
     gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
     int64_t start = gr_clock_mono_us();
-    gr_status status = plan_once(serve, ctx, request, as_if_built, &a, err);
+    gr_status status = plan_once(serve, ctx, request, as_if_built, &(rollups){0}, &a, err);
     if (!status) {
         gr_plan shown = *a.plan; /* what is built first serves then */
         if (shown.to_build) shown.rollup = shown.to_build, shown.rollup_zone = shown.to_build_zone;
@@ -92,35 +98,57 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
     }
 }
 
+/* The rollup's table is not there although the catalog names it: forget its builds, and plan again. */
+static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status) {
+    if (status != GR_ERR_ENGINE_SQL || !a->plan->state || !gr_exec_is_gone(serve->exec, ctx, a->plan->state->table))
+        return false;
+    gr_error ignored;
+    size_t n = 0;
+    return gr_exec_drop(serve->exec, ctx, a->plan->rollup, &n, &ignored) == GR_OK;
+}
+
+/* One round: an answer, a flight to wait for, or (`*ret_again`) something has changed, so that planning again leads on.
+ */
+static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, rollups *failed,
+                           gr_answer *ret, gr_flight **ret_flight, bool *ret_again, gr_error *err) {
+    gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
+    int64_t start = gr_clock_mono_us();
+    gr_status status = plan_once(serve, ctx, request, false, failed, &a, err);
+    a.planned_us = gr_clock_mono_us() - start;
+    if (!status && !a.plan->to_build) {
+        status = execute(serve, ctx, &a, err);
+        *ret_again = is_forgotten(serve, ctx, &a, status);
+        if (!status)
+            *ret = a;
+        else
+            gr_answer_done(&a);
+        return *ret_again ? GR_OK : status;
+    }
+    gr_flight *flight = NULL;
+    const gr_rollup *rollup = status ? NULL : a.plan->to_build;
+    if (!status) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, false, &flight, err);
+    bool is_parked = !status && request->must_not_wait && ret_flight && !gr_flight_look(flight).is_done;
+    if (is_parked) {
+        *ret = (gr_answer){0};
+        *ret_flight = flight;
+    } else if (!status) {
+        status = wait_for(flight, ctx, err);
+        if (!status && gr_flight_look(flight).status) GR_PUSH(ctx->arena, failed, rollup);
+        gr_flight_unref(flight);
+        *ret_again = !status;
+    }
+    gr_answer_done(&a);
+    return status;
+}
+
 gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
                          gr_flight **ret_flight, gr_error *err) {
-    enum { MOST_ROUNDS = 64 }; /* each round ends with one candidate built or failed */
+    enum { MOST_ROUNDS = 64 }; /* each ends with one candidate more that is built or has failed */
+    rollups failed = {0};
     for (int round = 0; round < MOST_ROUNDS; round++) {
-        gr_answer a = {.snapshot = gr_serve_snapshot_ref(serve)};
-        int64_t start = gr_clock_mono_us();
-        gr_status status = plan_once(serve, ctx, request, false, &a, err);
-        a.planned_us = gr_clock_mono_us() - start;
-        if (!status && !a.plan->to_build) {
-            status = execute(serve, ctx, &a, err);
-            if (status)
-                gr_answer_done(&a);
-            else
-                *ret = a;
-            return status;
-        }
-        gr_flight *flight = NULL;
-        if (!status)
-            status = gr_lane_submit(serve, a.snapshot, a.plan->to_build, a.plan->to_build_zone, false, &flight, err);
-        gr_answer_done(&a);
-        if (status) return status;
-        if (request->must_not_wait && ret_flight) {
-            *ret = (gr_answer){0};
-            *ret_flight = flight;
-            return GR_OK;
-        }
-        status = wait_for(flight, ctx, err);
-        gr_flight_unref(flight);
-        GR_TRY(status);
+        bool is_again = false;
+        gr_status status = run_round(serve, ctx, request, &failed, ret, ret_flight, &is_again, err);
+        if (status || !is_again) return status;
     }
     return gr_error_set(err, GR_ERR_INTERNAL, "Planning did not settle");
 }

@@ -21,20 +21,16 @@ static bool is_time(const gr_member *m) {
     return !is_measure(m) && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME;
 }
 
-/* One time given as text against a time dimension: without offset it is on the wall clock of the query's zone. A reading
- * that the zone has twice, or never, is compared on the wall clock itself, which is what it means. */
+/* One time given as text against a time dimension: without offset it is a reading of the wall clock in the query's
+ * zone, and is compared there, since a zone has some readings twice and some never. */
 static gr_str time_equality(gr_sqlw *w, const gr_member *m, gr_str text, bool is_negated) {
     int64_t us;
     gr_time_zone_part part;
-    bool is_date, is_ambiguous = false;
+    bool is_date;
     if (!gr_time_parse(text, &us, &part, &is_date))
         return gr_sqlw_fail(w, GR_ERR_QUERY_DATE, "Can't parse date: '" GR_FMT "'", GR_ARG(text));
     gr_str value = gr_sqlw_instant(w, m, gr_sqlw_member(w, m));
-    if (part == GR_TIME_NAIVE) {
-        int64_t utc = gr_tz_to_utc(w->tz, us, &is_ambiguous);
-        if (is_ambiguous || gr_tz_to_local(w->tz, utc) != us) value = gr_sqlw_local(w, value);
-        else us = utc;
-    }
+    if (part == GR_TIME_NAIVE) value = gr_sqlw_local(w, value);
     gr_str param = gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us});
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), is_negated ? "<>" : "=", GR_ARG(param));
 }
@@ -109,8 +105,9 @@ static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
     gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
     const char *one = is_negated ? "<>" : "=", *not = is_negated ? "NOT " : "";
-    gr_str test = f->n_values == 1 ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), one, GR_ARG(list))
-                                   : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), not, GR_ARG(list));
+    gr_str test = f->n_values == 1
+                      ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), one, GR_ARG(list))
+                      : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), not, GR_ARG(list));
     return with_null(w, f, test, c, is_negated);
 }
 

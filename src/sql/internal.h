@@ -47,7 +47,7 @@ gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *betwe
 /* member.c: dimensions and segments */
 gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner);
 gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member);     /* the raw value */
-gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);                    /* in brackets unless it is a plain column */
+gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);                /* in brackets unless it is a plain column */
 gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: times on the wall clock */
 gr_str gr_sqlw_stored(gr_sqlw *w, gr_str column);               /* a column of the rollup that is read */
 gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);           /* FROM … LEFT JOIN … */

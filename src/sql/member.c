@@ -74,7 +74,8 @@ gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *m) {
 gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text) {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
-        bool is_plain = c == '.' || c == '_' || c == '"' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_plain = c == '.' || c == '_' || c == '"' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                        (c >= 'A' && c <= 'Z');
         if (!is_plain) return gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text));
     }
     return text;

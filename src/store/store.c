@@ -21,7 +21,8 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     }
     /* A source may hold the tables of several projects, whose builds count from 1 each. */
     if (!is_embedded(r))
-        structure_hash = gr_digest_md5_hex(gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(structure_hash), GR_ARG(config->state_dir)), arena);
+        structure_hash = gr_digest_md5_hex(
+            gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(structure_hash), GR_ARG(config->state_dir)), arena);
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     char number[16];
     size_t at = sizeof number;

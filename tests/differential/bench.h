@@ -26,7 +26,7 @@ typedef struct diff_run {
     gr_table *table;
     int64_t total; /* -1: not asked for */
     gr_str sql;
-    gr_str served_by; /* id of the rollup, or empty */
+    gr_str served_by;     /* id of the rollup, or empty */
     bool has_unmergeable; /* a rollup serves a measure that is only right at its exact grain */
     gr_refusal *refusals;
     size_t n_refusals, n_builds;

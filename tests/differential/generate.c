@@ -493,7 +493,8 @@ static void add_their_measures(maker *m, items *list, size_t cube, unsigned perc
 static diff_rollup random_rollup(maker *m, size_t cube, size_t number) {
     size_t reach[DIFF_MAX_CUBES], n = diff_reachable(m->w, cube, reach);
     bool is_wide = diff_chance(m->r, 28),
-         is_narrow = !is_wide && diff_chance(m->r, m->w->is_about_jumps ? 70 : 45); /* narrow: few columns, groups of many rows */
+         is_narrow = !is_wide &&
+                     diff_chance(m->r, m->w->is_about_jumps ? 70 : 45); /* narrow: few columns, groups of many rows */
     unsigned percent = is_wide ? 90 : (unsigned)diff_between(m->r, 10, 60), dims = is_narrow ? 7 : percent;
     items list = {0};
     add_members(m, &list, cube, is_narrow ? 60 : percent, dims);

@@ -177,14 +177,17 @@ static void fix_dimension(maker *m, size_t cube, size_t dim) {
 }
 
 static void add_from_rollup(maker *m) {
-    unsigned fixed_percent = diff_chance(m->r, 50) ? 100 : 50, percent = m->is_exact ? 100 : m->is_simple ? 0 : (unsigned)diff_between(m->r, 15, 70);
+    unsigned fixed_percent = diff_chance(m->r, 50) ? 100 : 50, percent = m->is_exact ? 100
+                                                                         : m->is_simple
+                                                                             ? 0
+                                                                             : (unsigned)diff_between(m->r, 15, 70);
     bool is_fixed = m->is_exact && diff_chance(m->r, 45);
     for (size_t i = 0; i < m->rollup->n_items; i++) {
         const diff_item *item = &m->rollup->items[i];
         const diff_cube *c = &m->w->cubes[item->cube];
         if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, m->is_exact ? 60 : 30))
             add_id(m, "measures", item->cube, c->measures[item->index].name);
-        if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, 60))
+        if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, fixed_percent))
             fix_dimension(m, item->cube, item->index);
         else if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent))
             add_id(m, "dimensions", item->cube, c->dims[item->index].name);

@@ -23,7 +23,8 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_unmergeable, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
+    uint64_t n_done, n_served, n_unmergeable, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
+        n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
@@ -125,7 +126,8 @@ static void print_summary(const harness *h, int64_t took_us) {
     for (int i = 0; i < DIFF_VERDICT__COUNT; i++)
         if (h->n_by_verdict[i])
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
-    printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n", (unsigned long long)h->n_unmergeable);
+    printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n",
+           (unsigned long long)h->n_unmergeable);
     for (int i = 0; i < GR_RULE__COUNT; i++)
         if (h->n_by_rule[i])
             printf("%8llu  " GR_FMT "\n", (unsigned long long)h->n_by_rule[i], GR_ARG(gr_rule_id((gr_rule)i)));

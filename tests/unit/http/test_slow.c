@@ -40,12 +40,14 @@ typedef struct same_case {
 static const same_case same_cases[] = {
     {LOAD " HTTP/1.1", Q, LOAD " HTTP/1.1", Q, true},
     {LOAD " HTTP/1.1", Q, LOAD "/ HTTP/1.1\r\nx-request-id: other-span-2", Q, true},
-    {LOAD " HTTP/1.1", Q, LOAD "?nonce=7 HTTP/1.1", " { \"query\" :\n{\"sleep_ms\" : 600, \"key\":\t\"a b\"}\r\n} ", true},
+    {LOAD " HTTP/1.1", Q, LOAD "?nonce=7 HTTP/1.1", " { \"query\" :\n{\"sleep_ms\" : 600, \"key\":\t\"a b\"}\r\n} ",
+     true},
     {LOAD "?explain=1 HTTP/1.1", Q, LOAD "?explain=true HTTP/1.1", Q, true},
     {LOAD "?explain=1 HTTP/1.1", Q, LOAD " HTTP/1.1", Q, false},
     {LOAD "?without_rollups=1 HTTP/1.1", Q, LOAD " HTTP/1.1", Q, false},
     {LOAD " HTTP/1.1", Q, LOAD " HTTP/1.1", "{\"query\":{\"sleep_ms\":600,\"key\":\"a  b\"}}", false},
-    {LOAD " HTTP/1.1", Q, LOAD " HTTP/1.1", "{\"query\":{\"sleep_ms\":600,\"key\":\"a b\"},\"queryType\":\"multi\"}", false},
+    {LOAD " HTTP/1.1", Q, LOAD " HTTP/1.1", "{\"query\":{\"sleep_ms\":600,\"key\":\"a b\"},\"queryType\":\"multi\"}",
+     false},
     {LOAD " HTTP/1.1\r\nAuthorization: one", Q, LOAD " HTTP/1.1\r\nAuthorization: one", Q, true},
     {LOAD " HTTP/1.1\r\nAuthorization: one", Q, LOAD " HTTP/1.1\r\nAuthorization: two", Q, false},
     {LOAD " HTTP/1.1\r\nAuthorization: one", Q, LOAD " HTTP/1.1", Q, false},
@@ -53,8 +55,10 @@ static const same_case same_cases[] = {
     {LOAD " HTTP/1.1", "{\"query\":{\"sleep_ms\":600},\"cache\":\"no-cache\"}", LOAD " HTTP/1.1",
      "{\"query\":{\"sleep_ms\":600},\"cache\":\"no-cache\"}", true},
     {GET_LOAD "{%22sleep_ms%22:600} HTTP/1.1", NULL, GET_LOAD "{%22sleep_ms%22:%20600} HTTP/1.1", NULL, true},
-    {GET_LOAD "{%22sleep_ms%22:600} HTTP/1.1", NULL, GET_LOAD "{%22sleep_ms%22:600}&queryType=multi HTTP/1.1", NULL, false},
-    {GET_LOAD "{%22sleep_ms%22:600} HTTP/1.1", NULL, GET_LOAD "{%22sleep_ms%22:600}&cache=no-cache HTTP/1.1", NULL, false},
+    {GET_LOAD "{%22sleep_ms%22:600} HTTP/1.1", NULL, GET_LOAD "{%22sleep_ms%22:600}&queryType=multi HTTP/1.1", NULL,
+     false},
+    {GET_LOAD "{%22sleep_ms%22:600} HTTP/1.1", NULL, GET_LOAD "{%22sleep_ms%22:600}&cache=no-cache HTTP/1.1", NULL,
+     false},
 };
 
 static void test_same(void **state) {
@@ -243,7 +247,8 @@ static void test_full(void **state) {
 static void test_bytes(void **state) {
     (void)state;
     door d = door_open_with(slow_config(), (gr_http_options){.max_run_bytes = 100000});
-    const char *bodies[] = {"{\"query\":{\"sleep_ms\":300,\"rows\":3000}}", "{\"query\":{\"sleep_ms\":350,\"rows\":3000}}"};
+    const char *bodies[] = {"{\"query\":{\"sleep_ms\":300,\"rows\":3000}}",
+                            "{\"query\":{\"sleep_ms\":350,\"rows\":3000}}"};
     for (int i = 0; i < 2; i++) expect(&d, POST_LOAD, bodies[i], 200, "=" WAIT_TEXT);
     expect_soon(&d, "GET /ops/status HTTP/1.1", "\"detached\":0");
     expect(&d, POST_LOAD, bodies[1], 200, "\"data\"");
@@ -368,13 +373,20 @@ static void test_photo_finish(void **state) {
 int main(void) {
     gr_log_setup(GR_LOG_OFF, false);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same),          cmocka_unit_test(test_slow_answer),
-        cmocka_unit_test(test_answer_is_kept), cmocka_unit_test(test_slow_error),
-        cmocka_unit_test(test_slow_then_build), cmocka_unit_test(test_ten_pollers),
-        cmocka_unit_test(test_ten_at_once),   cmocka_unit_test(test_queued),
-        cmocka_unit_test(test_full),          cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_leaves_early),  cmocka_unit_test(test_orphan),
-        cmocka_unit_test(test_stop_detached), cmocka_unit_test(test_stop_drains),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_slow_answer),
+        cmocka_unit_test(test_answer_is_kept),
+        cmocka_unit_test(test_slow_error),
+        cmocka_unit_test(test_slow_then_build),
+        cmocka_unit_test(test_ten_pollers),
+        cmocka_unit_test(test_ten_at_once),
+        cmocka_unit_test(test_queued),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_leaves_early),
+        cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_stop_detached),
+        cmocka_unit_test(test_stop_drains),
         cmocka_unit_test(test_photo_finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
