@@ -139,13 +139,17 @@ void gr_http_runs_cancel(gr_http *http) {
     TAILQ_FOREACH(run, &http->runs, in_runs) if (run->work) atomic_store(&run->work->is_cancelled, true);
 }
 
+static bool is_stale(const gr_http *http, const gr_http_run *run, int64_t now) {
+    return run->answer && now - run->finished_us >= http->keep_us;
+}
+
 void gr_http_runs_sweep(gr_http *http, int64_t now) {
     gr_http_run *run, *next;
     for (run = TAILQ_FIRST(&http->runs); run; run = next) {
         next = TAILQ_NEXT(run, in_runs);
         bool is_orphan = run->work && !run->n_joined && now - run->polled_us >= http->orphan_us;
         if (is_orphan) atomic_store(&run->work->is_cancelled, true);
-        if (is_orphan || (run->answer && now - run->finished_us >= http->keep_us)) drop(http, run);
+        if (is_orphan || is_stale(http, run, now)) drop(http, run);
     }
 }
 
@@ -222,10 +226,15 @@ gr_http_request *gr_http_detach(gr_http_request *request, int64_t now) {
 
 gr_http_join gr_http_run_join(gr_http_request *request, gr_str key) {
     gr_http *http = request->http;
+    int64_t now = gr_clock_mono_us();
     gr_http_run *run = find(http, key);
+    if (run && is_stale(http, run, now)) { /* the timer may come later */
+        drop(http, run);
+        run = NULL;
+    }
     if (!run) return GR_HTTP_NO_RUN;
     if (run->n_owed) run->n_owed--;
-    run->polled_us = gr_clock_mono_us();
+    run->polled_us = now;
     if (run->answer) {
         adopt(request, run->answer);
         if (!run->n_owed) drop(http, run);

@@ -86,9 +86,12 @@ export const csv = (columns, rows) => `${columns.join(',')}\n${rows.map((row) =>
 
 // ---- processes ----------------------------------------------------------------------------------------------------
 
-function start(args, { cwd, env = {}, input, uid } = {}) {
-  const identity = uid === undefined ? {} : { uid, gid: uid };
-  const child = spawn(bin, args, { cwd, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'], ...identity });
+// `powerless`: file modes hold for it, also when the tests run as root (in a container). It stays the same user: another
+// one could not reach the binary in a clone below /root.
+function start(args, { cwd, env = {}, input, powerless } = {}) {
+  const dropped = powerless && process.getuid?.() === 0;
+  const command = dropped ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', bin, ...args] : [bin, ...args];
+  const child = spawn(command[0], command.slice(1), { cwd, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const out = { stdout: '', stderr: '', child };
   child.stdout.setEncoding('utf8').on('data', (text) => (out.stdout += text));
