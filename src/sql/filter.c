@@ -35,37 +35,52 @@ static gr_str time_equality(gr_sqlw *w, const gr_member *m, gr_str text, bool is
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), is_negated ? "<>" : "=", GR_ARG(param));
 }
 
-/* Digits, maybe with a point, that a decimal of 38 digits holds exactly; *ret_scale counts those behind the point. */
-static bool is_exact_decimal(gr_str s, int *ret_width, int *ret_scale) {
-    int digits = 0, scale = -1;
+/* Digits, maybe with a point; *ret_whole and *ret_scale count those before and behind it. */
+static bool is_decimal(gr_str s, int *ret_whole, int *ret_scale) {
+    int count[2] = {0, 0}, place = 0;
     for (size_t i = s.n && s.p[0] == '-'; i < s.n; i++) {
-        if (s.p[i] == '.' && scale < 0) {
-            scale = 0;
-            continue;
-        }
-        if (s.p[i] < '0' || s.p[i] > '9') return false;
-        digits++;
-        if (scale >= 0) scale++;
+        if (s.p[i] == '.' && place == 0)
+            place = 1;
+        else if (s.p[i] < '0' || s.p[i] > '9' || count[place] > 38)
+            return false;
+        else
+            count[place]++;
     }
-    *ret_scale = scale < 0 ? 0 : scale;
-    *ret_width = digits;
-    return digits > 0 && digits <= 38 && scale <= 18;
+    *ret_whole = count[0];
+    *ret_scale = count[1];
+    return count[0] + count[1] > 0;
+}
+
+/* A number that is no int64, against an exact column: bound as text and cast to a type that is exact too and wide
+ * enough for both sides. Empty when there is none; then floating point compares. */
+static gr_str exact_number(gr_sqlw *w, const gr_member *m, gr_str text) {
+    const gr_column_schema *column = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    int whole, scale;
+    if (is_measure(m) || !column || !is_decimal(text, &whole, &scale)) return (gr_str){0};
+    bool is_integer_column = column->type == GR_TYPE_INT64 || (column->type == GR_TYPE_DECIMAL && column->scale == 0);
+    gr_value value = {.type = GR_TYPE_UTF8, .as.s = text};
+    if (is_integer_column && scale == 0 && whole <= 38) {
+        gr_str param = gr_sqlw_param(w, value);
+        return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS HUGEINT)", GR_ARG(param));
+    }
+    if (column->type != GR_TYPE_INT64 && column->type != GR_TYPE_DECIMAL) return (gr_str){0};
+    int own_whole = column->type == GR_TYPE_INT64 ? 19 : column->precision - column->scale;
+    int widest = (whole > own_whole ? whole : own_whole) + (scale > column->scale ? scale : column->scale);
+    if (widest > 38 || whole + scale > 38) return (gr_str){0};
+    gr_str param = gr_sqlw_param(w, value);
+    return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS DECIMAL(%d, %d))", GR_ARG(param), whole + scale, scale);
 }
 
 static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
     gr_value v = {.type = GR_TYPE_UTF8, .as.s = text};
     if (is_number(m)) {
-        int width, scale;
         if (gr_str_to_i64(text, &v.as.i)) {
             v.type = GR_TYPE_INT64;
-        } else if (column_type(w, m) != GR_TYPE_FLOAT64 && is_exact_decimal(text, &width, &scale)) {
-            v.as.s = text;
-            gr_str param = gr_sqlw_param(w, v);
-            return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS DECIMAL(%d, %d))", GR_ARG(param), width, scale);
-        } else if (gr_str_to_f64(text, &v.as.d)) {
-            v.type = GR_TYPE_FLOAT64;
         } else {
-            v.as.s = text;
+            gr_str exact = exact_number(w, m, text);
+            if (exact.n) return exact;
+            v.type = gr_str_to_f64(text, &v.as.d) ? GR_TYPE_FLOAT64 : GR_TYPE_UTF8;
+            if (v.type == GR_TYPE_UTF8) v.as.s = text;
         }
     } else if (is_boolean(m)) {
         v = (gr_value){.type = GR_TYPE_BOOL, .as.b = gr_str_eq_nocase(text, GR_STR("true")) || gr_str_eq_z(text, "1")};
@@ -90,9 +105,23 @@ static gr_str with_null(gr_sqlw *w, const gr_filter *f, gr_str test, gr_str c, b
     return gr_arena_printf(w->arena, "(" GR_FMT ") OR " GR_FMT " IS NULL", GR_ARG(test), GR_ARG(c));
 }
 
-static gr_str time_equalities(gr_sqlw *w, const gr_filter *f, gr_str c, bool is_negated) {
+/* A list of numbers of several types would be compared as the widest of them, which may be floating point. */
+static bool is_mixed(const gr_filter *f) {
+    int64_t integer;
+    for (size_t i = 0; i < f->n_values; i++)
+        if (!gr_str_to_i64(f->values[i], &integer)) return f->n_values > 1;
+    return false;
+}
+
+static gr_str one_equality(gr_sqlw *w, const gr_filter *f, gr_str c, gr_str value, bool is_negated) {
+    if (is_time(f->field.member)) return time_equality(w, f->field.member, value, is_negated);
+    gr_str param = value_param(w, f->field.member, value);
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(param));
+}
+
+static gr_str each_equality(gr_sqlw *w, const gr_filter *f, gr_str c, bool is_negated) {
     gr_str *tests = GR_NEW_N(w->arena, gr_str, f->n_values);
-    for (size_t i = 0; i < f->n_values; i++) tests[i] = time_equality(w, f->field.member, f->values[i], is_negated);
+    for (size_t i = 0; i < f->n_values; i++) tests[i] = one_equality(w, f, c, f->values[i], is_negated);
     gr_str test = gr_sqlw_join(w, tests, f->n_values, is_negated ? " AND " : " OR ");
     return with_null(w, f, test, c, is_negated);
 }
@@ -100,7 +129,8 @@ static gr_str time_equalities(gr_sqlw *w, const gr_filter *f, gr_str c, bool is_
 static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     gr_str c = subject(w, f->field.member, false);
     if (f->n_values == 0) return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), is_negated ? "NOT " : "");
-    if (is_time(f->field.member)) return time_equalities(w, f, c, is_negated);
+    bool is_each = is_time(f->field.member) || (is_number(f->field.member) && is_mixed(f));
+    if (is_each) return each_equality(w, f, c, is_negated);
     gr_str *params = GR_NEW_N(w->arena, gr_str, f->n_values);
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
     gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
