@@ -61,7 +61,8 @@ static gr_str exact_number(gr_sqlw *w, const gr_member *m, gr_str text) {
     gr_value value = {.type = GR_TYPE_UTF8, .as.s = text};
     if (is_integer_column && scale == 0 && whole <= 38) {
         gr_str param = gr_sqlw_param(w, value);
-        return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS HUGEINT)", GR_ARG(param));
+        const char *type = column->type == GR_TYPE_INT64 ? "HUGEINT" : "DECIMAL(38, 0)"; /* of UHUGEINT too */
+        return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS %s)", GR_ARG(param), type);
     }
     if (column->type != GR_TYPE_INT64 && column->type != GR_TYPE_DECIMAL) return (gr_str){0};
     int own_whole = column->type == GR_TYPE_INT64 ? 19 : column->precision - column->scale;

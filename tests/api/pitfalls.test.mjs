@@ -264,6 +264,8 @@ ${Object.keys(large).map((name) => `      - {name: by_${name}, measures: [cnt], 
     is('notEquals', [first], second, third);
     is('gt', [first], ...(name === 'u' ? [second, third] : [second]));
     is('lte', [first], ...(name === 'u' ? [first] : [first, third]));
+    is('equals', [first, '0.5'], first); // a value of another type must not make all of them floating point
+    is('gt', ['0.5'], ...(name === 'u' ? large.u : [first, second])); // nor cast the column to what it does not fit
   }
 });
 
