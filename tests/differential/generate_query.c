@@ -11,7 +11,7 @@ typedef struct maker {
     const diff_world *w;
     gr_arena *arena;
     json_t *query;
-    size_t root;
+    size_t root, witness;      /* a row of the root's table that most filter values come from */
     const diff_rollup *rollup; /* or NULL */
     const gr_tz *tz;
     size_t cubes[DIFF_MAX_CUBES], n_cubes;
@@ -43,11 +43,21 @@ static void add_id(maker *m, const char *key, size_t cube, gr_str name) {
 /* ---- times ----------------------------------------------------------------------------------------------------------
  */
 
+/* Mostly of the query's one row, so that conditions on several members can hold together. */
+static diff_value value_on_some_row(maker *m, size_t cube, size_t dim) {
+    const diff_table *t = m->w->cubes[m->root].table;
+    if (t->n_rows && diff_chance(m->r, 75))
+        return diff_reference_dimension(m->w, m->root, m->witness, cube, dim, m->arena);
+    t = m->w->cubes[cube].table;
+    return t->n_rows ? diff_reference_dimension(m->w, cube, diff_pick(m->r, t->n_rows), cube, dim, m->arena)
+                     : diff_null();
+}
+
 static int64_t random_local(maker *m, size_t cube, size_t dim) {
     const diff_table *t = m->w->cubes[cube].table;
     int64_t us;
     for (int tries = 0; tries < 5 && t->n_rows && diff_chance(m->r, 85); tries++) {
-        diff_value v = diff_reference_dimension(m->w, cube, dim, diff_pick(m->r, t->n_rows), m->arena);
+        diff_value v = value_on_some_row(m, cube, dim);
         if (diff_instant(&v, &us)) return gr_tz_to_local(m->tz, us);
     }
     return gr_tz_to_local(m->tz, diff_random_instant(m->r, m->w));
@@ -177,19 +187,24 @@ static void fix_dimension(maker *m, size_t cube, size_t dim) {
 }
 
 static void add_from_rollup(maker *m) {
-    unsigned fixed_percent = diff_chance(m->r, 50) ? 100 : 50, percent = m->is_exact ? 100
-                                                                         : m->is_simple
-                                                                             ? 0
-                                                                             : (unsigned)diff_between(m->r, 15, 70);
-    bool is_fixed = m->is_exact && diff_chance(m->r, 45);
+    unsigned percent = m->is_exact ? 100 : m->is_simple ? 0 : (unsigned)diff_between(m->r, 15, 70);
+    unsigned fixed_percent = diff_chance(m->r, 50) ? 100 : 40;
+    bool is_fixed = m->is_exact && diff_chance(m->r, 60), is_at_home = diff_chance(m->r, 40),
+         is_one = diff_chance(m->r, 60);
     for (size_t i = 0; i < m->rollup->n_items; i++) {
         const diff_item *item = &m->rollup->items[i];
         const diff_cube *c = &m->w->cubes[item->cube];
-        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, m->is_exact ? 60 : 30))
+        bool is_reachable = false; /* a rollup may be declared beside cubes that its rows do not start from */
+        for (size_t k = 0; k < m->n_cubes; k++) is_reachable |= m->cubes[k] == item->cube;
+        if (is_at_home && !is_reachable) continue;
+        bool is_mergeable = item->kind == DIFF_ITEM_MEASURE && c->measures[item->index].type < DIFF_COUNT_DISTINCT;
+        unsigned measures = !m->is_exact ? 30 : is_mergeable ? 40 : 75;
+        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, measures))
             add_id(m, "measures", item->cube, c->measures[item->index].name);
-        if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, fixed_percent))
+        if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, fixed_percent)) {
             fix_dimension(m, item->cube, item->index);
-        else if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent))
+            is_fixed = !is_one;
+        } else if (item->kind == DIFF_ITEM_DIMENSION && diff_chance(m->r, percent))
             add_id(m, "dimensions", item->cube, c->dims[item->index].name);
         if (item->kind == DIFF_ITEM_SEGMENT && !m->is_simple && diff_chance(m->r, m->is_exact ? 100 : 30))
             add_id(m, "segments", item->cube, c->segments[item->index].name);
@@ -256,9 +271,7 @@ static gr_str number_value(maker *m, const diff_value *have) {
 
 static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like) {
     const diff_cube *c = &m->w->cubes[cube];
-    diff_value have = c->table->n_rows
-                          ? diff_reference_dimension(m->w, cube, dim, diff_pick(m->r, c->table->n_rows), m->arena)
-                          : diff_null();
+    diff_value have = value_on_some_row(m, cube, dim);
     switch (c->dims[dim].type) {
     case DIFF_DIM_NUMBER: return json_text(number_value(m, &have));
     case DIFF_DIM_BOOLEAN:
@@ -450,6 +463,12 @@ static bool has_columns(const json_t *query) {
     return false;
 }
 
+static size_t n_columns(const diff_rollup *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_items; i++) n += r->items[i].kind != DIFF_ITEM_MEASURE;
+    return n;
+}
+
 static void pick_rollup(maker *m) {
     size_t with_rollups[DIFF_MAX_CUBES], n = 0;
     for (size_t i = 0; i < m->w->n_cubes; i++)
@@ -459,7 +478,9 @@ static void pick_rollup(maker *m) {
     m->root = with_rollups[diff_pick(m->r, n)];
     const diff_cube *c = &m->w->cubes[m->root];
     m->rollup = &c->rollups[diff_pick(m->r, c->n_rollups)];
-    m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 40 : 25);
+    const diff_rollup *other = &c->rollups[diff_pick(m->r, c->n_rollups)];
+    m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 50 : 28);
+    if (m->is_exact && n_columns(other) < n_columns(m->rollup)) m->rollup = other; /* narrow: groups of several rows */
     m->is_simple = !m->is_exact && diff_chance(m->r, 35);
 }
 
@@ -468,6 +489,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     maker m = {.r = &random, .w = world, .arena = arena, .query = json_object(), .tz = gr_tz_utc()};
     pick_rollup(&m);
     m.n_cubes = diff_reachable(world, m.root, m.cubes);
+    m.witness = diff_pick(&random, world->cubes[m.root].table->n_rows);
     m.is_through_view = world->has_view && diff_chance(&random, 40);
     if (diff_chance(&random, 60)) {
         gr_str zone = world->zones[world->is_about_jumps ? 0 : diff_pick(&random, world->n_zones)];

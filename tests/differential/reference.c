@@ -569,20 +569,17 @@ void diff_reference_answer(const diff_world *world, const gr_query *query, gr_ar
     ret->is_unsure = e.is_unsure;
 }
 
-diff_value diff_reference_dimension(const diff_world *world, size_t cube, size_t dim, size_t row, gr_arena *arena) {
+diff_value diff_reference_dimension(const diff_world *world, size_t root, size_t row, size_t cube, size_t dim,
+                                    gr_arena *arena) {
     evaluation e = {.world = world, .arena = arena};
     cubes needed = {0};
     tree t;
-    need_cube(&needed, cube);
     need_dim(world, cube, dim, &needed);
-    if (!tree_from(world, cube, &needed, &t)) return diff_null();
+    if (!tree_from(world, root, &needed, &t)) return diff_null();
     diff_joined first;
     for (size_t i = 0; i < DIFF_MAX_CUBES; i++) first.row[i] = DIFF_NO_ROW;
-    join_rows(&e, &t, 0, first);
-    for (size_t i = 0; i < e.joined.n; i++) {
-        if (e.joined.v[i].row[cube] != (int32_t)row) continue;
-        diff_scope scope = {.world = world, .arena = arena, .tz = gr_tz_utc(), .row = &e.joined.v[i]};
-        return diff_eval_dimension(&scope, cube, dim);
-    }
-    return diff_null();
+    first.row[root] = (int32_t)row;
+    join_rows(&e, &t, 1, first); /* the root stands first in the tree, and its row is given */
+    diff_scope scope = {.world = world, .arena = arena, .tz = gr_tz_utc(), .row = &e.joined.v[0]};
+    return diff_eval_dimension(&scope, cube, dim);
 }

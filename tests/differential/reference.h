@@ -17,6 +17,8 @@ typedef struct diff_answer {
 
 void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret);
 
-/* The value of a dimension on one row of its cube's table, other cubes joined: for filter values that exist. */
-diff_value diff_reference_dimension(const diff_world *world, size_t cube, size_t dim, size_t row, gr_arena *arena);
+/* The value of a dimension of `cube` where row `row` of `root` stands, other cubes joined: for filter values that
+ * exist. */
+diff_value diff_reference_dimension(const diff_world *world, size_t root, size_t row, size_t cube, size_t dim,
+                                    gr_arena *arena);
 #endif
