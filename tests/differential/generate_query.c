@@ -91,7 +91,7 @@ static json_t *aligned_range(maker *m, size_t cube, size_t dim, const char *gran
     const gr_granularity *g = granularity_of(m, &m->w->cubes[cube].dims[dim], granularity);
     int64_t anchor = g->grain == GR_GRAIN_CUSTOM ? gr_granularity_anchor(g, m->tz, m->w->now_us) : 0;
     int64_t from = gr_granularity_floor(g, anchor, random_local(m, cube, dim)), to = from;
-    int64_t buckets = diff_chance(m->r, 50) ? diff_between(m->r, 1, 4) : diff_between(m->r, 1, 60);
+    int64_t buckets = diff_chance(m->r, 35) ? diff_between(m->r, 1, 4) : diff_between(m->r, 1, 150);
     while (buckets--) to = gr_granularity_next(g, anchor, to);
     bool are_dates = from % INT64_C(86400000000) == 0 && to % INT64_C(86400000000) == 0;
     if (are_dates && diff_chance(m->r, 60))
@@ -135,7 +135,7 @@ static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granu
                                            "last 3 hours"};
     static const char *const grains[] = {"day", "day", "month", "week", "year", "quarter", "hour"};
     size_t kind = diff_pick(m->r, 100);
-    if (kind < 20) return json_string(DIFF_ONE_OF(m->r, relative));
+    if (kind < 18) return json_string(DIFF_ONE_OF(m->r, relative));
     if (kind < 35) return loose_range(m, cube, dim);
     bool is_known = granularity && diff_chance(m->r, 70);
     return aligned_range(m, cube, dim, is_known ? granularity : DIFF_ONE_OF(m->r, grains));
@@ -150,14 +150,14 @@ static const char *coarser(maker *m, const diff_dim *d, const char *stored) {
     while (d->granularities && d->granularities[n].name) n++;
     while (from < 8 && strcmp(all[from], stored) != 0) from++;
     if (from == 8 || m->is_exact || diff_chance(m->r, 35)) return stored;
-    if (n && diff_chance(m->r, 25)) return d->granularities[diff_pick(m->r, n)].name;
+    if (n && diff_chance(m->r, 20)) return d->granularities[diff_pick(m->r, n)].name;
     return all[(size_t)diff_between(m->r, (int64_t)from, 7)];
 }
 
 static void add_time(maker *m, size_t cube, size_t dim, const char *stored) {
     const diff_dim *d = &m->w->cubes[cube].dims[dim];
-    const char *granularity = diff_chance(m->r, 80) || m->is_exact ? coarser(m, d, stored) : NULL;
-    bool has_range = !granularity || diff_chance(m->r, m->is_exact || m->is_simple ? 30 : 55);
+    const char *granularity = diff_chance(m->r, 85) || m->is_exact ? coarser(m, d, stored) : NULL;
+    bool has_range = !granularity || diff_chance(m->r, m->is_exact || m->is_simple ? 25 : 45);
     if (granularity && !has_range && diff_chance(m->r, 15)) { /* the id of three parts */
         gr_str id = gr_arena_printf(m->arena, GR_FMT ".%s", GR_ARG(id_of(m, cube, d->name)), granularity);
         json_array_append_new(list_of(m, "dimensions"), json_text(id));
@@ -252,19 +252,20 @@ static gr_str text_of(maker *m, const diff_value *v) {
 }
 
 static gr_str text_value(maker *m, const diff_value *have, bool is_like) {
-    if (have->kind == DIFF_NULL || diff_chance(m->r, 20)) return diff_random_word(m->r);
+    if (have->kind == DIFF_NULL || diff_chance(m->r, 10)) return diff_random_word(m->r);
     gr_str text = diff_cast_text(have, m->arena);
     if (is_like && text.n > 1 && (unsigned char)text.p[0] < 0x80 && (unsigned char)text.p[1] < 0x80 &&
         diff_chance(m->r, 60))
         text.n = 1 + (text.n > 2 && (unsigned char)text.p[2] < 0x80);
-    if (diff_chance(m->r, 30)) text = diff_chance(m->r, 50) ? diff_fold(text, m->arena) : diff_upper(text, m->arena);
+    if (diff_chance(m->r, is_like ? 30 : 8))
+        text = diff_chance(m->r, 50) ? diff_fold(text, m->arena) : diff_upper(text, m->arena);
     return text;
 }
 
 static gr_str number_value(maker *m, const diff_value *have) {
     bool is_safe =
         have->kind == DIFF_INT || have->kind == DIFF_DECIMAL || (have->kind == DIFF_DOUBLE && !have->is_wild);
-    if (is_safe && diff_chance(m->r, 75)) return text_of(m, have);
+    if (is_safe && diff_chance(m->r, 88)) return text_of(m, have);
     if (diff_chance(m->r, 40)) return gr_arena_printf(m->arena, "%lld.5", (long long)diff_between(m->r, -4, 9));
     return gr_arena_printf(m->arena, "%lld", (long long)diff_between(m->r, -9, 30));
 }
@@ -275,6 +276,7 @@ static json_t *dim_value(maker *m, size_t cube, size_t dim, bool is_like) {
     switch (c->dims[dim].type) {
     case DIFF_DIM_NUMBER: return json_text(number_value(m, &have));
     case DIFF_DIM_BOOLEAN:
+        if (have.kind == DIFF_BOOL && diff_chance(m->r, 70)) return json_string(have.as.b ? "true" : "false");
         return diff_chance(m->r, 30) ? json_boolean(diff_chance(m->r, 50))
                                      : json_string(diff_chance(m->r, 50) ? "true" : "false");
     case DIFF_DIM_TIME: {
@@ -401,10 +403,10 @@ static json_t *measure_filter(maker *m, int depth) {
 
 static void add_filters(maker *m) {
     if (m->is_simple) return;
-    unsigned percent = m->is_exact ? 15 : 50;
+    unsigned percent = m->is_exact ? 12 : 38;
     while (json_array_size(list_of(m, "filters")) < 4 && diff_chance(m->r, percent))
         json_array_append_new(list_of(m, "filters"), dim_filter(m, 0));
-    if (diff_chance(m->r, m->is_exact ? 8 : 22)) json_array_append_new(list_of(m, "filters"), measure_filter(m, 0));
+    if (diff_chance(m->r, m->is_exact ? 6 : 18)) json_array_append_new(list_of(m, "filters"), measure_filter(m, 0));
     const diff_cube *root = &m->w->cubes[m->root];
     if (diff_chance(m->r, 2)) {
         const diff_measure *measure = &root->measures[diff_pick(m->r, root->n_measures)];
@@ -442,7 +444,7 @@ static void add_order(maker *m) {
     json_decref(ids);
     if (diff_chance(m->r, 30))
         json_object_set_new(m->query, "limit", json_integer(diff_chance(m->r, 4) ? 0 : diff_between(m->r, 1, 12)));
-    if (diff_chance(m->r, 12)) json_object_set_new(m->query, "offset", json_integer(diff_between(m->r, 0, 6)));
+    if (diff_chance(m->r, 9)) json_object_set_new(m->query, "offset", json_integer(diff_between(m->r, 0, 6)));
     if (diff_chance(m->r, 20)) json_object_set_new(m->query, "total", json_true());
 }
 
@@ -481,7 +483,7 @@ static void pick_rollup(maker *m) {
     const diff_rollup *other = &c->rollups[diff_pick(m->r, c->n_rollups)];
     m->is_exact = diff_chance(m->r, m->w->is_about_jumps ? 50 : 28);
     if (m->is_exact && n_columns(other) < n_columns(m->rollup)) m->rollup = other; /* narrow: groups of several rows */
-    m->is_simple = !m->is_exact && diff_chance(m->r, 35);
+    m->is_simple = !m->is_exact && diff_chance(m->r, 45);
 }
 
 json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t group, uint64_t index, gr_arena *arena) {

@@ -117,7 +117,8 @@ typedef struct filler {
     size_t n_texts[2];
     int64_t anchors[4];
     size_t n_anchors;
-    int64_t most; /* numbers lie in ±most */
+    int64_t most;   /* numbers lie in ±most */
+    bool is_spread; /* times lie all over a year, so that every bucket has rows */
 } filler;
 
 static int64_t floor_to(int64_t us, int64_t unit) {
@@ -141,8 +142,11 @@ static diff_value time_text(filler *f, int64_t us) {
 
 static diff_value time_cell(filler *f, const char *type) {
     int64_t us = f->anchors[diff_pick(f->random, f->n_anchors)];
-    us += f->world->is_about_jumps && diff_chance(f->random, 75) ? diff_between(f->random, -16, 16) * 900 * SECOND
-                                                                 : random_shift(f->random);
+    if (f->is_spread && diff_chance(f->random, 80))
+        us = f->world->now_us - diff_between(f->random, -60 * DAY, 400 * DAY);
+    else
+        us += f->world->is_about_jumps && diff_chance(f->random, 75) ? diff_between(f->random, -16, 16) * 900 * SECOND
+                                                                     : random_shift(f->random);
     if (!strcmp(type, "DATE")) return diff_time(floor_to(us, DAY));
     if (!strcmp(type, "VARCHAR")) return time_text(f, us);
     if (!strcmp(type, "TIMESTAMP_S")) return diff_time(floor_to(us, SECOND));
@@ -186,11 +190,11 @@ static diff_value cell(filler *f, const diff_column *column, size_t index) {
 
 static size_t random_rows(diff_random *r, bool is_fact) {
     size_t kind = diff_pick(r, 100);
-    if (kind < 4) return 0;
-    if (kind < 8) return 1;
+    if (kind < 3) return 0;
+    if (kind < 6) return 1;
     if (!is_fact) return (size_t)diff_between(r, 2, 20);
-    if (kind < 30) return (size_t)diff_between(r, 2, 10);
-    return (size_t)diff_between(r, 10, kind < 80 ? 60 : 180);
+    if (kind < 18) return (size_t)diff_between(r, 2, 12);
+    return (size_t)(kind < 65 ? diff_between(r, 12, 80) : diff_between(r, 80, 260));
 }
 
 /* Keys that exist, keys that do not, and nulls. Of a one to one join each key at most once. */
@@ -256,7 +260,8 @@ void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str 
         [DIFF_COL_AT2] = {GR_STR("ts2"), time_type(r), false},
     };
     memcpy(t->columns, columns, sizeof columns);
-    filler f = {.random = r, .world = world, .arena = arena, .most = diff_chance(r, 50) ? 4 : 200};
+    filler f = {.random = r, .world = world, .arena = arena, .most = diff_chance(r, 60) ? 4 : 200};
+    f.is_spread = !world->is_about_jumps && diff_chance(r, 55);
     for (size_t i = 0; i < DIFF_N_COLS; i++) f.null_percent[i] = DIFF_ONE_OF(r, nulls);
     for (size_t k = 0; k < 2; k++) {
         f.n_texts[k] = (size_t)diff_between(r, 1, 7);

@@ -23,7 +23,7 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_unmergeable, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
+    uint64_t n_done, n_served, n_unmergeable, n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
         n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
@@ -61,6 +61,7 @@ static void count_case(harness *h, const diff_case *c) {
     h->n_by_verdict[c->verdict]++;
     h->n_served += c->on.served_by.n > 0;
     h->n_unmergeable += c->on.has_unmergeable;
+    h->n_empty += c->on.table && !c->on.table->n_rows;
     h->n_builds += c->on.n_builds;
     h->on_us += c->on.took_us;
     h->off_us += c->off.took_us;
@@ -126,6 +127,7 @@ static void print_summary(const harness *h, int64_t took_us) {
     for (int i = 0; i < DIFF_VERDICT__COUNT; i++)
         if (h->n_by_verdict[i])
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
+    printf("%8llu  answered without rows\n", (unsigned long long)h->n_empty);
     printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n",
            (unsigned long long)h->n_unmergeable);
     for (int i = 0; i < GR_RULE__COUNT; i++)
