@@ -61,7 +61,7 @@ static void measure(const gr_snapshot *s, const char *text, bool with_sql, int64
     for (int i = 0; i < ROUNDS; i++) {
         gr_arena_reset(arena);
         int64_t start = now_ns();
-        gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), 1594944000000000};
+        gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), 1594944000000000, false};
         gr_error err = {0};
         json_t *json;
         gr_query *query;
@@ -96,7 +96,7 @@ int main(void) {
         int64_t start = now_ns();
         gr_model *model = make_model(sizes[i], arena);
         gr_snapshot s = {.model = model,
-                         .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, arena),
+                         .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, NULL, arena),
                          .max_zones = 8};
         int64_t load = now_ns() - start, median, p99, median_sql, p99_sql;
         measure(&s, query, false, &median, &p99);

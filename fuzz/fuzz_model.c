@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     gr_status status = gr_model_load_files(&file, 1, &diags, &model, &err);
     if (status == GR_OK) {
         if (diags.n_errors) abort(); /* loaded in spite of errors */
-        (void)gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, arena);
+        (void)gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, NULL, arena);
         gr_model_unref(model);
     } else if (!err.message[0] && !diags.n_errors) {
         abort(); /* refused without a reason */

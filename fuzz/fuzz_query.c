@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         gr_model *model;
         if (gr_model_load_files(&file, 1, &diags, &model, &err)) abort();
         snapshot = (gr_snapshot){.model = model,
-                                 .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, life),
+                                 .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, NULL, life),
                                  .max_zones = 8};
     }
     gr_arena *arena = gr_arena_new();

@@ -136,6 +136,8 @@ GR_MUST_CHECK gr_status gr_range_parse_text(gr_str text, const gr_tz *tz, int64_
  * `<=` and `>` the end; the instants hold also where the clock jumps over the point. */
 GR_MUST_CHECK gr_status gr_range_parse_point(gr_str text, bool want_end, const gr_tz *tz, int64_t now_utc_us,
                                              gr_arena *arena, gr_range *ret_point, gr_error *err);
+/* [from, to) given on the wall clock, without texts. INT64_MIN and INT64_MAX: unbounded on that side. */
+gr_range gr_range_of_local(int64_t from_local_us, int64_t to_local_us, const gr_tz *tz);
 /* Both ends of the range are starts of buckets of the grain, on the wall clock. */
 bool gr_range_is_aligned(const gr_range *range, const gr_granularity *g, int64_t anchor_local_us);
 

@@ -88,6 +88,14 @@ gr_status gr_range_parse_point(gr_str text, bool want_end, const gr_tz *tz, int6
 }
 
 bool gr_range_is_aligned(const gr_range *range, const gr_granularity *g, int64_t anchor_local_us) {
-    return gr_granularity_floor(g, anchor_local_us, range->from_local_us) == range->from_local_us &&
-           gr_granularity_floor(g, anchor_local_us, range->to_local_us) == range->to_local_us;
+    int64_t from = range->from_local_us, to = range->to_local_us;
+    return (from == INT64_MIN || gr_granularity_floor(g, anchor_local_us, from) == from) &&
+           (to == INT64_MAX || gr_granularity_floor(g, anchor_local_us, to) == to);
+}
+
+gr_range gr_range_of_local(int64_t from, int64_t to, const gr_tz *tz) {
+    gr_range r = {.from_local_us = from, .to_local_us = to, .from_utc_us = from, .to_utc_us = to};
+    if (from != INT64_MIN) r.from_utc_us = gr_tz_to_utc(tz, from, &r.is_from_ambiguous);
+    if (to != INT64_MAX) r.to_utc_us = gr_tz_to_utc(tz, to, &r.is_to_ambiguous);
+    return r;
 }

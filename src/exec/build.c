@@ -98,6 +98,41 @@ static gr_status start(job *j, const gr_rollup *rollup, const gr_tz *zone, gr_er
     return GR_OK;
 }
 
+/* What is read instead of the cubes' own SQL: their stored original_sql, built by now. */
+static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rollup **deps, size_t n_deps,
+                                const gr_tz *zone, gr_error *err) {
+    gr_arena *arena = j->ctx->arena;
+    gr_original *originals = GR_NEW_N(arena, gr_original, n_deps + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < n_deps; i++) {
+        const gr_rollup_state *state = gr_snapshot_state(current, deps[i]->preagg, gr_rollup_zone(deps[i], zone));
+        if (deps[i]->preagg->type != GR_PREAGG_ORIGINAL_SQL || !state || !state->is_built) continue;
+        originals[n++] = (gr_original){deps[i]->preagg->cube, deps[i], state};
+    }
+    if (!n) return GR_OK;
+    return gr_sql_load(current, j->rollup, zone, originals, n, j->exec->dialect, arena, &j->identity.load, err);
+}
+
+static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_rollup **deps, size_t n_deps,
+                                    const gr_tz *zone, gr_error *err) {
+    gr_status status = GR_OK;
+    for (size_t i = 0; !status && i < n_deps; i++) {
+        const gr_snapshot *current = gr_exec_snapshot_ref(exec);
+        const gr_tz *own = gr_rollup_zone(deps[i], zone);
+        const gr_rollup_state *state = gr_snapshot_state(current, deps[i]->preagg, own);
+        int64_t rows = 0;
+        if (!state || !state->is_built)
+            status = gr_exec_build(exec, ctx, current, deps[i], own, NULL, NULL, &rows, err);
+        gr_exec_snapshot_unref(current);
+    }
+    return status;
+}
+
+static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                           const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
+                           gr_error *err);
+
+/* First what it reads. A rollup_join has no table of its own: it is built when its parts are. */
 gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
                         const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
                         gr_error *err) {
@@ -105,10 +140,31 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
     if (!r->can_build)
         return gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id),
                             GR_ARG(r->problem_text));
+    const gr_rollup **deps;
+    size_t n = gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
+    GR_TRY(build_dependencies(exec, ctx, deps, n, zone, err));
+    *ret_rows = 0;
+    if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN) return GR_OK;
+    return build_one(exec, ctx, snapshot, r, zone, on_progress, arg, ret_rows, err);
+}
+
+static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                           const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
+                           gr_error *err) {
+    const gr_rollup *r = rollup->entity;
     job j = {.exec = exec, .ctx = ctx, .rollup = r};
     GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
+    const gr_snapshot *current = gr_exec_snapshot_ref(exec); /* holds the tables that are read */
+    const gr_rollup **deps;
+    size_t n_deps = gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
+    gr_status originals = current->model == snapshot->model ? read_originals(&j, current, deps, n_deps, zone, err) : GR_OK;
+    if (originals) {
+        gr_exec_snapshot_unref(current);
+        return originals;
+    }
     gr_status status = start(&j, rollup, zone, err);
     if (!status) status = run(&j, on_progress, arg, err);
+    gr_exec_snapshot_unref(current);
     gr_build_row *old = NULL;
     size_t n_old = 0;
     if (!status) {

@@ -11,7 +11,7 @@
 gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                            gr_arena *arena, gr_exec_identity *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
-    GR_TRY(gr_sql_load(snapshot, r, zone, exec->dialect, arena, &ret->load, err));
+    GR_TRY(gr_sql_load(snapshot, r, zone, NULL, 0, exec->dialect, arena, &ret->load, err));
     const gr_source_config *source = gr_config_source(exec->config, r->tree.nodes[0].cube->data_source);
     gr_str store = gr_store_name(r, arena);
     gr_str all = gr_arena_printf(arena, "1\n" GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(ret->load.text),

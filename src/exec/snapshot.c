@@ -34,8 +34,9 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) 
     atomic_init(&base->refs, 1);
     base->arena = gr_arena_new();
     base->model = gr_model_ref(model);
-    gr_plan_defaults defaults = {exec->config->external_default, exec->config->allow_non_strict};
-    base->index = gr_plan_index_new(model, defaults, base->arena);
+    gr_plan_defaults defaults = {.is_external = exec->config->external_default,
+                                 .is_non_strict = exec->config->allow_non_strict};
+    base->index = gr_plan_index_new(model, defaults, diags, base->arena);
     base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);
@@ -185,7 +186,8 @@ static gr_status assemble(gr_exec *exec, gr_exec_base *base, gr_exec_snapshot **
     gr_status status = gr_catalog_list(exec->catalog, s->arena, &rows, &n_rows, err);
     for (size_t i = 0; !status && i < n; i++) {
         const gr_rollup *r = gr_plan_index_rollup(base->index, base->model->preaggs[i]);
-        if (r->entity == r && r->can_build) status = add_states(s, r, rows, n_rows, err);
+        bool has_table = r->entity == r && r->can_build && r->preagg->type != GR_PREAGG_ROLLUP_JOIN;
+        if (has_table) status = add_states(s, r, rows, n_rows, err);
     }
     if (status)
         snapshot_unref(s);

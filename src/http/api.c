@@ -31,17 +31,12 @@ static gr_status parse_query_text(gr_http_request *request, gr_str text, json_t 
     return gr_error_set(err, status, "Unable to decode query param as JSON, error: %s", cause.message);
 }
 
-typedef struct load_asked {
-    gr_request serve;
-    bool is_multi;
-} load_asked;
-
 static const gr_str cache_modes[] = {[GR_CACHE_STALE_IF_SLOW] = GR_STR_INIT("stale-if-slow"),
                                      [GR_CACHE_STALE_WHILE_REVALIDATE] = GR_STR_INIT("stale-while-revalidate"),
                                      [GR_CACHE_MUST_REVALIDATE] = GR_STR_INIT("must-revalidate"),
                                      [GR_CACHE_NO_CACHE] = GR_STR_INIT("no-cache")};
 
-static gr_status read_cache(gr_str text, load_asked *ret, gr_error *err) {
+static gr_status read_cache(gr_str text, gr_http_asked *ret, gr_error *err) {
     if (!text.n) return GR_OK;
     for (size_t i = 0; i < sizeof cache_modes / sizeof *cache_modes; i++) {
         if (!gr_str_eq(cache_modes[i], text)) continue;
@@ -75,9 +70,9 @@ static gr_status read_body(gr_http_request *request, json_t **ret_query, gr_str 
     return GR_OK;
 }
 
-static gr_status read_asked(gr_http_request *request, load_asked *ret, gr_error *err) {
-    gr_str type, cache;
-    *ret = (load_asked){0};
+static gr_status read_asked(gr_http_request *request, gr_http_asked *ret, gr_error *err) {
+    gr_str type = {0}, cache = {0};
+    *ret = (gr_http_asked){0};
     if (request->method == GR_HTTP_POST) {
         GR_TRY(read_body(request, &ret->serve.query, &type, &cache, err));
     } else {
@@ -87,19 +82,24 @@ static gr_status read_asked(gr_http_request *request, load_asked *ret, gr_error 
     }
     GR_TRY(read_cache(cache, ret, err));
     ret->is_multi = gr_str_eq(type, GR_STR("multi"));
+    ret->type = gr_query_type_of(ret->serve.query);
     ret->serve.without_rollups = gr_http_param_is_on(request, GR_STR("without_rollups"));
     return GR_OK;
 }
 
 /* ---- load ------------------------------------------------------------------------------------ */
-static gr_status encode_load(gr_http_request *request, const load_asked *asked, gr_answer *answer, gr_error *err) {
+gr_http_load_options gr_http_load_options_of(const gr_http_request *request) {
     const gr_config *config = request->http->config;
-    gr_http_load_options options = {
+    return (gr_http_load_options){
         .config = config,
-        .is_multi = asked->is_multi,
         .want_explain = config->dev_mode || gr_http_param_is_on(request, GR_STR("explain")),
         .request_id = config->dev_mode ? request->request_id : (gr_str){0},
     };
+}
+
+static gr_status encode_load(gr_http_request *request, const gr_http_asked *asked, gr_answer *answer, gr_error *err) {
+    gr_http_load_options options = gr_http_load_options_of(request);
+    options.is_multi = asked->is_multi;
     GR_TRY(gr_http_encode_load(answer, &options, request->work, &request->out, err));
     request->served_by = gr_arena_dup(request->arena, gr_http_served_by(answer));
     request->planned_us = answer->planned_us;
@@ -109,9 +109,10 @@ static gr_status encode_load(gr_http_request *request, const load_asked *asked, 
 }
 
 gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
-    load_asked asked;
+    gr_http_asked asked;
     GR_TRY(read_asked(request, &asked, err));
     asked.serve.must_not_wait = true;
+    if (asked.type) return gr_http_load_set(request, &asked, err);
     gr_ctx ctx = gr_http_ctx(request);
     gr_answer answer = {0};
     gr_status status = gr_serve_query(request->http->serve, &ctx, &asked.serve, &answer, &request->flight, err);
@@ -122,10 +123,14 @@ gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 typedef gr_status plan_encoder(gr_http_request *request, const gr_answer *answer, gr_error *err);
+typedef gr_status set_handler(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
 
-static gr_status with_plan(gr_http_request *request, bool as_if_built, plan_encoder *encode, gr_error *err) {
-    load_asked asked;
+/* `of_set` may be NULL: one query only. */
+static gr_status with_plan(gr_http_request *request, bool as_if_built, plan_encoder *encode, set_handler *of_set,
+                           gr_error *err) {
+    gr_http_asked asked;
     GR_TRY(read_asked(request, &asked, err));
+    if (asked.type && of_set) return of_set(request, &asked, err);
     gr_ctx ctx = gr_http_ctx(request);
     gr_answer answer = {0};
     gr_status status = gr_serve_plan(request->http->serve, &ctx, &asked.serve, as_if_built, &answer, err);
@@ -142,19 +147,23 @@ static gr_status encode_sql(gr_http_request *request, const gr_answer *answer, g
 }
 
 static gr_status encode_dry_run(gr_http_request *request, const gr_answer *answer, gr_error *err) {
-    return gr_http_encode_dry_run(answer, request->work, &request->out, err);
+    const gr_query *query = answer->query;
+    gr_query_set alone = {.queries = &query, .n = 1};
+    return gr_http_encode_dry_run(&alone, request->work, &request->out, err);
 }
 
 static gr_status encode_explain(gr_http_request *request, const gr_answer *answer, gr_error *err) {
     return gr_http_encode_explain(answer, request->work, &request->out, err);
 }
 
-gr_status gr_http_do_sql(gr_http_request *request, gr_error *err) { return with_plan(request, true, encode_sql, err); }
+gr_status gr_http_do_sql(gr_http_request *request, gr_error *err) {
+    return with_plan(request, true, encode_sql, gr_http_sql_set, err);
+}
 gr_status gr_http_do_dry_run(gr_http_request *request, gr_error *err) {
-    return with_plan(request, true, encode_dry_run, err);
+    return with_plan(request, true, encode_dry_run, gr_http_dry_run_set, err);
 }
 gr_status gr_http_do_explain(gr_http_request *request, gr_error *err) {
-    return with_plan(request, gr_http_param_is_on(request, GR_STR("as_if_built")), encode_explain, err);
+    return with_plan(request, gr_http_param_is_on(request, GR_STR("as_if_built")), encode_explain, NULL, err);
 }
 
 /* ---- meta and health ------------------------------------------------------------------------- */

@@ -14,6 +14,8 @@ enum { GR_HTTP_MAX_RESULT_BYTES = 256 << 20 };
 typedef struct gr_http_load_options {
     const gr_config *config; /* for the schema in the names of usedPreAggregations; borrowed */
     bool is_multi;           /* the envelope of queryType=multi around the one result */
+    const gr_query_set *set; /* the answer is one of these, and its rows say which; no envelope. Or NULL */
+    size_t part;             /* which */
     bool want_explain;       /* add "explain": what gr_http_encode_explain writes */
     gr_str request_id;       /* "requestId" in the result (developer mode); empty: left out */
 } gr_http_load_options;
@@ -22,6 +24,10 @@ typedef struct gr_http_load_options {
  * caller still calls gr_answer_done. `arena`: scratch. Errors: those of the stream, limit.exceeded. */
 GR_MUST_CHECK gr_status gr_http_encode_load(gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
                                             gr_buf *out, gr_error *err);
+/* The envelope around the results of a set: {"queryType","results":[ … ],"pivotQuery","slowQuery"}. The results are
+ * written to w->out in between, with commas. */
+void gr_http_encode_set_begin(const gr_query_set *set, gr_jw *w);
+GR_MUST_CHECK gr_status gr_http_encode_set_end(const gr_query_set *set, gr_arena *arena, gr_jw *w, gr_error *err);
 /* Value of x-granary-served-by: "orders.main", or "source". In `arena` or borrowed from the answer. */
 gr_str gr_http_served_by(const gr_answer *answer);
 
@@ -30,7 +36,7 @@ gr_str gr_http_served_by(const gr_answer *answer);
 GR_MUST_CHECK gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, gr_arena *arena,
                                            gr_buf *out, gr_error *err);
 /* {"queryType","normalizedQueries","queryOrder","transformedQueries","pivotQuery"} */
-GR_MUST_CHECK gr_status gr_http_encode_dry_run(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_encode_dry_run(const gr_query_set *set, gr_arena *arena, gr_buf *out, gr_error *err);
 /* {"pre_aggregations":[ids that serve, also one that is built first],"source":name or
  * null,"exactness","to_build":[{"pre_aggregation","timezone"}],
  *  "refusals":[{"pre_aggregation","rule","member"?,"detail","repair"?}],"sql":text or null,"params":[…]} */

@@ -23,6 +23,8 @@ gr_str gr_http_dim_type(const gr_member *asked);     /* static: "string" … */
 void gr_http_put_annotation(gr_jw *w, const gr_query *query);
 void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena);
 void gr_http_put_normalized(gr_jw *w, const gr_query *query);
+/* "pivotQuery": how the results of the set are laid side by side. */
+void gr_http_put_pivot(gr_jw *w, const gr_query_set *set, gr_arena *arena);
 /* `<schema>.<cube>_<pre-aggregation>` without version (cube.md 3.4). */
 gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena);
 

@@ -3,10 +3,14 @@
  *   query columns     orders.status | orders.created_at.day | orders.count
  *   output columns    orders.status | orders.created_at.day | orders.created_at | orders.count
  *
+ * The rows of a comparison end with compareDateRange, which is the same in all of them; those of a blend with
+ * time.<granularity>, the value of their first time column.
  * Invariant: the keys, escaped and with their punctuation, are made once per answer; nothing is allocated per row.
  * Source: cube.md 3.4, 3.5; decisions 8, 11. */
 #include "data/batch.h"
 #include "http/encode.h"
+
+enum { FIXED = SIZE_MAX }; /* a source: the same text in every row */
 
 typedef struct out_column {
     size_t source; /* column of the stream */
@@ -18,6 +22,7 @@ typedef struct out_columns {
     out_column *v;
     size_t n;
     size_t *starts, *ends; /* by source column: where its text of this row stands in the buffer */
+    gr_str fixed;          /* JSON */
 } out_columns;
 
 /* ---- which columns --------------------------------------------------------------------------- */
@@ -68,8 +73,28 @@ static void add_column(out_columns *columns, gr_str key, size_t source, gr_arena
     gr_buf_done(&text);
 }
 
-static out_columns columns_of(const gr_query *query, gr_arena *arena) {
-    out_columns columns = {.v = GR_NEW_N(arena, out_column, query->n_columns * 2 + 1),
+static void add_range(out_columns *columns, const gr_range *range, gr_arena *arena) {
+    columns->fixed = gr_arena_printf(arena, "\"" GR_FMT " - " GR_FMT "\"", GR_ARG(range->from_text),
+                                     GR_ARG(range->to_text)); /* digits and marks: nothing to escape */
+    add_column(columns, GR_STR("compareDateRange"), FIXED, arena);
+}
+
+/* A cube named `time` may have brought the key already: the value of the blend takes its place. */
+static void add_blend(out_columns *columns, const gr_query *query, gr_str granularity, gr_arena *arena) {
+    gr_str key = gr_arena_printf(arena, "time." GR_FMT, GR_ARG(granularity));
+    size_t source = 0;
+    while (source < query->n_columns && query->columns[source].kind != GR_COLUMN_TIME) source++;
+    if (source == query->n_columns) return;
+    for (size_t c = 0; c < columns->n; c++) {
+        if (!gr_str_eq(columns->v[c].key, key)) continue;
+        columns->v[c].source = source;
+        return;
+    }
+    add_column(columns, key, source, arena);
+}
+
+static out_columns columns_of(const gr_query *query, const gr_http_load_options *options, gr_arena *arena) {
+    out_columns columns = {.v = GR_NEW_N(arena, out_column, query->n_columns * 2 + 2),
                            .starts = GR_NEW_N(arena, size_t, query->n_columns + 1),
                            .ends = GR_NEW_N(arena, size_t, query->n_columns + 1)};
     for (size_t c = 0; c < query->n_columns; c++) {
@@ -78,6 +103,9 @@ static out_columns columns_of(const gr_query *query, gr_arena *arena) {
         if (query->columns[c].kind == GR_COLUMN_TIME && bare_column(query, c, &source))
             add_column(&columns, time_of(query, c)->field.id, source, arena);
     }
+    const gr_query_set *set = options->set;
+    if (set && set->type == GR_QUERY_COMPARE) add_range(&columns, &set->ranges[options->part], arena);
+    if (set && set->type == GR_QUERY_BLENDING) add_blend(&columns, query, set->granularity, arena);
     return columns;
 }
 
@@ -135,6 +163,10 @@ static void put_cell(gr_buf *out, const gr_column *column, size_t row) {
 /* A second column of the same source (cube.dim beside cube.dim.day) copies the text of the first. */
 static void put_row_cell(gr_buf *out, const out_columns *columns, size_t c, const gr_batch *batch, size_t row) {
     size_t source = columns->v[c].source;
+    if (source == FIXED) {
+        gr_buf_add(out, columns->fixed);
+        return;
+    }
     if (columns->ends[source]) {
         size_t start = columns->starts[source], n = columns->ends[source] - start;
         char *p = gr_buf_reserve(out, n);
@@ -224,11 +256,14 @@ static gr_status put_compact(gr_jw *w, const gr_answer *answer, const out_column
 }
 
 /* Columns are gathered in buffers of their own, which together hold no more than the answer may. */
-static gr_status gather_columns(gr_buf *texts, const gr_answer *answer, size_t max_bytes, gr_error *err) {
+static gr_status gather_columns(gr_buf *texts, const gr_answer *answer, size_t max_bytes, size_t *ret_rows,
+                                gr_error *err) {
     size_t n_columns = answer->query->n_columns;
+    *ret_rows = 0;
     for (const gr_batch *batch;;) {
         GR_TRY(next_batch(answer->stream, answer->query, &batch, err));
         if (!batch) return GR_OK;
+        *ret_rows += batch->n_rows;
         size_t total = 0;
         for (size_t c = 0; c < n_columns; c++) {
             for (size_t row = 0; row < batch->n_rows; row++) {
@@ -242,12 +277,23 @@ static gr_status gather_columns(gr_buf *texts, const gr_answer *answer, size_t m
     }
 }
 
+static void put_column(gr_buf *out, const out_columns *columns, size_t c, const gr_buf *texts, size_t n_rows) {
+    if (columns->v[c].source != FIXED) {
+        gr_buf_add(out, gr_buf_str(&texts[columns->v[c].source]));
+        return;
+    }
+    for (size_t row = 0; row < n_rows && !out->is_over; row++) {
+        if (row) gr_buf_char(out, ',');
+        gr_buf_add(out, columns->fixed);
+    }
+}
+
 static gr_status put_columnar(gr_jw *w, const gr_answer *answer, const out_columns *columns, gr_arena *arena,
                               gr_error *err) {
-    size_t n = answer->query->n_columns;
+    size_t n = answer->query->n_columns, n_rows;
     gr_buf *texts = GR_NEW_N(arena, gr_buf, n + 1);
     for (size_t c = 0; c < n; c++) gr_buf_init(&texts[c], w->out->max);
-    gr_status status = gather_columns(texts, answer, w->out->max, err);
+    gr_status status = gather_columns(texts, answer, w->out->max, &n_rows, err);
     if (status == GR_OK) {
         gr_jw_object(w);
         put_members(w, columns);
@@ -255,7 +301,7 @@ static gr_status put_columnar(gr_jw *w, const gr_answer *answer, const out_colum
         gr_jw_array(w);
         for (size_t c = 0; c < columns->n; c++) {
             gr_jw_array(w);
-            gr_buf_add(w->out, gr_buf_str(&texts[columns->v[c].source]));
+            put_column(w->out, columns, c, texts, n_rows);
             gr_jw_array_end(w);
         }
         gr_jw_array_end(w);
@@ -326,7 +372,7 @@ static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_opti
                             gr_error *err) {
     gr_jw_object(w);
     gr_jw_key(w, GR_STR("query"));
-    gr_http_put_normalized(w, answer->query);
+    gr_http_put_normalized(w, options->set ? options->set->queries[options->part] : answer->query);
     gr_jw_key(w, GR_STR("lastRefreshTime"));
     gr_http_put_instant(w, answer->refreshed_us);
     put_used(w, answer->plan, options->config, arena);
@@ -338,7 +384,7 @@ static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_opti
         gr_http_put_explain(w, answer, arena);
     }
     gr_jw_key(w, GR_STR("data"));
-    out_columns columns = columns_of(answer->query, arena);
+    out_columns columns = columns_of(answer->query, options, arena);
     GR_TRY(forms[answer->query->format](w, answer, &columns, arena, err));
     gr_jw_object_end(w);
     return GR_OK;
@@ -347,20 +393,10 @@ static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_opti
 gr_status gr_http_encode_load(gr_answer *answer, const gr_http_load_options *options, gr_arena *arena, gr_buf *out,
                               gr_error *err) {
     gr_jw w;
+    gr_query_set alone = {.queries = &answer->query, .n = 1};
+    bool has_envelope = options->is_multi && !options->set;
     gr_jw_init(&w, out);
-    if (options->is_multi) {
-        gr_jw_object(&w);
-        gr_jw_key_str(&w, "queryType", GR_STR("regularQuery"));
-        gr_jw_key(&w, GR_STR("results"));
-        gr_jw_array(&w);
-    }
+    if (has_envelope) gr_http_encode_set_begin(&alone, &w);
     GR_TRY(put_result(&w, answer, options, arena, err));
-    if (options->is_multi) {
-        gr_jw_array_end(&w);
-        gr_jw_key(&w, GR_STR("pivotQuery"));
-        gr_http_put_normalized(&w, answer->query);
-        gr_jw_key_bool(&w, "slowQuery", false);
-        gr_jw_object_end(&w);
-    }
-    return gr_http_encode_check(out, err);
+    return has_envelope ? gr_http_encode_set_end(&alone, arena, &w, err) : gr_http_encode_check(out, err);
 }

@@ -150,32 +150,33 @@ static void put_transformed(gr_jw *w, const gr_query *query) {
     gr_jw_object_end(w);
 }
 
-gr_status gr_http_encode_dry_run(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err) {
-    (void)arena;
-    const gr_query *query = answer->query;
-    gr_jw writer, *w = &writer;
-    gr_jw_init(w, out);
-    gr_jw_object(w);
-    gr_jw_key_str(w, "queryType", GR_STR("regularQuery"));
-    gr_jw_key(w, GR_STR("normalizedQueries"));
-    gr_jw_array(w);
-    gr_http_put_normalized(w, query);
-    gr_jw_array_end(w);
-    gr_jw_key(w, GR_STR("queryOrder"));
-    gr_jw_array(w);
+static void put_order(gr_jw *w, const gr_query *query) {
     gr_jw_object(w);
     for (size_t i = 0; i < query->n_order; i++) {
         gr_jw_key(w, order_id(query, &query->order[i]));
         gr_jw_str(w, query->order[i].is_desc ? GR_STR("desc") : GR_STR("asc"));
     }
     gr_jw_object_end(w);
+}
+
+gr_status gr_http_encode_dry_run(const gr_query_set *set, gr_arena *arena, gr_buf *out, gr_error *err) {
+    gr_jw writer, *w = &writer;
+    gr_jw_init(w, out);
+    gr_jw_object(w);
+    gr_jw_key_str(w, "queryType", gr_query_type_name(set->type));
+    gr_jw_key(w, GR_STR("normalizedQueries"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < set->n; i++) gr_http_put_normalized(w, set->queries[i]);
+    gr_jw_array_end(w);
+    gr_jw_key(w, GR_STR("queryOrder"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < set->n; i++) put_order(w, set->queries[i]);
     gr_jw_array_end(w);
     gr_jw_key(w, GR_STR("transformedQueries"));
     gr_jw_array(w);
-    put_transformed(w, query);
+    for (size_t i = 0; i < set->n; i++) put_transformed(w, set->queries[i]);
     gr_jw_array_end(w);
-    gr_jw_key(w, GR_STR("pivotQuery"));
-    gr_http_put_normalized(w, query);
+    gr_http_put_pivot(w, set, arena);
     gr_jw_object_end(w);
     return gr_http_encode_check(out, err);
 }

@@ -291,6 +291,19 @@ void gr_http_answer_unref(void *answer);
 /* timer.c: ends of waits, clients that left, event streams */
 void *gr_http_timer_run(void *http);
 
+/* ---- queries (api.c, multi.c) ---------------------------------------------------------------- */
+typedef struct gr_http_asked {
+    gr_request serve; /* of the query, when it is one */
+    gr_query_type type;
+    bool is_multi;
+} gr_http_asked;
+gr_http_load_options gr_http_load_options_of(const gr_http_request *request);
+/* The same routes for a comparison or a blend. One part that fails fails the whole; nothing runs before everything is
+ * good and every build that is needed is there. */
+GR_MUST_CHECK gr_status gr_http_load_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_sql_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_dry_run_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
+
 /* api.c, ops.c: what the routes do */
 gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,
     gr_http_do_health, gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress,

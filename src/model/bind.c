@@ -152,7 +152,7 @@ static bool bind_part(gr_loader *l, const gr_binding *b, gr_part *part) {
 
 /* ---- roles ------------------------------------------------------------------------------------------------------ */
 
-static const char *kind_name(gr_member_kind kind) {
+const char *gr_model_kind_name(gr_member_kind kind) {
     static const char *const names[] = {"dimension", "measure", "segment"};
     return names[kind];
 }
@@ -170,17 +170,23 @@ static void report_nested(gr_loader *l, const gr_binding *b, const gr_part *part
 /* A measure where only rows can be looked at: dimensions, segments, filters of measures. */
 static void report_measure(gr_loader *l, const gr_binding *b, const gr_part *part) {
     const gr_member *m = &b->draft->member;
-    const char *what = b->role == GR_ROLE_MEASURE_FILTER ? "a filter of the measure" : kind_name(m->kind);
+    const char *what = b->role == GR_ROLE_MEASURE_FILTER ? "a filter of the measure" : gr_model_kind_name(m->kind);
     gr_diag *d =
         gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "%s '" GR_FMT "' references the measure '" GR_FMT "'", what,
                         GR_ARG(m->id), GR_ARG(part->member->id));
     gr_model_hint(l, d,
-                  m->kind == GR_MEMBER_DIMENSION ? "a dimension has a value for each row; one made of a measure is a "
-                                                   "sub query dimension, and those are not executed yet"
-                                                 : "refer to dimensions or to columns: {CUBE}.column");
+                  m->kind == GR_MEMBER_DIMENSION
+                      ? "a dimension has a value for each row; one that is a measure of another "
+                        "cube for each row has sub_query: true"
+                      : "refer to dimensions or to columns: {CUBE}.column");
 }
 
 static void check_member_role(gr_loader *l, const gr_binding *b, const gr_part *part) {
+    if (b->role == GR_ROLE_SUB_QUERY) return; /* looked at as a whole */
+    if (b->role == GR_ROLE_STAGE || b->role == GR_ROLE_STAGE_ORDER) {
+        gr_model_check_stage_part(l, b, part);
+        return;
+    }
     if (part->kind != GR_PART_MEMBER || part->member->kind != GR_MEMBER_MEASURE) return;
     if (b->role != GR_ROLE_MEASURE)
         report_measure(l, b, part);
@@ -233,6 +239,7 @@ static void report_meaningless(gr_loader *l, const gr_part *part) {
 }
 
 static void bind_expr(gr_loader *l, const gr_binding *b) {
+    bool is_whole = true;
     for (size_t i = 0; i < b->expr->n_parts; i++) {
         gr_part *part = &b->expr->parts[i];
         if (part->kind == GR_PART_TEXT) continue;
@@ -240,13 +247,19 @@ static void bind_expr(gr_loader *l, const gr_binding *b) {
         if (!has_meaning)
             report_meaningless(l, part);
         else if (!bind_part(l, b, part))
-            continue;
+            is_whole = false;
         else if (b->role == GR_ROLE_JOIN)
             check_join_part(l, b, part);
         else if (b->draft)
             check_member_role(l, b, part);
     }
-    if (b->draft) check_foreign_tables(l, b);
+    if (b->role == GR_ROLE_SUB_QUERY) {
+        if (is_whole) gr_model_check_sub_query(l, b);
+    } else if (b->role == GR_ROLE_STAGE || b->role == GR_ROLE_STAGE_ORDER) {
+        gr_model_check_stage(l, b);
+    } else if (b->draft) {
+        check_foreign_tables(l, b);
+    }
 }
 
 /* A calculated measure that looks at rows itself is as good as one with an aggregate, whatever the function is called:
@@ -279,6 +292,37 @@ void gr_model_bind(gr_loader *l) {
             m->has_own_aggregate = has_own_aggregate(gr_member_base(m));
         }
     }
+}
+
+/* ---- listed references ------------------------------------------------------------------------------------------ */
+
+gr_member_ref gr_model_read_ref(gr_loader *l, const gr_yaml *node, const gr_place *place, gr_member_kind kind,
+                                gr_misfit *ret) {
+    gr_member_ref ref = {.loc = node->loc};
+    *ret = (gr_misfit){0};
+    gr_expr *expr = gr_model_ref_node(l, node, place);
+    if (!expr) return ref;
+    gr_target t = gr_model_resolve(l, l->at->cube, &expr->parts[0], true);
+    if (t.kind == GR_TARGET_NONE) return ref;
+    gr_str at = gr_model_place_text(l, place, (gr_str){0});
+    if (t.kind == GR_TARGET_CUBE) {
+        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a cube, and a %s is expected",
+                        GR_ARG(at), GR_ARG(t.cube->name), gr_model_kind_name(kind));
+        return ref;
+    }
+    if (t.member->kind == kind && !t.granularity) {
+        ref.member = t.member;
+        ref.path = t.path;
+        return ref;
+    }
+    *ret = (gr_misfit){.member = t.member, .granularity = t.granularity};
+    ret->d = t.member->kind != kind
+                 ? gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
+                                   "(" GR_FMT ") '" GR_FMT "' is a %s, and a %s is expected", GR_ARG(at),
+                                   GR_ARG(t.member->id), gr_model_kind_name(t.member->kind), gr_model_kind_name(kind))
+                 : gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") a granularity is not allowed here",
+                                   GR_ARG(at));
+    return ref;
 }
 
 /* ---- drill members and hierarchies ------------------------------------------------------------------------------ */
@@ -337,7 +381,7 @@ static void bind_levels(gr_loader *l, gr_hierarchy *h, const gr_item *item) {
         if (m && m->kind != GR_MEMBER_DIMENSION)
             gr_model_report(l, GR_ERR_MODEL_INVALID, list->items[i]->loc,
                             "Only dimensions can be part of a hierarchy, and '" GR_FMT "' is a %s", GR_ARG(m->id),
-                            kind_name(m->kind));
+                            gr_model_kind_name(m->kind));
         else if (m)
             h->levels[h->n_levels++] = m->id;
     }

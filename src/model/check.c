@@ -83,18 +83,49 @@ static void report_cube_circle(gr_loader *l, const frame *circle, size_t length)
     gr_buf_done(&chain);
 }
 
-static void check_circles(gr_loader *l) {
-    size_t n = l->model->n_members;
-    edge_list *edges = GR_NEW_N(l->scratch, edge_list, n + 1);
-    for (size_t i = 0; i < n; i++) {
+static void add_edge(gr_loader *l, edge_list *edges, uint32_t from, uint32_t to, bool is_reversed) {
+    if (is_reversed)
+        GR_PUSH(l->scratch, &edges[to], from);
+    else
+        GR_PUSH(l->scratch, &edges[from], to);
+}
+
+/* From each member to those that it needs, or the other way round. */
+static edge_list *member_edges(gr_loader *l, bool is_reversed) {
+    edge_list *edges = GR_NEW_N(l->scratch, edge_list, l->model->n_members + 1);
+    for (size_t i = 0; i < l->model->n_members; i++) {
         const gr_draft *d = gr_draft_of(l->members[i]);
         for (size_t e = 0; e < d->exprs.n; e++)
             for (size_t k = 0; k < d->exprs.v[e]->n_parts; k++) {
                 const gr_member *to = d->exprs.v[e]->parts[k].member;
-                if (to) GR_PUSH(l->scratch, &edges[i], to->index);
+                if (to) add_edge(l, edges, (uint32_t)i, to->index, is_reversed);
             }
+        for (size_t k = 0; k < d->refs.n; k++) add_edge(l, edges, (uint32_t)i, d->refs.v[k]->index, is_reversed);
     }
-    find_circles(l, edges, n, report_member_circle);
+    return edges;
+}
+
+void gr_model_spread(gr_loader *l, bool *marks) {
+    size_t n = l->model->n_members, n_open = 0;
+    edge_list *users = member_edges(l, true);
+    uint32_t *open = gr_mem_calloc(n + 1, sizeof *open);
+    for (size_t i = 0; i < n; i++)
+        if (marks[i]) open[n_open++] = (uint32_t)i;
+    while (n_open) {
+        const edge_list *next = &users[open[--n_open]];
+        for (size_t i = 0; i < next->n; i++) {
+            if (marks[next->v[i]]) continue;
+            marks[next->v[i]] = true;
+            open[n_open++] = next->v[i];
+        }
+    }
+    free(open);
+}
+
+static void check_circles(gr_loader *l) {
+    size_t n = l->model->n_members;
+    find_circles(l, member_edges(l, false), n, report_member_circle);
+    edge_list *edges;
     n = l->model->n_cubes;
     edges = GR_NEW_N(l->scratch, edge_list, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -213,6 +244,7 @@ static void check_columns(gr_loader *l, const gr_cube *c) {
 
 void gr_model_check(gr_loader *l) {
     check_circles(l);
+    gr_model_check_sub_query_uses(l);
     check_keys(l);
     set_components(l->model);
     check_aliases(l);

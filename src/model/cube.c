@@ -173,12 +173,6 @@ static void read_sql(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     gr_model_add_binding(l, table, GR_ROLE_CUBE_SQL, NULL, NULL);
 }
 
-static void check_selection(gr_loader *l, const gr_fields *f, gr_key key) {
-    static const gr_str words[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
-    if (gr_fields_get(f, key) && gr_model_word(gr_fields_text(f, key), words, 2) < 0)
-        gr_model_bad_value(l, f, key, "must be one of [first, cheapest]");
-}
-
 static void fill_cube(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     gr_str source = gr_fields_text(f, GR_KEY_CUBE_DATA_SOURCE);
     cube->data_source = source.n ? source : GR_STR("default");
@@ -186,7 +180,9 @@ static void fill_cube(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     cube->refresh_key = gr_fields_get(f, GR_KEY_CUBE_REFRESH_KEY);
     gr_place place = {NULL, GR_STR("refreshKey"), -1};
     if (cube->refresh_key) gr_model_check_refresh_key(l, cube->refresh_key, &place, true);
-    check_selection(l, f, GR_KEY_CUBE_SELECTION);
+    static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
+    cube->is_cheapest =
+        gr_model_fields_word(l, f, GR_KEY_CUBE_SELECTION, selections, 2, "must be one of [first, cheapest]") == 1;
     cube->n_dimensions = read_members(l, cube, &member_sections[0], &cube->dimensions);
     cube->n_measures = read_members(l, cube, &member_sections[1], &cube->measures);
     cube->n_segments = read_members(l, cube, &member_sections[2], &cube->segments);

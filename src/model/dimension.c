@@ -1,5 +1,5 @@
 /* Dimensions: one of `sql`, `case`, `latitude` + `longitude`; custom granularities. Invariant: what would give other
- * values when left out (sub queries, switches, masks) never gets past this file. */
+ * values when left out (switches, masks) never gets past this file. */
 #include "model/loader.h"
 
 static const gr_str type_names[] = {GR_STR_INIT("string"), GR_STR_INIT("number"), GR_STR_INIT("boolean"),
@@ -167,6 +167,7 @@ static void read_geo(gr_loader *l, gr_draft *draft, const gr_fields *f) {
     draft->member.longitude = sql[1];
     const gr_key others[] = {GR_KEY_DIMENSION_SQL, GR_KEY_DIMENSION_CASE};
     for (size_t i = 0; i < 2; i++) gr_model_not_allowed(l, f, others[i]);
+    if (draft->member.is_sub_query) gr_model_not_allowed(l, f, GR_KEY_DIMENSION_SUB_QUERY);
 }
 
 static void read_value(gr_loader *l, gr_draft *draft, const gr_fields *f) {
@@ -180,18 +181,20 @@ static void read_value(gr_loader *l, gr_draft *draft, const gr_fields *f) {
         gr_model_required(l, f, GR_KEY_DIMENSION_SQL);
     else if (cases)
         read_case(l, draft, cases, f->place);
+    bool is_sub_query = draft->member.is_sub_query;
+    if (has_case && is_sub_query) gr_model_not_allowed(l, f, GR_KEY_DIMENSION_SUB_QUERY);
     if (has_case) return;
     gr_expr *sql = gr_model_fields_sql(l, f, GR_KEY_DIMENSION_SQL);
     draft->member.sql = sql;
-    /* The measure of a sub query is in its place; the key itself is refused already. */
-    if (!gr_fields_flag(f, GR_KEY_DIMENSION_SUB_QUERY, false))
-        gr_model_add_binding(l, sql, GR_ROLE_DIMENSION, draft, NULL);
+    gr_model_add_binding(l, sql, is_sub_query ? GR_ROLE_SUB_QUERY : GR_ROLE_DIMENSION, draft, NULL);
 }
 
 void gr_model_read_dimension(gr_loader *l, gr_draft *draft, const gr_fields *f) {
     static const gr_str orders[] = {GR_STR_INIT("asc"), GR_STR_INIT("desc")};
     gr_member *m = &draft->member;
     m->is_primary_key = gr_fields_flag(f, GR_KEY_DIMENSION_PRIMARY_KEY, false);
+    m->is_sub_query = gr_fields_flag(f, GR_KEY_DIMENSION_SUB_QUERY, false);
+    m->propagates_filters = m->is_sub_query && gr_fields_flag(f, GR_KEY_DIMENSION_PROPAGATE_FILTERS, false);
     m->suggest_filter_values = gr_fields_flag(f, GR_KEY_DIMENSION_SUGGEST_FILTER_VALUES, true);
     gr_model_read_format(draft, gr_fields_get(f, GR_KEY_DIMENSION_FORMAT));
     m->order = gr_fields_text(f, GR_KEY_DIMENSION_ORDER);

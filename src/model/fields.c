@@ -70,8 +70,8 @@ static void report_unsupported(gr_loader *l, const gr_yaml_pair *pair, const gr_
     gr_diag *d =
         gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, pair->key_loc, f->place, info->name, NULL, "is not executed yet");
     gr_str where = gr_model_context_title(f->context);
-    gr_model_hint(l, d, "'" GR_FMT "' of a " GR_FMT ": ignoring it would change numbers or access, so it is refused",
-                  GR_ARG(info->name), GR_ARG(where));
+    gr_model_hint(l, d, "'" GR_FMT "' of a " GR_FMT ": %s Ignoring it would change numbers or access, so it is refused",
+                  GR_ARG(info->name), GR_ARG(where), info->doc);
 }
 
 static void report_name(gr_loader *l, const gr_yaml_pair *pair, const gr_fields *f, gr_str key) {
@@ -182,4 +182,12 @@ int gr_model_word(gr_str text, const gr_str *words, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (gr_model_key_matches(words[i], text)) return (int)i;
     return -1;
+}
+
+int gr_model_fields_word(gr_loader *l, const gr_fields *f, gr_key key, const gr_str *words, size_t n,
+                         const char *rule) {
+    if (!gr_fields_get(f, key)) return -1;
+    int word = gr_model_word(gr_fields_text(f, key), words, n);
+    if (word < 0) gr_model_bad_value(l, f, key, rule);
+    return word;
 }

@@ -115,6 +115,8 @@ static void run_passes(gr_loader *l) {
     gr_model_make_views(l);
     gr_model_number(l);
     gr_model_bind(l);
+    gr_model_bind_stages(l);
+    gr_model_split_measures(l);
     gr_model_bind_drill(l);
     gr_model_make_preaggs(l);
     gr_model_check(l);

@@ -1,10 +1,13 @@
 /* A model while it is being loaded. Internal to the room. The passes, in order (load.c):
  *
  *   files -> sources      collect.c   every cube and view as written, its named items, what it extends
- *   sources -> cubes      cube.c, dimension.c, measure.c, join.c     forms checked, expressions parsed
+ *   sources -> cubes      cube.c, dimension.c, measure.c, window.c, stage.c, join.c
+ *                                     forms checked, expressions parsed
  *   cubes -> views        view.c
- *   bind                  bind.c      names in expressions become pointers, their roles are checked
- *   pre-aggregations      preagg.c, refresh.c
+ *   bind                  bind.c, subquery.c, stage.c
+ *                                     names in expressions become pointers, their roles are checked
+ *   split measures        split.c     aggregate calls in calculated measures become synthetic measures
+ *   pre-aggregations      preagg.c, preagg_kind.c, preagg_filter.c, refresh.c
  *   check                 check.c     cycles, primary keys, components, columns
  *
  * Invariant: a pass never stops at a fault; what is broken is reported once and left out or empty, so that the next
@@ -56,8 +59,9 @@ typedef struct gr_draft {
     gr_member member; /* first, so that a member is its draft */
     const gr_source *source;
     bool is_inherited, is_public_set;
-    const gr_yaml *drill;    /* drill_members as written */
-    GR_VEC(gr_expr *) exprs; /* all of them, for cycles */
+    const gr_yaml *drill;           /* drill_members as written */
+    GR_VEC(gr_expr *) exprs;        /* all of them, for cycles */
+    GR_VEC(const gr_member *) refs; /* what it needs besides: the dimensions of a stage */
     enum { GR_DRAFT_NEW, GR_DRAFT_OPEN, GR_DRAFT_DONE } state;
 } gr_draft;
 
@@ -66,8 +70,11 @@ static inline gr_draft *gr_draft_of(const gr_member *member) { return (gr_draft 
 typedef enum gr_role {
     GR_ROLE_CUBE_SQL,
     GR_ROLE_DIMENSION,
+    GR_ROLE_SUB_QUERY,
     GR_ROLE_MEASURE,
     GR_ROLE_MEASURE_FILTER,
+    GR_ROLE_STAGE,
+    GR_ROLE_STAGE_ORDER,
     GR_ROLE_SEGMENT,
     GR_ROLE_JOIN
 } gr_role;
@@ -82,6 +89,26 @@ typedef struct gr_binding {
     bool is_inherited;
 } gr_binding;
 
+/* The lists of dimensions of a multi-stage measure. */
+typedef enum gr_stage_list {
+    GR_STAGE_GROUP_BY,
+    GR_STAGE_REDUCE_BY,
+    GR_STAGE_ADD_GROUP_BY,
+    GR_STAGE_FILTER_EXCLUDE,
+    GR_STAGE_FILTER_KEEP,
+    GR_STAGE_SHIFT_TIME /* not a list: the time dimension of shifts[index] */
+} gr_stage_list;
+
+/* One of them as written, waiting for its names to be resolved. */
+typedef struct gr_stage_refs {
+    const gr_yaml *node;
+    gr_stage_list list;
+    gr_str key, sub_key; /* where it stands; sub_key may be empty */
+    size_t index, place; /* SHIFT_TIME: among the shifts; among the items as written */
+    gr_draft *draft;
+    bool is_inherited;
+} gr_stage_refs;
+
 typedef struct gr_loader {
     gr_arena *arena; /* of the model */
     gr_arena *scratch;
@@ -91,7 +118,9 @@ typedef struct gr_loader {
     GR_VEC(gr_source *) order;   /* the same, ancestors first, so that a fault is reported where it was written */
     gr_map by_name;
     GR_VEC(gr_binding) bindings;
+    GR_VEC(gr_stage_refs) stage_refs;
     gr_member **members; /* by index, once they are numbered */
+    bool *has_stage;     /* by index, for pre-aggregations: a multi-stage measure, or made of one */
     /* What is being looked at, for messages. */
     const gr_source *at;
     bool is_inherited;
@@ -130,6 +159,8 @@ gr_expr *gr_model_sql_node(gr_loader *l, const gr_yaml *node, const gr_place *pl
 gr_expr *gr_model_ref_node(gr_loader *l, const gr_yaml *node, const gr_place *place);
 /* The index of the text in a table of snake_case names; -1 when it is none. */
 int gr_model_word(gr_str text, const gr_str *words, size_t n);
+/* The same of a key's value; -1 also when it is absent. What is none of the words is reported with `rule`. */
+int gr_model_fields_word(gr_loader *l, const gr_fields *f, gr_key key, const gr_str *words, size_t n, const char *rule);
 bool gr_model_has_jinja(gr_str text);
 
 /* Inheritance and views multiply what is written: true while the whole stays within its limit, which is reported once.
@@ -144,7 +175,10 @@ void gr_model_make_joins(gr_loader *l); /* needs all cubes */
 void gr_model_make_views(gr_loader *l); /* needs all joins */
 void gr_model_number(gr_loader *l);     /* indexes of members; needs all views */
 void gr_model_bind(gr_loader *l);
-void gr_model_bind_drill(gr_loader *l); /* drill members and hierarchies; needs all views */
+/* Takes apart measures that aggregate by themselves; fills model->members. Needs all names bound. */
+void gr_model_split_measures(gr_loader *l);
+void gr_model_bind_stages(gr_loader *l); /* dimensions listed by multi-stage measures */
+void gr_model_bind_drill(gr_loader *l);  /* drill members and hierarchies; needs all views */
 void gr_model_make_preaggs(gr_loader *l);
 void gr_model_check(gr_loader *l);
 
@@ -154,6 +188,16 @@ void gr_model_add_binding(gr_loader *l, gr_expr *expr, gr_role role, gr_draft *d
 void gr_model_read_dimension(gr_loader *l, gr_draft *draft, const gr_fields *f);
 void gr_model_read_measure(gr_loader *l, gr_draft *draft, const gr_fields *f);
 void gr_model_read_segment(gr_loader *l, gr_draft *draft, const gr_fields *f);
+void gr_model_read_window(gr_loader *l, gr_draft *draft, const gr_fields *f); /* of a measure that aggregates rows */
+/* "7 day", also negative, and its unit. Reported when it is none. */
+bool gr_model_read_interval(gr_loader *l, const gr_fields *f, gr_key key, gr_interval *ret, gr_grain *ret_unit);
+void gr_model_read_stage(gr_loader *l, gr_draft *draft, const gr_fields *f, bool is_typed); /* multi_stage: true */
+void gr_model_refuse_stage(gr_loader *l, const gr_fields *f); /* keys of multi-stage measures on another */
+/* One hole of a multi-stage measure, and the whole once its holes are bound. */
+void gr_model_check_stage_part(gr_loader *l, const gr_binding *b, const gr_part *part);
+void gr_model_check_stage(gr_loader *l, const gr_binding *b);
+void gr_model_check_sub_query(gr_loader *l, const gr_binding *b); /* bound; leaves the measure as its only part */
+void gr_model_check_sub_query_uses(gr_loader *l);                 /* where a sub query dimension cannot be */
 void gr_model_read_currency(gr_loader *l, gr_draft *draft, const gr_fields *f, gr_key key, bool is_number);
 void gr_model_read_format(gr_draft *draft, const gr_yaml *format);
 void gr_model_check_refresh_key(gr_loader *l, const gr_yaml *node, const gr_place *place, bool is_cube);
@@ -174,4 +218,26 @@ gr_target gr_model_resolve(gr_loader *l, const gr_cube *owner, const gr_part *pa
 /* The chain of declared joins from the first cube to the last, over all that are named; false when there is none. */
 bool gr_model_expand_path(gr_loader *l, const gr_cube *const *cubes, size_t n, gr_path *ret, size_t *ret_broken);
 const gr_join *gr_model_join_between(const gr_cube *from, const gr_cube *to);
+/* Marks, of the numbered members, also those that need a marked one. */
+void gr_model_spread(gr_loader *l, bool *marks);
+
+/* Why a listed reference was refused although its names are known, so that a hint can be given. */
+typedef struct gr_misfit {
+    gr_diag *d;              /* NULL: it was not */
+    const gr_member *member; /* of another kind, or with a granularity */
+    const gr_granularity *granularity;
+} gr_misfit;
+/* A reference to a member of one kind, without granularity. Else it is reported, and the member is NULL. */
+gr_member_ref gr_model_read_ref(gr_loader *l, const gr_yaml *node, const gr_place *place, gr_member_kind kind,
+                                gr_misfit *ret);
+const char *gr_model_kind_name(gr_member_kind kind);
+
+/* ---- pre-aggregations ------------------------------------------------------------------------------------------ */
+/* Its type; false when there is none to go on with, which is reported. */
+bool gr_model_read_preagg_type(gr_loader *l, gr_preagg *p, const gr_fields *f);
+void gr_model_check_preagg_keys(gr_loader *l, const gr_preagg *p,
+                                const gr_fields *f); /* what its type does not allow */
+void gr_model_read_preagg_filters(gr_loader *l, gr_preagg *p, const gr_fields *f);
+/* References to other pre-aggregations; needs all of them numbered. */
+void gr_model_bind_preaggs(gr_loader *l);
 #endif

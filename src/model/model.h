@@ -39,8 +39,51 @@ typedef enum gr_measure_type {
     GR_MEASURE_NUMBER,
     GR_MEASURE_STRING,
     GR_MEASURE_BOOLEAN,
-    GR_MEASURE_TIME
+    GR_MEASURE_TIME,
+    GR_MEASURE_NUMBER_AGG, /* multi-stage: its sql holds the aggregate that runs over the finer rows */
+    GR_MEASURE_RANK,       /* multi-stage */
+    GR_MEASURE_M2          /* synthetic: sum of squared distances from the mean, of var_pop and its kin */
 } gr_measure_type;
+
+/* `rolling_window:` (cube.md 1.10, 5.8). Intervals may be negative. */
+typedef enum gr_window_kind { GR_WINDOW_NONE, GR_WINDOW_FIXED, GR_WINDOW_TO_DATE } gr_window_kind;
+typedef struct gr_window {
+    gr_window_kind kind;
+    bool has_trailing, is_trailing_unbounded, has_leading, is_leading_unbounded; /* has_: given at all */
+    gr_interval trailing, leading;
+    gr_grain unit;        /* the smaller unit of the two, none when both are unbounded or absent */
+    bool is_offset_start; /* offset: start; else end */
+    gr_grain to_date;     /* TO_DATE */
+} gr_window;
+
+/* One item of `time_shift:`. The leaf is read at (bucket - interval) for prior, (bucket + interval) for next. */
+typedef struct gr_time_shift {
+    const gr_member *time; /* NULL: every time dimension of the query */
+    gr_interval interval;  /* positive = prior */
+} gr_time_shift;
+
+typedef struct gr_stage_order {
+    const gr_expr *sql; /* over members */
+    bool is_desc;
+} gr_stage_order;
+
+/* `multi_stage: true` (cube.md 1.9, 5.9): computed from aggregated rows of a grain of its own.
+ *   group_by      grain = these, as far as the query has them     (grain: {keep_only})
+ *   reduce_by     grain = the query's without these               (grain: {exclude})
+ *   add_group_by  grain = the query's and these                   (grain: {include}) */
+typedef struct gr_stage {
+    const gr_member **group_by, **reduce_by, **add_group_by;
+    size_t n_group_by, n_reduce_by, n_add_group_by;
+    bool has_group_by; /* also when empty: over everything */
+    gr_time_shift *shifts;
+    size_t n_shifts;
+    gr_stage_order *order_by; /* rank */
+    size_t n_order_by;
+    /* `filter:`: which of the query's filters hold below: none of `exclude`, or only `keep_only`. */
+    const gr_member **filter_exclude, **filter_keep;
+    size_t n_filter_exclude, n_filter_keep;
+    bool has_filter_keep;
+} gr_stage;
 
 /* One branch of `case:`; label_sql or label. The else branch has when == NULL. */
 typedef struct gr_case {
@@ -73,14 +116,22 @@ struct gr_member {
     size_t n_granularities;
     gr_str order; /* asc, desc or empty: metadata */
     bool suggest_filter_values;
+    bool is_sub_query; /* sql is one measure of another cube, computed per primary key of this one (cube.md 5.9) */
+    bool propagates_filters; /* propagate_filters_to_sub_query */
     /* Measures */
     gr_measure_type agg;
     const gr_expr **filters;
     size_t n_filters;
     bool is_calculated; /* number, string, boolean, time: sql is emitted as it is */
     bool is_cumulative;
-    bool has_own_aggregate; /* calculated, and its text calls an aggregate function itself */
-    gr_str *drill_members;  /* ids */
+    /* Calculated, and its text calls aggregate functions itself, in a way that could not be decomposed. Where it could,
+     * `sql` refers to synthetic measures, one for each call. */
+    bool has_own_aggregate;
+    bool is_synthetic;     /* stands in no list of its cube and in no query: an aggregate call of another measure */
+    gr_window window;      /* kind NONE for most */
+    gr_stage *stage;       /* NULL: not multi-stage */
+    int hll_log2m;         /* count_distinct_approx: precision, 11 when not given */
+    gr_str *drill_members; /* ids */
     size_t n_drill_members;
 };
 
@@ -116,6 +167,7 @@ struct gr_cube {
     size_t n_joins;
     gr_preagg **preaggs; /* in definition order (own before inherited) */
     size_t n_preaggs;
+    bool is_cheapest; /* selection: cheapest */
     gr_hierarchy *hierarchies;
     size_t n_hierarchies;
     uint32_t component;         /* connected component of the join graph, from 1 */
@@ -139,12 +191,18 @@ struct gr_preagg {
     uint32_t index;  /* unique in the model, dense */
     const gr_cube *cube;
     gr_loc loc;
-    gr_preagg_type type; /* only rollup is executed; others are rejected at load */
+    gr_preagg_type type; /* rollup_lambda is rejected at load */
     gr_build_mode build;
     gr_member_ref *measures, *dimensions, *segments, *time_dimensions; /* time dimensions carry their granularity */
     size_t n_measures, n_dimensions, n_segments, n_time_dimensions;
-    int is_external;   /* -1 unset, 0, 1 */
-    int is_non_strict; /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
+    const gr_yaml *filters; /* static filters, in query-filter form; NULL = none. Members are checked at load, the rest
+                               by plan/ */
+    gr_preagg **rollups;    /* rollup_join: its members, at least two */
+    size_t n_rollups;
+    bool uses_original_sql; /* use_original_sql_pre_aggregations */
+    bool is_cheapest;       /* selection: cheapest; one such rollup makes the choice of its cube one by rows */
+    int is_external;        /* -1 unset, 0, 1 */
+    int is_non_strict;      /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
     const gr_yaml *refresh_key, *indexes, *build_range_start, *build_range_end; /* kept, or NULL */
     gr_grain partition_granularity;                                             /* kept; GR_GRAIN_NONE */
     bool scheduled_refresh;
@@ -152,7 +210,8 @@ struct gr_preagg {
 
 typedef struct gr_model {
     gr_arena *arena;
-    gr_cube **cubes; /* cubes and views, files sorted by path, then file order */
+    const gr_member **members; /* by index, synthetic ones too */
+    gr_cube **cubes;           /* cubes and views, files sorted by path, then file order */
     size_t n_cubes, n_members, n_preaggs;
     gr_map by_name;
     gr_preagg **preaggs; /* by index */

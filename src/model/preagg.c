@@ -1,6 +1,6 @@
 /* Pre-aggregations: their members by reference, their time dimensions with granularity, and the keys that are kept for
- * later. Invariant: a pre-aggregation that is loaded is a rollup, names only members that exist, and none of them
- * twice. */
+ * later. Invariant: a pre-aggregation that is loaded names only members that exist, none of them twice, and no measure
+ * that is computed in stages. */
 #include "model/loader.h"
 
 enum { MOST_REFS = 1000, N_LISTS = 3 };
@@ -10,11 +10,10 @@ typedef GR_VEC(gr_member_ref) ref_list;
 /* The three lists of members, by gr_member_kind. */
 static const struct {
     gr_key key, old_key;
-    const char *kind;
 } lists[N_LISTS] = {
-    [GR_MEMBER_DIMENSION] = {GR_KEY_PREAGG_DIMENSIONS, GR_KEY_PREAGG_DIMENSION_REFERENCES, "dimension"},
-    [GR_MEMBER_MEASURE] = {GR_KEY_PREAGG_MEASURES, GR_KEY_PREAGG_MEASURE_REFERENCES, "measure"},
-    [GR_MEMBER_SEGMENT] = {GR_KEY_PREAGG_SEGMENTS, GR_KEY_PREAGG_SEGMENT_REFERENCES, "segment"},
+    [GR_MEMBER_DIMENSION] = {GR_KEY_PREAGG_DIMENSIONS, GR_KEY_PREAGG_DIMENSION_REFERENCES},
+    [GR_MEMBER_MEASURE] = {GR_KEY_PREAGG_MEASURES, GR_KEY_PREAGG_MEASURE_REFERENCES},
+    [GR_MEMBER_SEGMENT] = {GR_KEY_PREAGG_SEGMENTS, GR_KEY_PREAGG_SEGMENT_REFERENCES},
 };
 
 static bool is_same_path(gr_path a, gr_path b) {
@@ -35,31 +34,33 @@ static void add_ref(gr_loader *l, ref_list *list, gr_member_ref ref, const char 
 
 /* A reference to a member of one kind; NULL member when it is none, and that is reported. */
 static gr_member_ref read_ref(gr_loader *l, const gr_yaml *node, const gr_place *place, gr_member_kind kind) {
-    gr_member_ref ref = {.loc = node->loc};
-    gr_expr *expr = gr_model_ref_node(l, node, place);
-    if (!expr) return ref;
-    gr_target t = gr_model_resolve(l, l->at->cube, &expr->parts[0], true);
-    gr_diag *d;
-    if (t.kind == GR_TARGET_CUBE) {
-        gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") '" GR_FMT "' is a cube, and a %s is expected",
-                        GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.cube->name), lists[kind].kind);
-    } else if (t.kind == GR_TARGET_MEMBER && t.member->kind != kind) {
-        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
-                            "(" GR_FMT ") '" GR_FMT "' is a %s, and a %s is expected",
-                            GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(t.member->id),
-                            lists[t.member->kind].kind, lists[kind].kind);
-        gr_str right = gr_model_key_info(lists[t.member->kind].key)->name;
-        gr_model_hint(l, d, "list it under '" GR_FMT "'", GR_ARG(right));
-    } else if (t.kind == GR_TARGET_MEMBER && t.granularity) {
-        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc, "(" GR_FMT ") a granularity is not allowed here",
-                            GR_ARG(gr_model_place_text(l, place, (gr_str){0})));
-        gr_model_hint(l, d, "write time_dimension: " GR_FMT " and granularity: " GR_FMT, GR_ARG(t.member->id),
-                      GR_ARG(t.granularity->name));
-    } else {
-        ref.member = t.member;
-        ref.path = t.path;
-    }
+    gr_misfit misfit;
+    gr_member_ref ref = gr_model_read_ref(l, node, place, kind, &misfit);
+    if (!misfit.d) return ref;
+    if (misfit.member->kind != kind)
+        gr_model_hint(l, misfit.d, "list it under '" GR_FMT "'",
+                      GR_ARG(gr_model_key_info(lists[misfit.member->kind].key)->name));
+    else
+        gr_model_hint(l, misfit.d, "write time_dimension: " GR_FMT " and granularity: " GR_FMT,
+                      GR_ARG(misfit.member->id), GR_ARG(misfit.granularity->name));
     return ref;
+}
+
+/* What is stored is merged later; what a stage computes belongs to one query. */
+static bool is_stored(gr_loader *l, const gr_member_ref *ref, const gr_place *place) {
+    const gr_member *m = ref->member;
+    if (!l->has_stage[m->index]) return true;
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, ref->loc,
+                                 "(" GR_FMT ") '" GR_FMT "' is computed in stages, from the rows of a query",
+                                 GR_ARG(gr_model_place_text(l, place, (gr_str){0})), GR_ARG(m->id));
+    const gr_part *first = NULL;
+    for (size_t i = 0; m->sql && i < m->sql->n_parts && !first; i++)
+        if (m->sql->parts[i].member) first = &m->sql->parts[i];
+    if (first)
+        gr_model_hint(l, d, "store the measures that it is made of: " GR_FMT, GR_ARG(first->member->id));
+    else
+        gr_model_hint(l, d, "store the measures that it is made of");
+    return false;
 }
 
 static void read_list(gr_loader *l, const gr_fields *f, gr_key key, gr_member_kind kind, ref_list *out) {
@@ -70,7 +71,7 @@ static void read_list(gr_loader *l, const gr_fields *f, gr_key key, gr_member_ki
     for (size_t i = 0; i < node->n && i < MOST_REFS; i++) {
         gr_place at = {&list, {0}, (int64_t)i};
         gr_member_ref ref = read_ref(l, node->items[i], &at, kind);
-        if (ref.member) add_ref(l, out, ref, lists[kind].kind);
+        if (ref.member && is_stored(l, &ref, &at)) add_ref(l, out, ref, gr_model_kind_name(kind));
     }
 }
 
@@ -134,6 +135,18 @@ static void read_times(gr_loader *l, const gr_fields *f, ref_list *out) {
     }
 }
 
+/* An original_sql has no grain: its time dimension is what its table is cut by. */
+static void read_partition_time(gr_loader *l, const gr_fields *f) {
+    bool is_old = gr_fields_has(f, GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE);
+    gr_key key = is_old ? GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE : GR_KEY_PREAGG_TIME_DIMENSION;
+    const gr_yaml *node = gr_fields_get(f, key);
+    bool has_partitions = gr_fields_has(f, GR_KEY_PREAGG_PARTITION_GRANULARITY);
+    ref_list none = {0};
+    if (node) read_time(l, node, NULL, f->place, &none);
+    if (gr_fields_has(f, key) && !has_partitions) gr_model_required(l, f, GR_KEY_PREAGG_PARTITION_GRANULARITY);
+    if (!gr_fields_has(f, key) && has_partitions) gr_model_required(l, f, GR_KEY_PREAGG_TIME_DIMENSION);
+}
+
 /* ---- keys that are kept ----------------------------------------------------------------------------------------- */
 
 static void check_indexes(gr_loader *l, const gr_fields *f) {
@@ -185,21 +198,15 @@ static const gr_yaml *read_bound(gr_loader *l, const gr_fields *f, gr_key key, g
     return node;
 }
 
-static int read_word(gr_loader *l, const gr_fields *f, gr_key key, const gr_str *words, size_t n, const char *rule) {
-    if (!gr_fields_get(f, key)) return -1;
-    int word = gr_model_word(gr_fields_text(f, key), words, n);
-    if (word < 0) gr_model_bad_value(l, f, key, rule);
-    return word;
-}
-
 static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     static const gr_str builds[] = {GR_STR_INIT("on_demand"), GR_STR_INIT("explicit")};
     static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
     static const gr_str offsets[] = {GR_STR_INIT("earliest"), GR_STR_INIT("latest")};
-    if (read_word(l, f, GR_KEY_PREAGG_BUILD, builds, 2, "must be one of [on_demand, explicit]") == 1)
+    if (gr_model_fields_word(l, f, GR_KEY_PREAGG_BUILD, builds, 2, "must be one of [on_demand, explicit]") == 1)
         p->build = GR_BUILD_EXPLICIT;
-    read_word(l, f, GR_KEY_PREAGG_SELECTION, selections, 2, "must be one of [first, cheapest]");
-    read_word(l, f, GR_KEY_PREAGG_STREAM_OFFSET, offsets, 2, "must be one of [earliest, latest]");
+    p->is_cheapest =
+        gr_model_fields_word(l, f, GR_KEY_PREAGG_SELECTION, selections, 2, "must be one of [first, cheapest]") == 1;
+    (void)gr_model_fields_word(l, f, GR_KEY_PREAGG_STREAM_OFFSET, offsets, 2, "must be one of [earliest, latest]");
     gr_grain grain = gr_grain_from_name(gr_fields_text(f, GR_KEY_PREAGG_PARTITION_GRANULARITY));
     if (gr_fields_get(f, GR_KEY_PREAGG_PARTITION_GRANULARITY) && grain < GR_GRAIN_HOUR)
         gr_model_bad_value(l, f, GR_KEY_PREAGG_PARTITION_GRANULARITY,
@@ -213,39 +220,15 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     if (p->refresh_key) gr_model_check_refresh_key(l, p->refresh_key, &place, false);
     check_indexes(l, f);
     check_column_types(l, f);
-    p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, true);
-    p->is_external = gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL) ? gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true) : -1;
+    /* The parts of a rollup_join are refreshed, and it has no table; what an original_sql holds is the source's. */
+    p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, p->type != GR_PREAGG_ROLLUP_JOIN);
+    p->is_external = p->type == GR_PREAGG_ORIGINAL_SQL ? 0 : -1;
+    if (gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL)) p->is_external = gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true);
     p->is_non_strict =
         gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;
 }
 
 /* ---- the pre-aggregation ---------------------------------------------------------------------------------------- */
-
-/* False when it is of another type than rollup: the rest of its keys have other rules, and it is refused anyway. */
-static bool check_type(gr_loader *l, const gr_fields *f) {
-    static const gr_str types[] = {GR_STR_INIT("rollup"), GR_STR_INIT("original_sql"), GR_STR_INIT("rollup_join"),
-                                   GR_STR_INIT("rollup_lambda"), GR_STR_INIT("auto_rollup")};
-    const gr_yaml *node = gr_fields_get(f, GR_KEY_PREAGG_TYPE);
-    if (!node) return true;
-    gr_str text = gr_str_trim(node->text);
-    int type = gr_model_word(text, types, sizeof types / sizeof *types);
-    if (type == 0) return true;
-    gr_diag *d;
-    if (type < 0) {
-        d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
-                            "\"" GR_FMT
-                            "\" must be one of [autoRollup, originalSql, rollupJoin, rollup]. It is '" GR_FMT "'.",
-                            GR_ARG(gr_model_place_text(l, f->place, GR_STR("type"))), GR_ARG(text));
-        gr_str near = gr_diags_nearest(text, types, sizeof types / sizeof *types);
-        if (near.n) gr_model_hint(l, d, "did you mean '" GR_FMT "'?", GR_ARG(near));
-    } else {
-        d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node,
-                           "is not executed yet");
-        gr_model_hint(l, d,
-                      "only rollups are executed; leave this pre-aggregation out, queries are answered without it");
-    }
-    return false;
-}
 
 /* Old and new names of the member keys do not mix. */
 static void check_old_names(gr_loader *l, const gr_fields *f) {
@@ -261,7 +244,6 @@ static void check_old_names(gr_loader *l, const gr_fields *f) {
 /* `n_errors`: how many there were before this pre-aggregation. */
 static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f, size_t n_errors) {
     ref_list refs[N_LISTS] = {0}, times = {0};
-    check_old_names(l, f);
     for (size_t k = 0; k < N_LISTS; k++) {
         bool has_fresh = gr_fields_has(f, lists[k].key);
         read_list(l, f, has_fresh ? lists[k].key : lists[k].old_key, (gr_member_kind)k, &refs[k]);
@@ -295,7 +277,6 @@ static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
     *p = (gr_preagg){.name = item->name,
                      .cube = cube,
                      .loc = item->loc,
-                     .type = GR_PREAGG_ROLLUP,
                      .build = GR_BUILD_ON_DEMAND,
                      .is_external = -1,
                      .is_non_strict = -1};
@@ -304,14 +285,27 @@ static gr_preagg *make_preagg(gr_loader *l, const gr_item *item) {
     /* "An empty body is rejected with 'type is required'" (cube.md 1.13). */
     if (item->node->n == 1)
         gr_model_required(l, &f, GR_KEY_PREAGG_TYPE);
-    else if (check_type(l, &f)) {
-        read_members(l, p, &f, n_errors);
+    else if (gr_model_read_preagg_type(l, p, &f)) {
+        check_old_names(l, &f);
+        gr_model_check_preagg_keys(l, p, &f);
+        if (p->type == GR_PREAGG_ORIGINAL_SQL)
+            read_partition_time(l, &f);
+        else
+            read_members(l, p, &f, n_errors);
+        if (p->type == GR_PREAGG_ROLLUP) gr_model_read_preagg_filters(l, p, &f);
         read_kept(l, p, &f);
     }
     return p;
 }
 
+static void find_stages(gr_loader *l) {
+    l->has_stage = GR_NEW_N(l->scratch, bool, l->model->n_members + 1);
+    for (size_t i = 0; i < l->model->n_members; i++) l->has_stage[i] = gr_member_base(l->members[i])->stage != NULL;
+    gr_model_spread(l, l->has_stage);
+}
+
 void gr_model_make_preaggs(gr_loader *l) {
+    find_stages(l);
     for (size_t i = 0; i < l->order.n; i++) {
         gr_source *s = l->order.v[i];
         const gr_items *items = &s->sections[GR_SECTION_PREAGGS];
@@ -333,4 +327,5 @@ void gr_model_make_preaggs(gr_loader *l) {
             p->index = (uint32_t)n;
             l->model->preaggs[n++] = p;
         }
+    gr_model_bind_preaggs(l);
 }

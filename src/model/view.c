@@ -174,8 +174,20 @@ static bool read_path(gr_loader *l, const gr_fields *f, gr_path *ret) {
     return false;
 }
 
-/* From one root, a cube is reached by one path: else the same member would mean two things. */
+/* From one root, a cube is reached by one path: else the same member would mean two things. Back to a cube that was
+ * passed is a second path to it. */
 static void check_path(view_maker *v, gr_path path, gr_loc loc) {
+    for (size_t a = 1; a < path.n; a++)
+        for (size_t b = 0; b < a; b++) {
+            if (path.cubes[a] != path.cubes[b]) continue;
+            gr_diag *d = gr_model_report(v->l, GR_ERR_MODEL_INVALID, loc,
+                                         "Views can't define multiple join paths to the same cube. '" GR_FMT
+                                         "' stands twice in the path.",
+                                         GR_ARG(path.cubes[a]->name));
+            gr_model_hint(v->l, d, "make a cube that extends '" GR_FMT "', and lead the path there",
+                          GR_ARG(path.cubes[a]->name));
+            return;
+        }
     for (size_t i = 0; i < v->paths.n; i++) {
         gr_path other = v->paths.v[i];
         if (other.cubes[0] != path.cubes[0]) continue;

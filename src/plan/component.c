@@ -1,12 +1,13 @@
 /* Measures as components (house.md §4): what is accumulated, how it merges, and when two of them are the same.
  *
  *      avg(amount)          = sum(amount) , count(amount)        finish: sum / count
+ *      m2(amount)           = sum, count, m2                     of var_pop and its kin; three that merge together
  *      {total} / {count}    = components of total and of count   finish: the template
  *      sum(x) / count(*)    = itself, opaque: right only at its exact grain */
 #include "plan/internal.h"
 
 bool gr_component_is_mergeable(gr_agg agg) {
-    return agg == GR_AGG_COUNT || agg == GR_AGG_SUM || agg == GR_AGG_MIN || agg == GR_AGG_MAX;
+    return agg != GR_AGG_COUNT_DISTINCT && agg != GR_AGG_OPAQUE && agg != GR_AGG_STAGE;
 }
 
 bool gr_component_survives_fan_out(gr_agg agg) {
@@ -86,6 +87,10 @@ static bool is_bare(const gr_member *m) {
 }
 
 void gr_component_canonical(const gr_member *m, gr_buf *out) {
+    if (m->is_sub_query) { /* a value of its own per key of its cube */
+        gr_buf_printf(out, "sub_query(" GR_FMT ")", GR_ARG(m->id));
+        return;
+    }
     bool is_wrapped = !is_bare(m);
     if (is_wrapped) gr_buf_char(out, '(');
     for (size_t i = 0; i < m->n_cases; i++) {
@@ -106,6 +111,18 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
     if (is_wrapped) gr_buf_char(out, ')');
 }
 
+/* A calculation over other measures needs no stage, whatever those are. */
+bool gr_measure_has_stage(const gr_member *m) {
+    const gr_stage *s = m->stage;
+    if (!s) return false;
+    bool is_plain = !s->has_group_by && !s->n_reduce_by && !s->n_add_group_by && !s->n_shifts &&
+                    !s->n_filter_exclude && !s->has_filter_keep;
+    return !(is_plain && m->is_calculated && m->agg != GR_MEASURE_RANK && m->agg != GR_MEASURE_NUMBER_AGG &&
+             gr_measure_is_decomposable(m));
+}
+
+int gr_measure_log2m(const gr_member *m) { return m->hll_log2m ? m->hll_log2m : 11; }
+
 bool gr_measure_is_decomposable(const gr_member *m) {
     if (m->has_own_aggregate || m->n_filters || !m->sql || m->sql->is_column) return false;
     for (size_t i = 0; i < m->sql->n_parts; i++) {
@@ -118,12 +135,15 @@ bool gr_measure_is_decomposable(const gr_member *m) {
 }
 
 static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
-    static const char *const names[GR_AGG__COUNT] = {"count",          "sum",    "min",   "max",
-                                                     "count_distinct", "approx", "opaque"};
+    static const char *const names[GR_AGG__COUNT] = {"count",          "sum",    "min", "max",
+                                                     "count_distinct", "approx", "m2",  "opaque", "stage"};
     gr_buf key;
     gr_buf_init(&key, 1 << 20);
     gr_buf_printf(&key, "%s ", names[agg]);
-    if (m->sql) {
+    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) gr_buf_printf(&key, "2^%d ", gr_measure_log2m(m));
+    if (agg == GR_AGG_STAGE) {
+        gr_buf_add(&key, m->id);
+    } else if (m->sql) {
         gr_component_canonical(m, &key);
     } else {
         gr_buf_printf(&key, "key of " GR_FMT, GR_ARG(m->cube->name));
@@ -138,11 +158,39 @@ static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
     return text;
 }
 
-static void add_component(gr_components *out, gr_arena *arena, gr_agg agg, const gr_member *m, gr_str suffix) {
-    gr_component c = {agg, m, key_of(agg, m, arena), suffix};
+static gr_str through(const gr_window *w, gr_str key, gr_arena *arena) {
+    if (!w) return key;
+    return gr_arena_printf(arena, "window %d %d%d%d%d %lld/%lld/%lld %lld/%lld/%lld %d %d of " GR_FMT, (int)w->kind,
+                           w->has_trailing, w->is_trailing_unbounded, w->has_leading, w->is_leading_unbounded,
+                           (long long)w->trailing.months, (long long)w->trailing.days, (long long)w->trailing.us,
+                           (long long)w->leading.months, (long long)w->leading.days, (long long)w->leading.us,
+                           w->is_offset_start, (int)w->to_date, GR_ARG(key));
+}
+
+void gr_components_add(gr_components *out, const gr_component *c, gr_arena *arena) {
     for (size_t i = 0; i < out->n; i++)
-        if (gr_str_eq(out->v[i].key, c.key)) return;
-    GR_PUSH(arena, out, c);
+        if (gr_str_eq(out->v[i].key, c->key)) return;
+    GR_PUSH(arena, out, *c);
+}
+
+size_t gr_components_sibling(const gr_components *all, const gr_component *c, gr_str stored_key) {
+    for (size_t i = 0; i < all->n; i++) {
+        const gr_component *x = &all->v[i];
+        bool is_same = x->window == c->window || (x->window && c->window && gr_window_is_same(x->window, c->window));
+        if (is_same && gr_str_eq(x->stored_key, stored_key)) return i;
+    }
+    return SIZE_MAX;
+}
+
+static void add_component(gr_components *out, gr_arena *arena, gr_agg agg, const gr_member *m, gr_str suffix) {
+    const gr_window *w = m->window.kind ? &m->window : NULL;
+    gr_component c = {.agg = agg, .measure = m, .stored_key = key_of(agg, m, arena), .suffix = suffix, .window = w};
+    c.key = through(w, c.stored_key, arena);
+    if (agg == GR_AGG_M2) {
+        c.count_key = key_of(GR_AGG_COUNT, m, arena);
+        c.sum_key = key_of(GR_AGG_SUM, m, arena);
+    }
+    gr_components_add(out, &c, arena);
 }
 
 static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out) {
@@ -154,9 +202,12 @@ static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out)
         [GR_MEASURE_COUNT_DISTINCT] = GR_AGG_COUNT_DISTINCT,
         [GR_MEASURE_COUNT_DISTINCT_APPROX] = GR_AGG_COUNT_DISTINCT_APPROX,
     };
-    if (m->agg == GR_MEASURE_AVG) {
+    if (gr_measure_has_stage(m)) {
+        add_component(out, arena, GR_AGG_STAGE, m, GR_STR(""));
+    } else if (m->agg == GR_MEASURE_AVG || m->agg == GR_MEASURE_M2) {
         add_component(out, arena, GR_AGG_SUM, m, GR_STR("__sum"));
         add_component(out, arena, GR_AGG_COUNT, m, GR_STR("__count"));
+        if (m->agg == GR_MEASURE_M2) add_component(out, arena, GR_AGG_M2, m, GR_STR("__m2"));
     } else if (!m->is_calculated) {
         add_component(out, arena, leaf[m->agg], m, GR_STR(""));
     } else if (!gr_measure_is_decomposable(m)) {
@@ -169,11 +220,7 @@ static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out)
 
 void gr_measure_components(const gr_plan_index *index, const gr_member *measure, gr_arena *arena, gr_components *out) {
     const gr_components *known = &index->components[measure->index];
-    for (size_t i = 0; i < known->n; i++) {
-        bool is_there = false;
-        for (size_t j = 0; j < out->n; j++) is_there |= gr_str_eq(out->v[j].key, known->v[i].key);
-        if (!is_there) GR_PUSH(arena, out, known->v[i]);
-    }
+    for (size_t i = 0; i < known->n; i++) gr_components_add(out, &known->v[i], arena);
 }
 
 const gr_components *gr_plan_index_components(const gr_plan_index *index, const gr_member *measure) {
@@ -183,9 +230,8 @@ const gr_components *gr_plan_index_components(const gr_plan_index *index, const 
 void gr_component_index(gr_plan_index *index, gr_arena *arena) {
     const gr_model *model = index->model;
     index->components = GR_NEW_N(arena, gr_components, model->n_members + 1);
-    for (size_t c = 0; c < model->n_cubes; c++)
-        for (size_t i = 0; i < model->cubes[c]->n_measures; i++) {
-            const gr_member *m = model->cubes[c]->measures[i];
-            if (!m->alias_of) add_measure(m, arena, &index->components[m->index]);
-        }
+    for (size_t i = 0; i < model->n_members; i++) {
+        const gr_member *m = model->members[i];
+        if (m->kind == GR_MEMBER_MEASURE && !m->alias_of) add_measure(m, arena, &index->components[i]);
+    }
 }

@@ -7,11 +7,15 @@
 
 #include <stdlib.h>
 
-static gr_path path_of(const gr_member_ref *ref, gr_arena *arena) {
-    if (ref->path.n) return ref->path;
-    gr_path path = {GR_NEW_N(arena, const gr_cube *, 1), 1};
-    path.cubes[0] = ref->member->cube;
-    return path;
+static gr_field field_of(const gr_member_ref *ref, gr_arena *arena) {
+    gr_path path = ref->path.n ? ref->path : gr_path_of_cube(ref->member->cube, arena);
+    return (gr_field){ref->member->id, ref->member, ref->member, path};
+}
+
+static gr_field *fields_of(const gr_member_ref *refs, size_t n, gr_arena *arena) {
+    gr_field *fields = GR_NEW_N(arena, gr_field, n + 1);
+    for (size_t i = 0; i < n; i++) fields[i] = field_of(&refs[i], arena);
+    return fields;
 }
 
 static bool expr_truncates(const gr_expr *expr);
@@ -78,23 +82,60 @@ static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_ar
     }
 }
 
+/* A set of trees that reaches the cube. */
+static const gr_tree *tree_with(const gr_rollup *r, const gr_cube *cube) {
+    for (size_t i = 0; i < r->n_facts; i++)
+        if (gr_tree_find(&r->trees[i], cube) != GR_TREE_NONE) return &r->trees[i];
+    return &r->trees[0];
+}
+
 static void add_components(gr_rollup *r, const gr_components *components, gr_arena *arena) {
-    r->depends_on_zone |= tree_truncates(&r->tree);
+    for (size_t i = 0; i < r->n_facts; i++) r->depends_on_zone |= tree_truncates(&r->trees[i]);
     r->components = GR_NEW_N(arena, gr_rollup_component, components->n + 1);
+    r->n_components = 0;
     for (size_t i = 0; i < components->n; i++) {
         const gr_component *c = &components->v[i];
-        uint32_t node = gr_tree_find(&r->tree, c->measure->cube);
+        uint32_t node = gr_tree_find(tree_with(r, c->measure->cube), c->measure->cube);
         gr_str wanted = gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(c->measure->column), GR_ARG(c->suffix));
         gr_str name = free_name(r, wanted, arena);
-        r->components[r->n_components++] = (gr_rollup_component){*c, node, name};
+        r->components[r->n_components++] = (gr_rollup_component){.component = *c, .node = node, .name = name};
         r->depends_on_zone |= member_truncates(c->measure);
-        if (r->tree.nodes[node].is_multiplied && !gr_component_survives_fan_out(c->agg) && r->can_build) {
-            r->can_build = false;
-            r->problem = GR_ERR_PLAN_FAN_OUT;
-            r->problem_text = gr_arena_printf(
-                arena, "a join of this pre-aggregation multiplies the rows of '" GR_FMT "'", GR_ARG(c->measure->id));
-        }
     }
+}
+
+static void refuse_build(gr_rollup *r, gr_status problem, gr_str text) {
+    r->can_build = false;
+    r->problem = problem;
+    r->problem_text = text;
+}
+
+static gr_status check_sources(const gr_rollup *r) {
+    for (size_t f = 0; f < r->n_facts; f++)
+        for (size_t i = 0; i < r->trees[f].n; i++)
+            if (!gr_str_eq(r->trees[f].nodes[i].cube->data_source, r->trees[0].nodes[0].cube->data_source))
+                return GR_ERR_PLAN_MIXED_SOURCES;
+    return GR_OK;
+}
+
+/* Facts and grain groups of what is declared, as those of a query for the same members. */
+static gr_status compute(gr_plan_index *index, gr_rollup *r, const gr_components *components, gr_arena *arena,
+                         gr_error *err) {
+    gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = index};
+    gr_ask ask = {.snapshot = &view, .query = r->definition, .components = *components};
+    gr_groups facts = {0};
+    r->groups = (gr_groups){0};
+    GR_TRY(gr_group_facts(&ask, arena, &facts, err));
+    r->n_facts = facts.n;
+    r->facts = GR_NEW_N(arena, const gr_cube *, facts.n);
+    r->trees = GR_NEW_N(arena, gr_tree, facts.n);
+    for (size_t i = 0; i < facts.n; i++) {
+        r->trees[i] = facts.v[i].tree;
+        r->facts[i] = facts.v[i].tree.nodes[0].cube;
+        GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &r->groups, err));
+    }
+    r->tree = r->trees[0];
+    if (check_sources(r)) return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "its cubes live in different data sources");
+    return GR_OK;
 }
 
 static int str_order(const void *a, const void *b) { return gr_str_cmp(*(const gr_str *)a, *(const gr_str *)b); }
@@ -130,12 +171,15 @@ static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *
 /* Decisions 16: the bare list when nothing else makes a different table; otherwise an object with the extras. */
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
-    bool has_zone = !gr_tz_is_utc(zone);
-    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n) return gr_digest_md5_hex(r->grain_columns, arena);
+    bool has_zone = !gr_tz_is_utc(zone), is_rollup = r->preagg->type == GR_PREAGG_ROLLUP;
+    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup)
+        return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
+    if (r->filters_text.n) gr_buf_printf(&out, ", \"filters\": " GR_FMT, GR_ARG(r->filters_text));
     if (r->joins.n) gr_buf_printf(&out, ", \"joins\": [" GR_FMT "]", GR_ARG(r->joins));
+    if (!is_rollup) gr_buf_printf(&out, ", \"kind\": \"" GR_FMT "\"", GR_ARG(r->preagg->id));
     if (r->n_segments) {
         gr_str segments = sorted_list(r, r->n_dimensions, r->n_dimensions + r->n_segments, arena);
         gr_buf_printf(&out, ", \"segments\": " GR_FMT, GR_ARG(segments));
@@ -158,37 +202,90 @@ static gr_str grain_list(const gr_rollup *r, gr_arena *arena) {
     return sorted_list(&without_segments, 0, n, arena);
 }
 
-static gr_status check_sources(gr_rollup *r) {
-    for (size_t i = 1; i < r->tree.n; i++)
-        if (!gr_str_eq(r->tree.nodes[i].cube->data_source, r->tree.nodes[0].cube->data_source))
-            return GR_ERR_PLAN_MIXED_SOURCES;
-    return GR_OK;
+static gr_query *definition_of(const gr_rollup *r, const gr_model *model, gr_arena *arena) {
+    const gr_preagg *p = r->preagg;
+    gr_query *q = GR_NEW(arena, gr_query);
+    *q = (gr_query){.model = model,
+                    .measures = fields_of(p->measures, p->n_measures, arena),
+                    .n_measures = p->n_measures,
+                    .dimensions = fields_of(p->dimensions, p->n_dimensions, arena),
+                    .n_dimensions = p->n_dimensions,
+                    .segments = fields_of(p->segments, p->n_segments, arena),
+                    .n_segments = p->n_segments,
+                    .n_time_dimensions = p->n_time_dimensions,
+                    .row_filters = r->filters,
+                    .n_row_filters = r->n_filters,
+                    .tz = gr_tz_utc(),
+                    .limit = -1};
+    q->time_dimensions = GR_NEW_N(arena, gr_time_field, p->n_time_dimensions + 1);
+    for (size_t i = 0; i < p->n_time_dimensions; i++) {
+        q->time_dimensions[i].field = field_of(&p->time_dimensions[i], arena);
+        q->time_dimensions[i].granularity = p->time_dimensions[i].granularity;
+    }
+    return q;
 }
 
-static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_arena *arena) {
+/* What is stored of a measure over a window is the measure without it. */
+static void stored_components(gr_plan_index *index, const gr_preagg *p, gr_arena *arena, gr_components *out) {
+    gr_components all = {0};
+    for (size_t i = 0; i < p->n_measures; i++) gr_measure_components(index, p->measures[i].member, arena, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        gr_component c = all.v[i];
+        c.key = c.stored_key;
+        c.window = NULL;
+        if (c.agg != GR_AGG_STAGE) gr_components_add(out, &c, arena);
+    }
+}
+
+/* The stored copy of a cube's own rows: no grain, no components. */
+static void prepare_original(gr_rollup *r, gr_arena *arena) {
+    r->n_facts = 1;
+    r->facts = GR_NEW_N(arena, const gr_cube *, 1);
+    r->trees = GR_NEW_N(arena, gr_tree, 1);
+    r->facts[0] = r->preagg->cube;
+    r->trees[0] = (gr_tree){GR_NEW(arena, gr_tree_node), 1};
+    r->trees[0].nodes[0].cube = r->preagg->cube;
+    r->tree = r->trees[0];
+    r->grain_columns = GR_STR("[]");
+    r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
+}
+
+static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr_arena *arena) {
+    gr_error err = {0};
+    gr_status status = gr_static_filters_read(index->model, r, arena, &err);
+    if (!status) return true;
+    refuse_build(r, status, gr_arena_printf(arena, "its filters: %s", err.message));
+    if (diags) {
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, r->preagg->filters->loc,
+                                    GR_FMT " cube: (preAggregations." GR_FMT ".filters) %s",
+                                    GR_ARG(r->preagg->cube->name), GR_ARG(r->preagg->name), err.message);
+        d->hint = err.hint[0] ? gr_arena_dup(arena, gr_str_from(err.hint)) : GR_STR("write them as filters of a query");
+    }
+    return false;
+}
+
+static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_diags *diags,
+                    gr_arena *arena) {
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
     r->is_external = p->is_external < 0 ? defaults.is_external : p->is_external != 0;
     r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
-    gr_paths paths = {0};
-    const gr_member_ref *lists[] = {p->measures, p->dimensions, p->segments, p->time_dimensions};
-    const size_t counts[] = {p->n_measures, p->n_dimensions, p->n_segments, p->n_time_dimensions};
-    for (size_t l = 0; l < 4; l++)
-        for (size_t i = 0; i < counts[l]; i++)
-            gr_tree_collect(lists[l][i].member, path_of(&lists[l][i], arena), arena, &paths);
-    if (paths.n == 0) {
-        r->can_build = false;
-        r->problem = GR_ERR_PLAN_UNSUPPORTED;
-        r->problem_text = GR_STR("it has no members");
+    if (p->type == GR_PREAGG_ORIGINAL_SQL) {
+        prepare_original(r, arena);
         return;
     }
+    if (!read_filters(index, r, diags, arena)) return;
+    if (!p->n_measures && !p->n_dimensions && !p->n_segments && !p->n_time_dimensions) {
+        refuse_build(r, GR_ERR_PLAN_UNSUPPORTED, GR_STR("it has no members"));
+        return;
+    }
+    r->definition = definition_of(r, index->model, arena);
+    gr_components components = {0};
+    stored_components(index, p, arena, &components);
     gr_error err = {0};
-    r->problem = gr_tree_build(&paths, index->model->n_cubes, arena, &r->tree, &err);
-    if (!r->problem) r->problem = check_sources(r);
-    if (r->problem) {
-        r->can_build = false;
-        r->problem_text = r->problem == GR_ERR_PLAN_MIXED_SOURCES ? GR_STR("its cubes live in different data sources")
-                                                                  : gr_arena_dup(arena, gr_str_from(err.message));
+    gr_status status = compute(index, r, &components, arena, &err);
+    if (status) {
+        refuse_build(r, status, gr_arena_dup(arena, gr_str_from(err.message)));
         return;
     }
     r->columns = GR_NEW_N(arena, gr_rollup_column, p->n_dimensions + p->n_segments + p->n_time_dimensions + 1);
@@ -198,34 +295,30 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     r->n_dimensions = p->n_dimensions;
     r->n_segments = p->n_segments;
     r->n_times = p->n_time_dimensions;
-    gr_components components = {0};
-    for (size_t i = 0; i < p->n_measures; i++) gr_measure_components(index, p->measures[i].member, arena, &components);
     add_components(r, &components, arena);
     r->grain_columns = grain_list(r, arena);
     r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
 }
 
-static bool any_inflated(const gr_tree *tree, const gr_components *components) {
-    for (size_t i = 0; i < components->n; i++)
-        if (tree->nodes[gr_tree_find(tree, components->v[i].measure->cube)].is_multiplied &&
-            !gr_component_survives_fan_out(components->v[i].agg))
-            return true;
-    return false;
-}
-
 /* One identity, one table: the components of all its declarations are stored together, under the first one. False when
- * their joins do not go together: another way to a cube, or one that multiplies the other's rows. */
-static bool share_identity(gr_rollup *first, gr_rollup *other, gr_arena *arena) {
-    gr_components all = {0};
-    for (size_t i = 0; i < first->n_components; i++) GR_PUSH(arena, &all, first->components[i].component);
-    for (size_t i = 0; i < other->n_components; i++) {
-        bool is_there = false;
-        for (size_t j = 0; j < all.n; j++) is_there |= gr_str_eq(all.v[j].key, other->components[i].component.key);
-        if (!is_there) GR_PUSH(arena, &all, other->components[i].component);
-    }
+ * their joins do not go together: another way to a cube, or other facts. */
+static bool share_identity(gr_plan_index *index, gr_rollup *first, gr_rollup *other, gr_arena *arena) {
+    if (!first->definition || !other->definition || first->n_facts != 1 || other->n_facts != 1) return false;
     gr_tree tree;
-    if (!gr_tree_union(&first->tree, &other->tree, arena, &tree) || any_inflated(&tree, &all)) return false;
-    first->tree = tree;
+    if (!gr_tree_union(&first->tree, &other->tree, arena, &tree)) return false;
+    gr_components all = {0};
+    for (size_t i = 0; i < first->n_components; i++) gr_components_add(&all, &first->components[i].component, arena);
+    for (size_t i = 0; i < other->n_components; i++) gr_components_add(&all, &other->components[i].component, arena);
+    gr_rollup wide = *first;
+    gr_query *q = GR_NEW(arena, gr_query);
+    *q = *first->definition;
+    q->measures = GR_NEW_N(arena, gr_field, q->n_measures + other->definition->n_measures + 1);
+    q->n_measures = 0;
+    for (size_t i = 0; i < first->definition->n_measures; i++) q->measures[q->n_measures++] = first->definition->measures[i];
+    for (size_t i = 0; i < other->definition->n_measures; i++) q->measures[q->n_measures++] = other->definition->measures[i];
+    wide.definition = q;
+    if (compute(index, &wide, &all, arena, NULL) || wide.n_facts != 1 || wide.facts[0] != first->facts[0]) return false;
+    *first = wide;
     first->n_components = 0;
     add_components(first, &all, arena);
     other->entity = first;
@@ -248,10 +341,10 @@ static void set_apart(gr_rollup *r, gr_arena *arena) {
 }
 
 /* It is the first of its identity, or joins the one that is; false when neither can be. */
-static bool take_identity(gr_map *by_identity, gr_rollup *r, gr_arena *arena) {
+static bool take_identity(gr_plan_index *index, gr_map *by_identity, gr_rollup *r, gr_arena *arena) {
     gr_str key = gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(r->tree.nodes[0].cube->name), GR_ARG(r->grain_hash));
     gr_rollup *first = gr_map_get(by_identity, key);
-    return first ? share_identity(first, r, arena) : gr_map_put(by_identity, key, r);
+    return first ? share_identity(index, first, r, arena) : gr_map_put(by_identity, key, r);
 }
 
 static void share_identities(gr_plan_index *index, gr_arena *arena) {
@@ -259,10 +352,10 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
     gr_map_init(&by_identity, arena);
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
-        if (!r->can_build) continue;
-        if (take_identity(&by_identity, r, arena)) continue;
+        if (!r->can_build || r->preagg->type == GR_PREAGG_ROLLUP_JOIN) continue;
+        if (take_identity(index, &by_identity, r, arena)) continue;
         set_apart(r, arena);
-        if (take_identity(&by_identity, r, arena)) continue;
+        if (take_identity(index, &by_identity, r, arena)) continue;
         r->can_build = false;
         r->problem = GR_ERR_PLAN_UNSUPPORTED;
         r->problem_text = GR_STR("an earlier pre-aggregation of the same grain and joins multiplies its rows");
@@ -278,18 +371,53 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
         r->n_segments = r->entity->n_segments;
         r->n_times = r->entity->n_times;
         r->tree = r->entity->tree;
+        r->trees = r->entity->trees;
+        r->groups = r->entity->groups;
         r->depends_on_zone = r->entity->depends_on_zone;
     }
 }
 
-gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_arena *arena) {
+static void list_by_fact(gr_plan_index *index, gr_arena *arena) {
+    index->by_fact = GR_NEW_N(arena, gr_rollup_list, index->model->n_cubes + 1);
+    for (size_t i = 0; i < index->model->n_preaggs; i++) {
+        const gr_rollup *r = &index->rollups[i];
+        if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL) continue;
+        for (size_t f = 0; f < r->n_facts; f++) GR_PUSH(arena, &index->by_fact[r->facts[f]->index], r);
+    }
+}
+
+gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_diags *diags, gr_arena *arena) {
     gr_plan_index *index = GR_NEW(arena, gr_plan_index);
     index->model = model;
+    index->is_cheapest = defaults.is_cheapest;
     gr_component_index(index, arena);
     index->rollups = GR_NEW_N(arena, gr_rollup, model->n_preaggs + 1);
-    for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], defaults, arena);
+    for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], defaults, diags, arena);
     share_identities(index, arena);
+    for (size_t i = 0; i < model->n_preaggs; i++)
+        if (model->preaggs[i]->type == GR_PREAGG_ROLLUP_JOIN && index->rollups[i].can_build)
+            gr_rollup_join_prepare(index, &index->rollups[i], arena);
+    list_by_fact(index, arena);
     return index;
+}
+
+size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *r, gr_arena *arena, const gr_rollup ***ret) {
+    GR_VEC(const gr_rollup *) list = {0};
+    for (size_t i = 0; i < r->n_links; i++) {
+        if (i == 0) GR_PUSH(arena, &list, r->links[i].from);
+        GR_PUSH(arena, &list, r->links[i].to);
+    }
+    for (size_t f = 0; r->preagg->uses_original_sql && f < r->n_facts; f++)
+        for (size_t i = 0; i < r->trees[f].n; i++) {
+            const gr_cube *cube = r->trees[f].nodes[i].cube;
+            for (size_t k = 0; k < cube->n_preaggs; k++) {
+                if (cube->preaggs[k]->type != GR_PREAGG_ORIGINAL_SQL) continue;
+                GR_PUSH(arena, &list, &index->rollups[cube->preaggs[k]->index]);
+                break;
+            }
+        }
+    *ret = list.v;
+    return list.n;
 }
 
 const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg) {

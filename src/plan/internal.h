@@ -4,8 +4,6 @@
 #include "base/buf.h"
 #include "plan/plan.h"
 
-enum { GR_TREE_NONE = UINT32_MAX };
-
 /* ---- tree.c ---- */
 typedef GR_VEC(gr_path) gr_paths;
 /* Add the path of a member and of every foreign member that its expressions need. */
@@ -19,14 +17,89 @@ bool gr_tree_same_way(const gr_tree *a, uint32_t node_a, const gr_tree *b, uint3
 /* All nodes of both, those of `a` first and in its order; false when a cube hangs in them by different ways. */
 bool gr_tree_union(const gr_tree *a, const gr_tree *b, gr_arena *arena, gr_tree *ret);
 
+/* Walking from one node to the other meets several rows for one. */
+bool gr_tree_multiplies(const gr_tree *tree, uint32_t from, uint32_t to);
+/* Without the branches that no path needs; the root stays. */
+gr_tree gr_tree_pruned(const gr_tree *tree, const gr_paths *paths, gr_arena *arena);
+/* The owner's path, continued by the path written in a hole. */
+gr_path gr_tree_path_through(gr_path owner, const gr_part *part, gr_arena *arena);
+gr_path gr_path_of_cube(const gr_cube *cube, gr_arena *arena);
+
+/* ---- group.c ---- */
+/* What is to be computed: the groups and conditions of a query, and components. */
+typedef struct gr_ask {
+    const gr_snapshot *snapshot;
+    const gr_query *query; /* its measures say where components come from; what is computed is `components` */
+    gr_components components;
+} gr_ask;
+/* One group for each fact. */
+GR_MUST_CHECK gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_error *err);
+/* The groups of one fact, appended. Errors: plan.fan_out_unsupported. */
+GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *arena, gr_groups *out,
+                                       gr_error *err);
+
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
 void gr_component_index(gr_plan_index *index, gr_arena *arena); /* fills index->components */
 
+/* ---- plan.c ---- */
+typedef struct gr_planner {
+    const gr_snapshot *snapshot;
+    gr_plan_options options;
+    gr_arena *arena;
+    gr_error *err;
+    GR_VEC(const gr_rollup *) candidates; /* in order of trial */
+    bool is_cheapest;
+    int depth;
+    /* what the pieces have in common */
+    gr_refusals refusals;
+    GR_VEC(gr_original) originals;
+    gr_str data_source, first_source;
+    bool reads_source;
+    const gr_rollup *to_build;
+    const gr_tz *to_build_zone;
+    const gr_time_field *to_probe;
+} gr_planner;
+/* The rollups that may serve a query, in order of trial. */
+void gr_planner_find_candidates(gr_planner *planner, const gr_query *query);
+gr_scan gr_planner_scan(gr_planner *planner, const gr_ask *ask, const gr_group *group, const gr_time_field *times);
+const gr_tree *gr_rollup_fact_tree(const gr_rollup *rollup, const gr_cube *root); /* NULL: another fact */
+static inline bool gr_planner_must_stop(const gr_planner *p) { return p->to_build || p->to_probe; }
+/* A plan that gives the ask's components by the groups of its query. */
+GR_MUST_CHECK gr_status gr_relation_plan(gr_planner *planner, const gr_ask *ask, gr_plan **ret);
+
+/* ---- window.c ---- */
+bool gr_window_has_time(const gr_query *query);
+bool gr_window_is_same(const gr_window *a, const gr_window *b);
+/* Add the piece for components of one window. */
+GR_MUST_CHECK gr_status gr_window_plan(gr_planner *planner, const gr_ask *ask, gr_plan *plan);
+
+/* ---- stage.c ---- */
+GR_MUST_CHECK gr_status gr_stage_plan(gr_planner *planner, const gr_ask *ask, const gr_component *component,
+                                      gr_plan *plan);
+
+/* ---- inner.c: queries made from queries ---- */
+/* The columns of the answer that group: dimensions, then time dimensions with granularity. */
+/* A copy whose lists can be changed; its columns are to be made again with gr_query_group_columns. */
+gr_query *gr_query_inner(const gr_query *query, gr_arena *arena);
+void gr_query_group_columns(gr_query *query, gr_arena *arena);
+
+/* ---- static.c ---- */
+/* Fills the rollup's static filters. The JSON that they came from is not kept. Errors: query.*, model.invalid. */
+GR_MUST_CHECK gr_status gr_static_filters_read(const gr_model *model, gr_rollup *rollup, gr_arena *arena,
+                                               gr_error *err);
+
+/* ---- join.c ---- */
+/* A rollup_join: its columns and components in the tables of its parts, and how those meet. False: problem is set. */
+bool gr_rollup_join_prepare(gr_plan_index *index, gr_rollup *rollup, gr_arena *arena);
+
 /* ---- index.c ---- */
+typedef GR_VEC(const gr_rollup *) gr_rollup_list;
 struct gr_plan_index {
     const gr_model *model;
+    bool is_cheapest;
+    gr_rollup_list *by_fact;   /* by cube index: rollups computed over it, in definition order */
     gr_rollup *rollups;        /* by preagg index */
     gr_components *components; /* by member index; empty for what is no measure */
 };
@@ -37,8 +110,34 @@ struct gr_plan_index {
 bool gr_derive_text_is_portable(gr_str text);
 
 /* ---- match.c ---- */
-/* Decide whether `rollup` can serve the plan's query by definition; on success fills the plan's match fields. */
-bool gr_match_rollup(gr_plan *plan, const gr_rollup *rollup, gr_refusal *ret_refusal);
+/* The part of a range that a rollup can give: whole stored buckets, [inner) within [outer). */
+typedef struct gr_tiling {
+    const gr_rollup_column *column; /* NULL: not tiled */
+    size_t time;                    /* of the query's time dimensions */
+    gr_range outer, inner;
+} gr_tiling;
+/* Decide whether `rollup` can serve the scan's group by definition; on success fills the scan's match fields, and with a
+ * tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */
+bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
+                     gr_refusal *ret_refusal);
+/* Every rule that fails, by definition. */
+void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_arena *arena,
+                  gr_refusals *ret);
 /* With what is built: the zone proof of instant columns. */
-bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup_state *state, gr_refusal *ret_refusal);
+bool gr_match_zone(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state, gr_refusal *ret_refusal);
+/* A test has switched this rule off (builds with GRANARY_RULES_OFF only): it lets everything pass. */
+#ifdef GRANARY_RULES_OFF
+bool gr_rule_is_off(gr_rule rule);
+#else
+static inline bool gr_rule_is_off(gr_rule rule) {
+    (void)rule;
+    return false;
+}
+#endif
+
+/* ---- tile.c ---- */
+/* The largest range of whole buckets within the field's; false when it holds none. */
+bool gr_tile_inner(const gr_time_field *time, const gr_granularity *stored, const gr_tz *tz, gr_range *ret);
+/* Pieces of [outer) beside [inner): at most two, disjoint, and with it the whole. */
+size_t gr_tile_edges(const gr_tiling *tiling, gr_range ret[2]);
 #endif

@@ -6,24 +6,35 @@
 #include "plan/internal.h"
 
 typedef struct matcher {
-    gr_plan *plan;
+    gr_scan *scan;
     const gr_query *query;
+    const gr_tree *tree; /* of the group that is asked for */
     const gr_rollup *rollup;
-    bool *is_covered;   /* by rollup column: each stored row's value is fixed within a group of the answer */
-    bool is_non_strict; /* a range needed allow_non_strict_date_range_match */
+    const gr_tree *stored_tree; /* of the rollup's fact that stands for it */
+    bool *is_covered;           /* by rollup column: each stored row's value is fixed within a group of the answer */
+    bool is_non_strict;         /* a range needed allow_non_strict_date_range_match */
+    gr_tiling *tiling;          /* NULL: the whole range or nothing */
     gr_refusal *refusal;
+    gr_refusals *all; /* not NULL: every rule is asked, and all that fail are kept */
+    gr_arena *arena;
 } matcher;
 
+/* False, and the reason is left; true for a rule that a test has switched off. */
 static bool refuse(matcher *m, gr_rule rule, const gr_member *member, const gr_granularity *granularity) {
+    if (gr_rule_is_off(rule)) return true;
     *m->refusal = (gr_refusal){rule, m->rollup, member, granularity};
-    return false;
+    if (!m->all) return false;
+    for (size_t i = 0; i < m->all->n; i++)
+        if (!memcmp(&m->all->v[i], m->refusal, sizeof *m->refusal)) return true;
+    GR_PUSH(m->arena, m->all, *m->refusal);
+    return true;
 }
 
 /* The cube of `member` hangs in the rollup's tree as it hangs in the query's. */
 static bool same_way(const matcher *m, const gr_cube *cube) {
-    uint32_t in_query = gr_tree_find(&m->plan->tree, cube), in_rollup = gr_tree_find(&m->rollup->tree, cube);
+    uint32_t in_query = gr_tree_find(m->tree, cube), in_rollup = gr_tree_find(m->stored_tree, cube);
     return in_query != GR_TREE_NONE && in_rollup != GR_TREE_NONE &&
-           gr_tree_same_way(&m->plan->tree, in_query, &m->rollup->tree, in_rollup);
+           gr_tree_same_way(m->tree, in_query, m->stored_tree, in_rollup);
 }
 
 static const gr_rollup_column *stored(const gr_rollup *rollup, const gr_member *member, const gr_granularity *g) {
@@ -55,12 +66,21 @@ static bool expr_is_derivable(const matcher *m, const gr_expr *expr, int depth) 
     return true;
 }
 
+/* A sub_query dimension whose value depends on the filters of the query: what is stored was computed without. */
+static bool is_narrowed(const matcher *m, const gr_member *member) {
+    if (!member->is_sub_query || !member->propagates_filters) return false;
+    bool has_range = false;
+    for (size_t i = 0; i < m->query->n_time_dimensions; i++) has_range |= m->scan->times[i].has_range;
+    return has_range || m->query->n_row_filters || m->query->n_segments || m->rollup->n_filters;
+}
+
 /* Stored as it is, or computable from members that are (4.2, "owned members"). A time dimension's raw value is
  * zone-free and may be stored; its expression is not derived. */
 static bool is_derivable(const matcher *m, const gr_member *member, int depth) {
     enum { DEEPEST = 16 };
     if (depth > DEEPEST) return false;
-    if (stored(m->rollup, member, NULL)) return same_way(m, member->cube);
+    if (stored(m->rollup, member, NULL)) return same_way(m, member->cube) && !is_narrowed(m, member);
+    if (member->is_sub_query) return false;
     bool has_expr = member->sql || member->n_cases || member->latitude;
     bool has_hole = false;
     if (member->sql)
@@ -94,7 +114,7 @@ static void cover(matcher *m, const gr_member *member) {
 }
 
 static gr_type source_type(const matcher *m, const gr_member *member) {
-    const gr_snapshot *s = m->plan->snapshot;
+    const gr_snapshot *s = m->scan->snapshot;
     const gr_column_schema *schema = s->types ? s->types[through_aliases(member)->index] : NULL;
     return schema ? schema->type : GR_TYPE_NULL;
 }
@@ -133,17 +153,45 @@ static bool pins_one_value(const matcher *m, const gr_filter *f) {
     return false;
 }
 
+/* Ungrouped: one stored row must be one joined row, so the keys of all joined cubes are stored (2.5, 4.7.9). */
+static bool check_ungrouped(matcher *m) {
+    if (m->rollup->n_facts > 1 || m->stored_tree->n != m->tree->n) return refuse(m, GR_RULE_UNGROUPED, NULL, NULL);
+    for (size_t i = 0; i < m->stored_tree->n; i++) {
+        const gr_cube *cube = m->stored_tree->nodes[i].cube;
+        if (!cube->n_primary_keys && !refuse(m, GR_RULE_UNGROUPED, NULL, NULL)) return false;
+        for (size_t k = 0; k < cube->n_primary_keys; k++)
+            if (!stored(m->rollup, cube->primary_keys[k], NULL))
+                return refuse(m, GR_RULE_UNGROUPED, cube->primary_keys[k], NULL);
+    }
+    return true;
+}
+
 static bool check_definition(matcher *m) {
     const gr_rollup *r = m->rollup;
     if (!r->entity->can_build) r = r->entity;
-    if (!r->can_build)
-        return refuse(m, r->problem == GR_ERR_PLAN_FAN_OUT ? GR_RULE_FAN_OUT : GR_RULE_CANNOT_BUILD, NULL, NULL);
-    if (m->query->is_ungrouped) return refuse(m, GR_RULE_UNGROUPED, NULL, NULL);
-    if (r->tree.nodes[0].cube != m->plan->tree.nodes[0].cube) return refuse(m, GR_RULE_ROOT, NULL, NULL);
-    for (uint32_t i = 1; i < m->plan->tree.n; i++) {
-        uint32_t there = gr_tree_find(&r->tree, m->plan->tree.nodes[i].cube);
-        if (there != GR_TREE_NONE && !gr_tree_same_way(&m->plan->tree, i, &r->tree, there))
-            return refuse(m, GR_RULE_JOIN_PATH, NULL, NULL);
+    if (!r->can_build) { /* never switched off: there is nothing to read */
+        *m->refusal = (gr_refusal){GR_RULE_CANNOT_BUILD, m->rollup, NULL, NULL};
+        return false;
+    }
+    for (uint32_t i = 1; i < m->tree->n; i++) {
+        uint32_t there = gr_tree_find(m->stored_tree, m->tree->nodes[i].cube);
+        if (there != GR_TREE_NONE && !gr_tree_same_way(m->tree, i, m->stored_tree, there) &&
+            !refuse(m, GR_RULE_JOIN_PATH, NULL, NULL))
+            return false;
+    }
+    return !m->query->is_ungrouped || check_ungrouped(m);
+}
+
+/* Every row that the query wants is stored: its conditions imply those of the rollup. What a static filter fixes to one
+ * value is the same in every stored row. */
+static bool check_static_filters(matcher *m) {
+    const gr_query *q = m->query;
+    for (size_t i = 0; i < m->rollup->n_filters; i++) {
+        const gr_filter *f = m->rollup->filters[i];
+        if (!gr_filters_imply(q->row_filters, q->n_row_filters, m->scan->times, q->n_time_dimensions, f) &&
+            !refuse(m, GR_RULE_STATIC_FILTER, f->kind == GR_FILTER_LEAF ? f->field.member : NULL, NULL))
+            return false;
+        if (f->kind == GR_FILTER_LEAF && pins_one_value(m, f)) cover(m, f->field.member);
     }
     return true;
 }
@@ -151,7 +199,8 @@ static bool check_definition(matcher *m) {
 static bool check_dimensions(matcher *m) {
     for (size_t i = 0; i < m->query->n_dimensions; i++) {
         const gr_member *member = m->query->dimensions[i].member;
-        if (!is_derivable(m, member, 0)) return refuse(m, GR_RULE_DIMENSION_MISSING, member, NULL);
+        gr_rule rule = is_narrowed(m, member) ? GR_RULE_SUB_QUERY : GR_RULE_DIMENSION_MISSING;
+        if (!is_derivable(m, member, 0) && !refuse(m, rule, member, NULL)) return false;
         if (tells_apart(m, member)) cover(m, member);
     }
     return true;
@@ -160,8 +209,9 @@ static bool check_dimensions(matcher *m) {
 static bool check_segments(matcher *m) {
     for (size_t i = 0; i < m->query->n_segments; i++) {
         const gr_member *member = m->query->segments[i].member;
-        if (!stored(m->rollup, member, NULL) || !same_way(m, member->cube))
-            return refuse(m, GR_RULE_SEGMENT_MISSING, member, NULL);
+        if ((!stored(m->rollup, member, NULL) || !same_way(m, member->cube)) &&
+            !refuse(m, GR_RULE_SEGMENT_MISSING, member, NULL))
+            return false;
         cover(m, member); /* stored as a boolean, and only true passes */
     }
     return true;
@@ -169,9 +219,11 @@ static bool check_segments(matcher *m) {
 
 /* `is_required`: reached through AND nodes only, so that the condition holds for every row of the answer. */
 static bool check_row_filter(matcher *m, const gr_filter *f, bool is_required) {
+    if (m->rollup->n_filters && gr_filters_imply(m->rollup->filters, m->rollup->n_filters, NULL, 0, f)) return true;
     if (f->kind == GR_FILTER_LEAF) {
         if (f->op == GR_OP_MEASURE_FILTER) return refuse(m, GR_RULE_MEASURE_FILTER, f->field.member, NULL);
-        if (!is_derivable(m, f->field.member, 0)) return refuse(m, GR_RULE_FILTER_MISSING, f->field.member, NULL);
+        if (!is_derivable(m, f->field.member, 0) && !refuse(m, GR_RULE_FILTER_MISSING, f->field.member, NULL))
+            return false;
         if (is_required && pins_one_value(m, f)) cover(m, f->field.member);
         return true;
     }
@@ -191,7 +243,8 @@ static bool check_filters(matcher *m) {
     for (size_t i = 0; i < m->query->n_row_filters; i++)
         if (!check_row_filter(m, m->query->row_filters[i], true)) return false;
     for (size_t i = 0; i < m->query->n_measure_filters; i++)
-        if (has_measure_filter_op(m->query->measure_filters[i])) return refuse(m, GR_RULE_MEASURE_FILTER, NULL, NULL);
+        if (has_measure_filter_op(m->query->measure_filters[i]) && !refuse(m, GR_RULE_MEASURE_FILTER, NULL, NULL))
+            return false;
     return true;
 }
 
@@ -208,9 +261,9 @@ int64_t gr_plan_anchor(const gr_granularity *g, int64_t anchor) {
 }
 
 /* A stored custom grain was cut from the anchor that its load used; the query's must be the same point. */
-static bool same_anchor(const gr_plan *plan, const gr_time_field *t, const gr_granularity *have) {
+static bool same_anchor(const gr_scan *scan, const gr_time_field *t, const gr_granularity *have) {
     if (have->grain != GR_GRAIN_CUSTOM || !t->granularity) return true;
-    int64_t stored_from = gr_granularity_anchor(have, plan->query->tz, plan->snapshot->now_us);
+    int64_t stored_from = gr_granularity_anchor(have, scan->query->tz, scan->snapshot->now_us);
     return gr_plan_anchor(have, stored_from) == gr_plan_anchor(have, t->anchor_local_us);
 }
 
@@ -220,41 +273,58 @@ static bool range_is_aligned(const gr_time_field *t, const gr_granularity *have)
     return gr_range_is_aligned(&t->range, have, t->anchor_local_us);
 }
 
-/* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed. */
-static const gr_rollup_column *pick_time(const gr_plan *plan, const gr_rollup *rollup, const gr_time_field *t,
-                                         bool *ret_is_loose, gr_rule *ret_rule) {
-    const gr_rollup_column *loose = NULL;
+/* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed, and the
+ * grain that would do but for the range. */
+static const gr_rollup_column *pick_time(const gr_scan *scan, const gr_rollup *rollup, const gr_time_field *t,
+                                         const gr_rollup_column **ret_loose, gr_rule *ret_rule) {
     *ret_rule = GR_RULE_TIME_MISSING;
-    *ret_is_loose = false;
+    *ret_loose = NULL;
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
         if (c->member != t->field.member || !c->granularity) continue;
-        if (!serves_granularity(t, c->granularity) || !same_anchor(plan, t, c->granularity)) {
+        bool is_served = serves_granularity(t, c->granularity) && same_anchor(scan, t, c->granularity);
+        if (!is_served && !gr_rule_is_off(GR_RULE_GRANULARITY)) {
             if (*ret_rule == GR_RULE_TIME_MISSING) *ret_rule = GR_RULE_GRANULARITY;
             continue;
         }
-        if (range_is_aligned(t, c->granularity)) return c;
-        if (!loose) loose = c;
+        if (range_is_aligned(t, c->granularity) || gr_rule_is_off(GR_RULE_RANGE)) return c;
+        if (!*ret_loose) *ret_loose = c;
         *ret_rule = GR_RULE_RANGE;
     }
-    *ret_is_loose = loose && rollup->is_non_strict; /* an exact grain goes first */
-    return *ret_is_loose ? loose : NULL;
+    return NULL;
 }
 
-const gr_rollup_column *gr_plan_stored_time(const gr_plan *plan, const gr_time_field *time) {
-    bool is_loose;
+const gr_rollup_column *gr_scan_stored_time(const gr_scan *scan, const gr_time_field *time) {
+    const gr_rollup_column *loose;
     gr_rule rule;
-    return pick_time(plan, plan->rollup, time, &is_loose, &rule);
+    const gr_rollup_column *best = pick_time(scan, scan->rollup, time, &loose, &rule);
+    return best ? best : loose; /* the loose one was accepted when the scan was planned */
 }
 
-static bool check_time(matcher *m, const gr_time_field *t) {
+/* The whole stored buckets inside the range; the rest is left to others. False when there is none. */
+static bool tile(matcher *m, size_t index, const gr_rollup_column *c) {
+    const gr_time_field *t = &m->scan->times[index];
+    if (!m->tiling || m->tiling->column || m->query->is_ungrouped || !t->has_range) return false;
+    if (c->granularity->grain == GR_GRAIN_CUSTOM && !t->granularity) return false;
+    gr_range inner;
+    if (!gr_tile_inner(t, c->granularity, m->query->tz, &inner)) return false;
+    *m->tiling = (gr_tiling){.column = c, .time = index, .outer = t->range, .inner = inner};
+    m->scan->times[index].range = inner;
+    return true;
+}
+
+static bool check_time(matcher *m, size_t index) {
+    const gr_time_field *t = &m->scan->times[index];
     const gr_member *member = t->field.member;
     gr_rule rule = GR_RULE_TIME_MISSING;
-    bool is_loose = false;
-    const gr_rollup_column *best =
-        same_way(m, member->cube) ? pick_time(m->plan, m->rollup, t, &is_loose, &rule) : NULL;
+    const gr_rollup_column *loose = NULL, *best = NULL;
+    if (same_way(m, member->cube)) best = pick_time(m->scan, m->rollup, t, &loose, &rule);
+    if (!best && loose && m->rollup->is_non_strict) { /* an exact grain went first */
+        best = loose;
+        m->is_non_strict = true;
+    }
+    if (!best && loose && tile(m, index, loose)) best = loose;
     if (!best) return refuse(m, rule, member, t->granularity);
-    m->is_non_strict |= is_loose;
     /* A doubled hour has two stored instants and one name on the wall clock, so only UTC keeps them one to one. */
     bool is_one_to_one = !best->is_instant || gr_tz_is_utc(m->query->tz);
     if (t->granularity && gr_granularity_eq(t->granularity, best->granularity) && is_one_to_one)
@@ -262,10 +332,23 @@ static bool check_time(matcher *m, const gr_time_field *t) {
     return true;
 }
 
-static const gr_rollup_component *stored_component(const gr_rollup *r, const gr_component *c) {
+static const gr_rollup_component *stored_component(const gr_rollup *r, gr_str key) {
     for (size_t i = 0; i < r->n_components; i++)
-        if (gr_str_eq(r->components[i].component.key, c->key)) return &r->components[i];
+        if (gr_str_eq(r->components[i].component.stored_key, key)) return &r->components[i];
     return NULL;
+}
+
+const gr_rollup_component *gr_scan_stored_component(const gr_scan *scan, gr_str key) {
+    return stored_component(scan->rollup, key);
+}
+
+const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_member *member) {
+    return stored(scan->rollup, member, NULL);
+}
+
+bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *f) {
+    const gr_rollup *r = scan->rollup;
+    return r && r->n_filters && gr_filters_imply(r->filters, r->n_filters, NULL, 0, f);
 }
 
 static bool all_covered(const matcher *m) {
@@ -283,54 +366,105 @@ static bool is_opaque_risk(const matcher *m, gr_agg agg) {
     return agg == GR_AGG_OPAQUE && !has_groups && m->rollup->n_columns > 0;
 }
 
-static bool check_measure(matcher *m, const gr_member *measure) {
-    const gr_components *needed = &m->plan->snapshot->index->components[measure->index];
+/* Rows of the component's cube stand under several values of the column: merging over it would count them again. */
+static bool is_fanned_by(const matcher *m, const gr_component *c, const gr_rollup_column *column) {
+    if (gr_component_survives_fan_out(c->agg)) return false;
+    uint32_t from = gr_tree_find(m->stored_tree, c->measure->cube),
+             to = gr_tree_find(m->stored_tree, column->member->cube);
+    return from != GR_TREE_NONE && to != GR_TREE_NONE && gr_tree_multiplies(m->stored_tree, from, to);
+}
+
+/* The stored groups that make one group of the answer can be merged. */
+static bool check_merge(matcher *m, const gr_component *c) {
+    bool is_mergeable = gr_component_is_mergeable(c->agg);
+    if (!is_mergeable && (!all_covered(m) || is_opaque_risk(m, c->agg)))
+        return refuse(m, GR_RULE_EXACT_GRAIN, c->measure, NULL);
+    for (size_t i = 0; is_mergeable && i < m->rollup->n_columns; i++)
+        if (!m->is_covered[i] && is_fanned_by(m, c, &m->rollup->columns[i]) &&
+            !refuse(m, GR_RULE_FAN_OUT, m->rollup->columns[i].member, m->rollup->columns[i].granularity))
+            return false;
+    return true;
+}
+
+static bool check_components(matcher *m) {
+    const gr_components *needed = &m->scan->group.components;
     for (size_t i = 0; i < needed->n; i++) {
         const gr_component *c = &needed->v[i];
-        const gr_rollup_component *have = stored_component(m->rollup, c);
-        if (!have || !same_way(m, c->measure->cube)) return refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL);
-        if (!gr_component_is_mergeable(c->agg) && (!all_covered(m) || is_opaque_risk(m, c->agg)))
-            return refuse(m, GR_RULE_EXACT_GRAIN, measure, NULL);
+        const gr_rollup_component *have = stored_component(m->rollup, c->stored_key);
+        if ((!have || !same_way(m, c->measure->cube)) && !refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL))
+            return false;
+        if (!check_merge(m, c)) return false;
     }
     return true;
 }
 
-static bool check_filter_measures(matcher *m, const gr_filter *f) {
-    if (f->kind == GR_FILTER_LEAF) return check_measure(m, f->field.member);
-    for (size_t i = 0; i < f->n_children; i++)
-        if (!check_filter_measures(m, f->children[i])) return false;
+/* Where a component cannot be put together from pieces, no group of the answer may lie in two of them: the cut is moved
+ * to whole buckets of the query's own granularity. */
+static bool check_edges(matcher *m) {
+    gr_tiling *tiling = m->tiling;
+    if (!tiling || !tiling->column) return true;
+    const gr_components *needed = &m->scan->group.components;
+    const gr_component *rigid = NULL;
+    for (size_t i = 0; i < needed->n && !rigid; i++) {
+        const gr_component *c = &needed->v[i];
+        if (!gr_component_is_mergeable(c->agg) || is_fanned_by(m, c, tiling->column)) rigid = c;
+    }
+    if (!rigid) return true;
+    gr_time_field t = m->scan->times[tiling->time];
+    t.range = tiling->outer;
+    if (!t.granularity || !gr_tile_inner(&t, t.granularity, m->query->tz, &tiling->inner))
+        return refuse(m, GR_RULE_EDGES, rigid->measure, NULL);
+    m->scan->times[tiling->time].range = tiling->inner;
     return true;
 }
 
-static bool check_measures(matcher *m) {
-    for (size_t i = 0; i < m->query->n_measures; i++)
-        if (!check_measure(m, m->query->measures[i].member)) return false;
-    for (size_t i = 0; i < m->query->n_measure_filters; i++)
-        if (!check_filter_measures(m, m->query->measure_filters[i])) return false;
-    return true;
-}
-
-bool gr_match_rollup(gr_plan *plan, const gr_rollup *rollup, gr_refusal *ret_refusal) {
+static bool match(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
+                  gr_refusal *ret_refusal, gr_refusals *all, gr_arena *arena) {
     enum { MOST_COLUMNS = 256 };
     bool covered[MOST_COLUMNS] = {false};
-    matcher m = {.plan = plan, .query = plan->query, .rollup = rollup, .is_covered = covered, .refusal = ret_refusal};
-    if (rollup->n_columns > MOST_COLUMNS) return refuse(&m, GR_RULE_CANNOT_BUILD, NULL, NULL);
+    matcher m = {.all = all,
+                 .arena = arena,
+                 .scan = scan,
+                 .query = scan->query,
+                 .tree = &scan->group.tree,
+                 .rollup = rollup,
+                 .stored_tree = stored_tree,
+                 .is_covered = covered,
+                 .tiling = tiling,
+                 .refusal = ret_refusal};
+    if (rollup->n_columns > MOST_COLUMNS) {
+        *ret_refusal = (gr_refusal){GR_RULE_CANNOT_BUILD, rollup, NULL, NULL};
+        return false;
+    }
     if (!check_definition(&m) || !check_dimensions(&m) || !check_segments(&m) || !check_filters(&m)) return false;
-    for (size_t i = 0; i < plan->query->n_time_dimensions; i++)
-        if (!check_time(&m, &plan->query->time_dimensions[i])) return false;
-    if (!check_measures(&m)) return false;
-    plan->is_exact_match = all_covered(&m);
-    plan->is_non_strict_range = m.is_non_strict;
+    for (size_t i = 0; i < scan->query->n_time_dimensions; i++)
+        if (!check_time(&m, i)) return false;
+    if (!check_static_filters(&m) || !check_components(&m) || !check_edges(&m)) return false;
+    scan->is_exact_match = all_covered(&m);
+    scan->is_non_strict_range = m.is_non_strict;
     return true;
+}
+
+bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
+                     gr_refusal *ret_refusal) {
+    return match(scan, rollup, stored_tree, tiling, ret_refusal, NULL, NULL);
+}
+
+void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_arena *arena,
+                  gr_refusals *ret) {
+    gr_refusal last = {0};
+    bool passed = match(scan, rollup, stored_tree, NULL, &last, ret, arena);
+    if (!passed) GR_PUSH(arena, ret, last); /* nothing after it could be asked */
 }
 
 /* Instant columns hold UTC buckets: they can be re-cut for a zone whose offsets, over the time that matters, are
  * multiples of the grain. That time is the query's range, else what is stored, else (not built yet) from 1900 on: the
  * build then says what is stored, and the query is planned again. */
-bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup_state *state,
+bool gr_match_zone(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state,
                    gr_refusal *ret_refusal) {
     static const int64_t from_1900 = -2208988800000000;
-    const gr_query *q = plan->query;
+    const gr_query *q = scan->query;
+    if (gr_rule_is_off(GR_RULE_TIME_ZONE)) return true;
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
         if (!c->is_instant || gr_tz_is_utc(q->tz)) continue;
@@ -339,7 +473,7 @@ bool gr_match_zone(const gr_plan *plan, const gr_rollup *rollup, const gr_rollup
         int64_t to = state && state->max_us ? state->max_us[i] + seconds * 1000000 : INT64_MAX;
         bool is_used = false;
         for (size_t k = 0; k < q->n_time_dimensions; k++) {
-            const gr_time_field *t = &q->time_dimensions[k];
+            const gr_time_field *t = &scan->times[k];
             if (t->field.member != c->member) continue;
             is_used = true;
             if (t->has_range && t->range.from_utc_us > from) from = t->range.from_utc_us;

@@ -1,77 +1,50 @@
-/* The decision for one query: its join tree, the candidates in order, what serves, one refusal for each that does not.
+/* The decision for one query.
  *
- *   query -> join tree -> fan-out check -> candidates of each cube, in query order, then definition order
- *                                            | refused: rule, member
- *                                            | fits, built:     serves
- *                                            | fits, on demand: to_build (plan again afterwards)
- *                                            '-> none: the source */
+ *   query -> components -> plain ones:   facts -> a rollup for all of it, else for each grain group:
+ *                                                   a rollup | a rollup and its edges | the source
+ *                       -> windows:      an inner plan over the widened range (window.c)
+ *                       -> stages:       inner plans at the stage's own grain (stage.c)
+ *
+ * A candidate is refused (rule, member), serves, or fits and is to be built first; then planning stops, and is done again
+ * afterwards. Candidates are tried in a fixed order, so that the same inputs give the same plan. */
 #include "plan/internal.h"
 
-static gr_status check_fan_out(const gr_plan *plan, const gr_member *measure, gr_error *err) {
-    const gr_components *components = &plan->snapshot->index->components[measure->index];
-    for (size_t i = 0; i < components->n; i++) {
-        const gr_component *c = &components->v[i];
-        uint32_t node = gr_tree_find(&plan->tree, c->measure->cube);
-        if (node == GR_TREE_NONE || !plan->tree.nodes[node].is_multiplied || gr_component_survives_fan_out(c->agg))
-            continue;
-        gr_status status =
-            gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
-                         "The joins of this query multiply the rows of '" GR_FMT "', so '" GR_FMT "' would be inflated",
-                         GR_ARG(c->measure->cube->name), GR_ARG(c->measure->id));
-        gr_error_hint(err,
-                      "ask for the measures of '" GR_FMT "' in a query of their own, without members of '" GR_FMT "'",
-                      GR_ARG(c->measure->cube->name), GR_ARG(plan->tree.nodes[0].cube->name));
-        return status;
+/* ---- candidates -------------------------------------------------------------------------------------------------- */
+
+static void note(gr_planner *p, gr_refusal refusal) {
+    for (size_t i = 0; i < p->refusals.n; i++) /* inner plans ask the same again */
+        if (!memcmp(&p->refusals.v[i], &refusal, sizeof refusal)) return;
+    GR_PUSH(p->arena, &p->refusals, refusal);
+}
+
+static bool is_rollup(const gr_preagg *p) { return p->type == GR_PREAGG_ROLLUP || p->type == GR_PREAGG_ROLLUP_JOIN; }
+
+static void add_candidate(gr_planner *p, const gr_rollup *r) {
+    for (size_t i = 0; i < p->candidates.n; i++)
+        if (p->candidates.v[i] == r) return;
+    GR_PUSH(p->arena, &p->candidates, r);
+}
+
+/* The rollups of every cube of the query, then those of other cubes that are computed over the same fact (decisions
+ * 12). */
+void gr_planner_find_candidates(gr_planner *p, const gr_query *q) {
+    const gr_plan_index *index = p->snapshot->index;
+    const gr_cube **cubes;
+    size_t n = gr_query_cubes(q, p->arena, &cubes);
+    p->is_cheapest = index->is_cheapest;
+    for (size_t i = 0; i < n; i++) {
+        p->is_cheapest |= cubes[i]->is_cheapest;
+        for (size_t k = 0; k < cubes[i]->n_preaggs; k++) {
+            p->is_cheapest |= cubes[i]->preaggs[k]->is_cheapest;
+            if (is_rollup(cubes[i]->preaggs[k])) add_candidate(p, &index->rollups[cubes[i]->preaggs[k]->index]);
+        }
     }
-    return GR_OK;
+    for (size_t i = 0; i < n; i++) {
+        const gr_rollup_list *list = &index->by_fact[cubes[i]->index];
+        for (size_t k = 0; k < list->n; k++) add_candidate(p, list->v[k]);
+    }
+    if (q->selection != GR_SELECTION_MODEL) p->is_cheapest = q->selection == GR_SELECTION_CHEAPEST;
 }
-
-static gr_status check_filter_fan_out(const gr_plan *plan, const gr_filter *f, gr_error *err) {
-    if (f->kind == GR_FILTER_LEAF)
-        return f->field.member->kind == GR_MEMBER_MEASURE ? check_fan_out(plan, f->field.member, err) : GR_OK;
-    for (size_t i = 0; i < f->n_children; i++) GR_TRY(check_filter_fan_out(plan, f->children[i], err));
-    return GR_OK;
-}
-
-static void collect_filter(const gr_filter *f, gr_arena *arena, gr_paths *out) {
-    if (f->kind == GR_FILTER_LEAF) gr_tree_collect(f->field.member, f->field.path, arena, out);
-    for (size_t i = 0; i < f->n_children; i++) collect_filter(f->children[i], arena, out);
-}
-
-static gr_status build_tree(gr_plan *plan, gr_arena *arena, gr_error *err) {
-    const gr_query *q = plan->query;
-    gr_paths paths = {0};
-    for (size_t i = 0; i < q->n_measures; i++)
-        gr_tree_collect(q->measures[i].member, q->measures[i].path, arena, &paths);
-    for (size_t i = 0; i < q->n_dimensions; i++)
-        gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, &paths);
-    for (size_t i = 0; i < q->n_segments; i++)
-        gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, &paths);
-    for (size_t i = 0; i < q->n_row_filters; i++) collect_filter(q->row_filters[i], arena, &paths);
-    for (size_t i = 0; i < q->n_measure_filters; i++) collect_filter(q->measure_filters[i], arena, &paths);
-    for (size_t i = 0; i < q->n_time_dimensions; i++)
-        gr_tree_collect(q->time_dimensions[i].field.member, q->time_dimensions[i].field.path, arena, &paths);
-    GR_TRY(gr_tree_build(&paths, plan->snapshot->model->n_cubes, arena, &plan->tree, err));
-    plan->data_source = plan->tree.nodes[0].cube->data_source;
-    for (uint32_t i = 1; i < plan->tree.n; i++)
-        if (!gr_str_eq(plan->tree.nodes[i].cube->data_source, plan->data_source))
-            return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES,
-                                "'" GR_FMT "' and '" GR_FMT "' live in different data sources",
-                                GR_ARG(plan->tree.nodes[0].cube->name), GR_ARG(plan->tree.nodes[i].cube->name));
-    if (q->is_ungrouped) return GR_OK;
-    for (size_t i = 0; i < q->n_measures; i++) GR_TRY(check_fan_out(plan, q->measures[i].member, err));
-    for (size_t i = 0; i < q->n_measure_filters; i++) GR_TRY(check_filter_fan_out(plan, q->measure_filters[i], err));
-    return GR_OK;
-}
-
-typedef struct chooser {
-    gr_plan *plan;
-    gr_plan_options options;
-    gr_arena *arena;
-    GR_VEC(gr_refusal) refusals;
-} chooser;
-
-static void note(chooser *c, gr_refusal refusal) { GR_PUSH(c->arena, &c->refusals, refusal); }
 
 static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
     for (size_t i = 0; i < options->n_excluded; i++)
@@ -79,87 +52,376 @@ static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
     return false;
 }
 
-/* What is built decides: serve, build first, or go on. True when the search ends here. */
-static bool settle(chooser *c, const gr_rollup *r) {
-    gr_plan *plan = c->plan;
-    const gr_tz *zone = gr_rollup_zone(r, plan->query->tz);
-    const gr_rollup_state *state = gr_snapshot_state(plan->snapshot, r->preagg, zone);
+typedef enum verdict { REFUSED, SERVES, BUILD_FIRST } verdict;
+
+static verdict settle_one(gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_rollup *asked,
+                          const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
+    const gr_tz *zone = gr_rollup_zone(r, q->tz);
+    const gr_rollup_state *state = gr_snapshot_state(p->snapshot, r->preagg, zone);
+    bool is_built = state && state->is_built;
+    *ret_zone = zone;
+    *ret_state = is_built ? state : NULL;
+    if (p->options.ignore_builds || is_built) return SERVES;
+    bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
+    if (has_failed || is_excluded(&p->options, r))
+        note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
+    else if (asked->preagg->build == GR_BUILD_EXPLICIT)
+        note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, NULL, NULL});
+    else if (!state && r->depends_on_zone && p->snapshot->n_states &&
+             (int64_t)p->snapshot->n_states[r->entity->preagg->index] >= p->snapshot->max_zones)
+        note(p, (gr_refusal){GR_RULE_TIME_ZONE, asked, NULL, NULL});
+    else {
+        p->to_build = r;
+        p->to_build_zone = zone;
+        return BUILD_FIRST;
+    }
+    return REFUSED;
+}
+
+/* What is built decides: serve, build first, or go on. A rollup_join is as built as its parts. */
+static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r) {
+    const gr_rollup_state *state = NULL;
+    const gr_tz *zone = scan->query->tz;
     gr_refusal refusal = {0};
-    if (!gr_match_zone(plan, r, state && state->is_built ? state : NULL, &refusal)) {
-        note(c, refusal);
+    verdict v = SERVES;
+    for (size_t i = 0; i < r->n_links && v == SERVES; i++) {
+        if (i == 0) v = settle_one(p, scan->query, r->links[i].from, r, &state, &zone);
+        if (v == SERVES) v = settle_one(p, scan->query, r->links[i].to, r, &state, &zone);
+    }
+    if (!r->n_links) {
+        zone = gr_rollup_zone(r, scan->query->tz);
+        state = gr_snapshot_state(p->snapshot, r->preagg, zone);
+        if (!gr_match_zone(scan, r, state && state->is_built ? state : NULL, &refusal)) {
+            note(p, refusal);
+            return REFUSED;
+        }
+        v = settle_one(p, scan->query, r, r, &state, &zone);
+    }
+    if (v != SERVES) return v;
+    scan->rollup = r;
+    scan->rollup_zone = zone;
+    scan->state = state;
+    return SERVES;
+}
+
+/* ---- one scan ---------------------------------------------------------------------------------------------------- */
+
+gr_scan gr_planner_scan(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times) {
+    size_t n = ask->query->n_time_dimensions;
+    gr_scan scan = {.query = ask->query, .snapshot = p->snapshot, .group = *group};
+    scan.times = GR_NEW_N(p->arena, gr_time_field, n + 1);
+    if (n) memcpy(scan.times, times, n * sizeof *times);
+    return scan;
+}
+
+const gr_tree *gr_rollup_fact_tree(const gr_rollup *r, const gr_cube *root) {
+    for (size_t i = 0; i < r->n_facts; i++)
+        if (r->facts[i] == root) return &r->trees[i];
+    return NULL;
+}
+
+/* Definition against the facts that are asked for: all of them, each in its own tree of the rollup. */
+static bool matches(gr_planner *p, const gr_groups *facts, const gr_rollup *r, gr_scan *scan, gr_tiling *tiling,
+                    gr_refusal *refusal) {
+    *refusal = (gr_refusal){r->can_build ? GR_RULE_ROOT : GR_RULE_CANNOT_BUILD, r, NULL, NULL};
+    if (!r->can_build || !r->entity->can_build) {
+        refusal->rule = GR_RULE_CANNOT_BUILD;
         return false;
     }
-    bool is_built = state && state->is_built;
-    if (c->options.ignore_builds || is_built) {
-        plan->rollup = r;
-        plan->rollup_zone = zone;
-        plan->state = is_built ? state : NULL;
-        return true;
+    gr_components all = {0};
+    for (size_t i = 0; i < facts->n; i++) {
+        scan->group = facts->v[i];
+        const gr_tree *tree = gr_rollup_fact_tree(r, facts->v[i].tree.nodes[0].cube);
+        if (!tree && !gr_rule_is_off(GR_RULE_ROOT)) return false;
+        if (!gr_match_rollup(scan, r, tree ? tree : &r->tree, facts->n > 1 ? NULL : tiling, refusal)) return false;
+        for (size_t k = 0; k < scan->group.components.n; k++)
+            gr_components_add(&all, &scan->group.components.v[k], p->arena);
     }
-    bool has_failed = state && state->is_failed && c->options.now_us < state->retry_at_us;
-    if (has_failed || is_excluded(&c->options, r))
-        note(c, (gr_refusal){GR_RULE_BUILD_FAILED, r, NULL, NULL});
-    else if (r->preagg->build == GR_BUILD_EXPLICIT)
-        note(c, (gr_refusal){GR_RULE_NOT_BUILT, r, NULL, NULL});
-    else if (!state && r->depends_on_zone && plan->snapshot->n_states &&
-             (int64_t)plan->snapshot->n_states[r->entity->preagg->index] >= plan->snapshot->max_zones)
-        note(c, (gr_refusal){GR_RULE_TIME_ZONE, r, NULL, NULL});
-    else {
-        plan->to_build = r;
-        plan->to_build_zone = zone;
-        return true;
+    if (facts->n != r->n_facts && !gr_rule_is_off(GR_RULE_FACTS)) {
+        refusal->rule = GR_RULE_FACTS;
+        return false;
     }
+    scan->group.components = all;
+    return true;
+}
+
+/* The first candidate that serves, or the one of the fewest rows. With `ret_tiling` only those are tried whose range was
+ * all that stood against them. */
+static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
+                      gr_tiling *ret_tiling, gr_scan *ret) {
+    gr_scan best = {0};
+    gr_tiling best_tiling = {0};
+    for (size_t i = 0; i < p->candidates.n; i++) {
+        const gr_rollup *r = p->candidates.v[i];
+        gr_scan scan = gr_planner_scan(p, ask, &facts->v[0], times);
+        gr_tiling tiling = {0};
+        gr_refusal refusal = {GR_RULE_FORBIDDEN, r, NULL, NULL};
+        if (p->options.without_rollups || !matches(p, facts, r, &scan, ret_tiling ? &tiling : NULL, &refusal)) {
+            if (!ret_tiling || refusal.rule == GR_RULE_EDGES) note(p, refusal);
+            continue;
+        }
+        if (ret_tiling && !tiling.column) continue; /* it fitted whole, and is not built */
+        verdict v = settle(p, &scan, r);
+        if (v == REFUSED) continue;
+        bool is_known = v == SERVES && scan.state;
+        if (p->is_cheapest && is_known) {
+            if (best.rollup && best.state->rows <= scan.state->rows) continue;
+            best = scan;
+            best_tiling = tiling;
+            continue;
+        }
+        if (best.rollup) continue;
+        *ret = scan;
+        if (ret_tiling) *ret_tiling = tiling;
+        if (!p->is_cheapest || v == SERVES) return v;
+        best.query = scan.query; /* to be built, unless something that is built serves */
+    }
+    if (!best.rollup) return best.query ? BUILD_FIRST : REFUSED;
+    p->to_build = NULL;
+    *ret = best;
+    if (ret_tiling) *ret_tiling = best_tiling;
+    return SERVES;
+}
+
+/* ---- the source -------------------------------------------------------------------------------------------------- */
+
+static gr_status check_one_source(const gr_tree *tree, gr_str *ret, gr_error *err) {
+    *ret = tree->nodes[0].cube->data_source;
+    for (uint32_t i = 1; i < tree->n; i++)
+        if (!gr_str_eq(tree->nodes[i].cube->data_source, *ret))
+            return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES,
+                                "'" GR_FMT "' and '" GR_FMT "' live in different data sources",
+                                GR_ARG(tree->nodes[0].cube->name), GR_ARG(tree->nodes[i].cube->name));
+    return GR_OK;
+}
+
+static bool has_original(const gr_planner *p, const gr_cube *cube) {
+    for (size_t i = 0; i < p->originals.n; i++)
+        if (p->originals.v[i].cube == cube) return true;
     return false;
 }
 
-static void choose(chooser *c) {
-    const gr_cube **cubes;
-    size_t n = gr_query_cubes(c->plan->query, c->arena, &cubes);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < cubes[i]->n_preaggs; k++) {
-            const gr_preagg *p = cubes[i]->preaggs[k];
-            if (p->type != GR_PREAGG_ROLLUP) continue;
-            const gr_rollup *r = gr_plan_index_rollup(c->plan->snapshot->index, p);
-            gr_refusal refusal = {GR_RULE_FORBIDDEN, r, NULL, NULL};
-            if (c->options.without_rollups || !gr_match_rollup(c->plan, r, &refusal))
-                note(c, refusal);
-            else if (settle(c, r))
-                return;
+/* A cube whose original_sql is stored is read from there (4.10). */
+static verdict use_originals(gr_planner *p, const gr_query *q, const gr_tree *tree) {
+    for (uint32_t i = 0; i < tree->n && !p->options.without_rollups; i++) {
+        const gr_cube *cube = tree->nodes[i].cube;
+        for (size_t k = 0; k < cube->n_preaggs && !has_original(p, cube); k++) {
+            if (cube->preaggs[k]->type != GR_PREAGG_ORIGINAL_SQL) continue;
+            const gr_rollup *r = &p->snapshot->index->rollups[cube->preaggs[k]->index];
+            gr_original o = {.cube = cube, .rollup = r};
+            const gr_tz *zone;
+            verdict v = r->can_build ? settle_one(p, q, r, r, &o.state, &zone) : REFUSED;
+            if (v == BUILD_FIRST) return v;
+            if (v == SERVES) GR_PUSH(p->arena, &p->originals, o);
         }
+    }
+    return SERVES;
+}
+
+static gr_status read_source(gr_planner *p, gr_plan *plan, gr_scan *scan) {
+    gr_str source;
+    GR_TRY(check_one_source(&scan->group.tree, &source, p->err));
+    if (p->reads_source && !gr_str_eq(source, p->data_source))
+        return gr_error_set(p->err, GR_ERR_PLAN_MIXED_SOURCES,
+                            "'" GR_FMT "' lives in another data source than the rest of this query",
+                            GR_ARG(scan->group.tree.nodes[0].cube->name));
+    p->data_source = source;
+    p->reads_source = true;
+    if (use_originals(p, scan->query, &scan->group.tree) == BUILD_FIRST) return GR_OK;
+    gr_piece piece = {.kind = GR_PIECE_SCAN, .components = scan->group.components, .scan = *scan};
+    GR_PUSH(p->arena, &plan->piece_list, piece);
+    return GR_OK;
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
+
+static void serve(gr_planner *p, gr_plan *plan, const gr_scan *scan) {
+    gr_piece piece = {.kind = GR_PIECE_SCAN, .components = scan->group.components, .scan = *scan};
+    GR_PUSH(p->arena, &plan->piece_list, piece);
+}
+
+static gr_status plan_group(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times,
+                            int depth, gr_plan *plan);
+
+/* The rollup gives whole buckets; each edge is a group of its own with a shorter range. */
+static gr_status plan_tiles(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times,
+                            const gr_tiling *tiling, const gr_scan *scan, int depth, gr_plan *plan) {
+    gr_range edges[2];
+    size_t n = gr_tile_edges(tiling, edges);
+    serve(p, plan, scan);
+    for (size_t i = 0; i < n && !p->to_build; i++) {
+        gr_scan edge = gr_planner_scan(p, ask, group, times);
+        edge.times[tiling->time].range = edges[i];
+        GR_TRY(plan_group(p, ask, group, edge.times, depth + 1, plan));
+    }
+    return GR_OK;
+}
+
+static gr_status plan_group(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times,
+                            int depth, gr_plan *plan) {
+    enum { DEEPEST_TILE = 3 };
+    gr_groups facts = {0};
+    GR_PUSH(p->arena, &facts, *group);
+    gr_scan scan;
+    verdict v = choose(p, ask, &facts, times, NULL, &scan);
+    if (v == SERVES) serve(p, plan, &scan);
+    if (v != REFUSED) return GR_OK;
+    gr_tiling tiling = {0};
+    if (depth < DEEPEST_TILE) v = choose(p, ask, &facts, times, &tiling, &scan);
+    if (v == SERVES) return plan_tiles(p, ask, group, times, &tiling, &scan, depth, plan);
+    if (v != REFUSED) return GR_OK;
+    scan = gr_planner_scan(p, ask, group, times);
+    return read_source(p, plan, &scan);
+}
+
+static gr_status plan_scans(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
+    gr_groups facts = {0};
+    GR_TRY(gr_group_facts(ask, p->arena, &facts, p->err));
+    if (!plan->tree.n) plan->tree = facts.v[0].tree;
+    for (size_t i = 0; i < facts.n; i++) GR_TRY(check_one_source(&facts.v[i].tree, &p->first_source, p->err));
+    gr_groups groups = {0};
+    for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(ask, &facts.v[i], p->arena, &groups, p->err));
+    if (groups.n > 1) { /* one rollup for everything goes first (4.7.8) */
+        gr_scan scan;
+        verdict v = choose(p, ask, &facts, ask->query->time_dimensions, NULL, &scan);
+        if (v == SERVES) serve(p, plan, &scan);
+        if (v != REFUSED) return GR_OK;
+    }
+    for (size_t i = 0; i < groups.n && !p->to_build; i++)
+        GR_TRY(plan_group(p, ask, &groups.v[i], ask->query->time_dimensions, 0, plan));
+    return GR_OK;
+}
+
+/* ---- relations --------------------------------------------------------------------------------------------------- */
+
+gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
+    enum { DEEPEST = 16 };
+    if (p->depth >= DEEPEST) return gr_error_set(p->err, GR_ERR_LIMIT, "Measures over measures are nested too deeply");
+    p->depth++;
+    gr_plan *plan = GR_NEW(p->arena, gr_plan);
+    *plan = (gr_plan){.query = ask->query, .snapshot = p->snapshot, .components = ask->components};
+    gr_ask plain = {.snapshot = p->snapshot, .query = ask->query};
+    GR_VEC(gr_ask) windows = {0};
+    for (size_t i = 0; i < ask->components.n; i++) {
+        const gr_component *c = &ask->components.v[i];
+        if (c->agg == GR_AGG_STAGE) continue;
+        if (!c->window || !gr_window_has_time(ask->query)) {
+            GR_PUSH(p->arena, &plain.components, *c);
+            continue;
+        }
+        size_t at = 0;
+        while (at < windows.n && !gr_window_is_same(windows.v[at].components.v[0].window, c->window)) at++;
+        if (at == windows.n) GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query}));
+        GR_PUSH(p->arena, &windows.v[at].components, *c);
+    }
+    gr_status status = GR_OK;
+    if (plain.components.n || !ask->components.n) status = plan_scans(p, &plain, plan);
+    for (size_t i = 0; i < windows.n && !status && !gr_planner_must_stop(p); i++)
+        status = gr_window_plan(p, &windows.v[i], plan);
+    for (size_t i = 0; i < ask->components.n && !status && !gr_planner_must_stop(p); i++)
+        if (ask->components.v[i].agg == GR_AGG_STAGE)
+            status = gr_stage_plan(p, ask, &ask->components.v[i], plan);
+    plan->pieces = plan->piece_list.v;
+    plan->n_pieces = plan->piece_list.n;
+    p->depth--;
+    if (!status) *ret = plan;
+    return status;
+}
+
+/* ---- the query --------------------------------------------------------------------------------------------------- */
+
+static void add_filter_components(gr_planner *p, const gr_filter *f, gr_components *out) {
+    if (f->kind == GR_FILTER_LEAF && f->op != GR_OP_MEASURE_FILTER)
+        gr_measure_components(p->snapshot->index, f->field.member, p->arena, out);
+    for (size_t i = 0; i < f->n_children; i++) add_filter_components(p, f->children[i], out);
+}
+
+static gr_status check_ungrouped(const gr_query *q, const gr_components *components, gr_error *err) {
+    for (size_t i = 0; q->is_ungrouped && i < components->n; i++)
+        if (components->v[i].window || components->v[i].agg == GR_AGG_STAGE)
+            return gr_error_set(err, GR_ERR_PLAN_UNSUPPORTED,
+                                "'" GR_FMT "' is computed over aggregated rows and cannot be asked ungrouped",
+                                GR_ARG(components->v[i].measure->id));
+    return GR_OK;
+}
+
+static void add_use(gr_planner *p, gr_plan *plan, const gr_rollup *r, const gr_rollup_state *state, const gr_tz *zone) {
+    for (size_t i = 0; i < plan->n_uses; i++)
+        if (plan->uses[i].rollup->entity == r->entity && plan->uses[i].zone == zone) return;
+    gr_plan_use *uses = GR_NEW_N(p->arena, gr_plan_use, plan->n_uses + 1);
+    if (plan->n_uses) memcpy(uses, plan->uses, plan->n_uses * sizeof *uses);
+    uses[plan->n_uses++] = (gr_plan_use){r, state, zone};
+    plan->uses = uses;
+}
+
+static void add_uses(gr_planner *p, gr_plan *plan, const gr_plan *of) {
+    for (size_t i = 0; of && i < of->n_pieces; i++) {
+        const gr_piece *piece = &of->pieces[i];
+        const gr_scan *scan = &piece->scan;
+        if (piece->kind == GR_PIECE_SCAN && scan->rollup) {
+            add_use(p, plan, scan->rollup, scan->state, scan->rollup_zone);
+            plan->is_non_strict_range |= scan->is_non_strict_range;
+        }
+        add_uses(p, plan, piece->window.inner);
+        add_uses(p, plan, piece->stage.rows);
+        add_uses(p, plan, piece->stage.inner);
+    }
+}
+
+static void finish(gr_planner *p, gr_plan *plan) {
+    plan->refusals = p->refusals.v;
+    plan->n_refusals = p->refusals.n;
+    plan->to_build = p->to_build;
+    plan->to_build_zone = p->to_build_zone;
+    plan->to_probe = p->to_build ? NULL : p->to_probe;
+    plan->data_source = p->reads_source ? p->data_source : p->first_source;
+    plan->reads_source = p->reads_source;
+    if (gr_planner_must_stop(p)) {
+        plan->n_pieces = 0;
+        return;
+    }
+    plan->originals = p->originals.v;
+    plan->n_originals = p->originals.n;
+    add_uses(p, plan, plan);
+    for (size_t i = 0; i < plan->n_originals; i++)
+        add_use(p, plan, plan->originals[i].rollup, plan->originals[i].state, gr_tz_utc());
+    const gr_scan *only = &plan->pieces[0].scan;
+    if (plan->n_pieces == 1 && plan->pieces[0].kind == GR_PIECE_SCAN && only->rollup) {
+        plan->rollup = only->rollup;
+        plan->state = only->state;
+        plan->rollup_zone = only->rollup_zone;
+        plan->is_exact_match = only->is_exact_match;
+    }
+}
+
+static gr_status check_required(const gr_planner *p, const gr_query *q, gr_plan *plan, gr_error *err) {
+    bool is_required = (p->snapshot->is_rollup_only || q->rollups == GR_ROLLUPS_REQUIRE) && !p->options.without_rollups;
+    if (!is_required || !p->reads_source || plan->to_build) return GR_OK;
+    gr_status status = gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY, "No pre-aggregation serves this query, and %s",
+                                    p->snapshot->is_rollup_only ? "rollup-only mode is on"
+                                                                : "it asks for `preAggregations: require`");
+    if (plan->n_refusals) {
+        gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
+        gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
+    }
+    return status;
 }
 
 gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_plan_options options, gr_arena *arena,
                         gr_plan **ret, gr_error *err) {
-    gr_plan *plan = GR_NEW(arena, gr_plan);
-    *plan = (gr_plan){.query = query, .snapshot = snapshot};
-    GR_TRY(build_tree(plan, arena, err));
-    chooser c = {.plan = plan, .options = options, .arena = arena};
-    choose(&c);
-    plan->refusals = c.refusals.v;
-    plan->n_refusals = c.refusals.n;
-    if (!plan->rollup) plan->is_non_strict_range = plan->is_exact_match = false;
-    if (snapshot->is_rollup_only && !plan->rollup && !plan->to_build && !options.without_rollups) {
-        gr_status status = gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY,
-                                        "No pre-aggregation serves this query, and rollup-only mode is on");
-        if (plan->n_refusals) {
-            gr_str detail = gr_refusal_detail(&plan->refusals[0], arena);
-            gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
-        }
-        return status;
-    }
+    gr_planner p = {.snapshot = snapshot, .options = options, .arena = arena, .err = err};
+    if (query->rollups == GR_ROLLUPS_FORBID) p.options.without_rollups = true;
+    gr_ask ask = {.snapshot = snapshot, .query = query};
+    for (size_t i = 0; i < query->n_measures; i++)
+        gr_measure_components(snapshot->index, query->measures[i].member, arena, &ask.components);
+    for (size_t i = 0; i < query->n_measure_filters; i++)
+        add_filter_components(&p, query->measure_filters[i], &ask.components);
+    GR_TRY(check_ungrouped(query, &ask.components, err));
+    gr_planner_find_candidates(&p, query);
+    gr_plan *plan;
+    GR_TRY(gr_relation_plan(&p, &ask, &plan));
+    finish(&p, plan);
+    GR_TRY(check_required(&p, query, plan, err));
     *ret = plan;
     return GR_OK;
-}
-
-const gr_rollup_column *gr_plan_stored_column(const gr_plan *plan, const gr_member *member) {
-    for (size_t i = 0; i < plan->rollup->n_columns; i++)
-        if (plan->rollup->columns[i].member == member && !plan->rollup->columns[i].granularity)
-            return &plan->rollup->columns[i];
-    return NULL;
-}
-
-const gr_rollup_component *gr_plan_stored_component(const gr_plan *plan, const gr_component *component) {
-    for (size_t i = 0; i < plan->rollup->n_components; i++)
-        if (gr_str_eq(plan->rollup->components[i].component.key, component->key)) return &plan->rollup->components[i];
-    return NULL;
 }

@@ -33,23 +33,46 @@ typedef enum gr_agg {
     GR_AGG_MIN,
     GR_AGG_MAX,
     GR_AGG_COUNT_DISTINCT,        /* not mergeable */
-    GR_AGG_COUNT_DISTINCT_APPROX, /* not mergeable until sketches */
-    GR_AGG_OPAQUE,                /* a calculated measure with its own aggregates: its finished value, not mergeable */
+    GR_AGG_COUNT_DISTINCT_APPROX, /* a sketch, merged by union */
+    GR_AGG_M2,     /* sum of squared distances from the mean; merged together with count and sum of the same values */
+    GR_AGG_OPAQUE, /* a calculated measure with its own aggregates: its finished value, not mergeable */
+    GR_AGG_STAGE,  /* a multi-stage measure: its finished value, never stored */
     GR_AGG__COUNT
 } gr_agg;
 
 typedef struct gr_component {
     gr_agg agg;
     const gr_member *measure; /* whose sql and filters are accumulated */
-    gr_str key;               /* canonical: aggregation, expression, filters */
-    gr_str suffix;            /* of the stored column: "", "__sum", "__count" */
+    gr_str key;               /* canonical: aggregation, expression, filters; and the window, if any */
+    gr_str stored_key;        /* without the window: what a rollup stores */
+    gr_str count_key, sum_key; /* M2: stored keys of the other two of its three */
+    gr_str suffix;            /* of the stored column: "", "__sum", "__count", "__m2" */
+    const gr_window *window;  /* read through a rolling window, or NULL */
 } gr_component;
+typedef GR_VEC(gr_component) gr_components;
 
+/* Merged values of finer groups give the value of the coarser one. */
 bool gr_component_is_mergeable(gr_agg agg);
+/* A row that stands several times changes nothing. */
 bool gr_component_survives_fan_out(gr_agg agg);
+
+/* ---- grain groups ----------------------------------------------------------------------------------------------- */
+/* One fact: a join tree, and what is computed over its rows. With a key node the rows of that cube are repeated by the
+ * joins, and count once for each group of the answer (cube.md 5.3):
+ *
+ *      SELECT d, sum(v) FROM (SELECT DISTINCT d, key, v FROM orders LEFT JOIN items …) GROUP BY d */
+typedef struct gr_group {
+    gr_tree tree;
+    uint32_t key_node; /* GR_TREE_NONE: each joined row is one row of what is computed */
+    gr_components components;
+    uint32_t fact; /* groups of one fact see the same joined rows, so the same groups come out of them */
+} gr_group;
+typedef GR_VEC(gr_group) gr_groups;
+enum { GR_TREE_NONE = UINT32_MAX };
 
 /* ---- rollups ------------------------------------------------------------------------------------------------------
  */
+typedef struct gr_rollup gr_rollup;
 typedef struct gr_rollup_column {
     const gr_member *member;           /* dimension or segment */
     const gr_granularity *granularity; /* time dimension at a grain, else NULL */
@@ -57,24 +80,42 @@ typedef struct gr_rollup_column {
     gr_str name;                       /* stored column: "orders__created_at_day" */
     bool is_instant;      /* hour and finer: stored as the UTC instant at which the bucket starts (decisions 6) */
     bool depends_on_zone; /* day and coarser, and expressions that truncate in the query's zone */
+    const gr_rollup *part; /* of a rollup_join: the rollup that stores it */
 } gr_rollup_column;
 
 typedef struct gr_rollup_component {
     gr_component component;
     uint32_t node;
     gr_str name; /* stored column */
+    const gr_rollup *part;
 } gr_rollup_component;
 
-typedef struct gr_rollup gr_rollup;
+/* A table of a rollup_join: how its stored columns meet those of an earlier one. */
+typedef struct gr_rollup_link {
+    const gr_rollup *from, *to;
+    const gr_rollup_column **from_columns, **to_columns;
+    size_t n;
+} gr_rollup_link;
+
 struct gr_rollup {
     const gr_preagg *preagg;
     const gr_rollup *entity; /* the first rollup of the same identity, maybe itself: they share table and components
                                 (decisions 16) */
-    gr_tree tree;
+    gr_tree tree;            /* of its only fact, or of the first; with every cube of its members */
+    gr_groups groups;        /* how it is computed */
+    const gr_cube **facts;   /* roots of its facts */
+    gr_tree *trees;          /* parallel: with all cubes of its members that the fact reaches */
+    size_t n_facts;
     gr_rollup_column *columns; /* dimensions, then segments, then time dimensions */
     size_t n_columns, n_dimensions, n_segments, n_times;
     gr_rollup_component *components;
     size_t n_components;
+    gr_filter **filters; /* static: only rows that pass are stored (ANDed) */
+    size_t n_filters;
+    gr_str filters_text; /* canonical, an extra of the identity; empty without */
+    const gr_query *definition; /* its members as a query; NULL for original_sql */
+    gr_rollup_link *links; /* rollup_join: one for each part but the first */
+    size_t n_links;
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the embedded store; else in the source */
     bool is_non_strict;
@@ -92,14 +133,19 @@ typedef struct gr_plan_index gr_plan_index;
 typedef struct gr_plan_defaults {
     bool is_external;   /* in the embedded store */
     bool is_non_strict; /* allow_non_strict_date_range_match */
+    bool is_cheapest;   /* matching.selection: cheapest */
 } gr_plan_defaults;
-/* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false. */
-gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_arena *arena);
+/* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false; what is wrong with its
+ * static filters goes to `diags` (may be NULL). */
+gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_diags *diags, gr_arena *arena);
 const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg);
 gr_str gr_rollup_grain_hash(const gr_rollup *rollup, const gr_tz *tz, gr_arena *arena);
 /* The zone that an entity of this rollup is built for, for queries in `tz`: `tz`, or UTC when no column depends on it.
  */
 const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz);
+/* What must be built before it: the original_sql of its cubes, the parts of a rollup_join. Borrowed, in order. */
+size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *rollup, gr_arena *arena,
+                              const gr_rollup ***ret);
 
 /* ---- snapshot -----------------------------------------------------------------------------------------------------
  */
@@ -148,6 +194,8 @@ typedef struct gr_refusal {
     const gr_granularity *granularity; /* the query's, or NULL */
 } gr_refusal;
 
+typedef GR_VEC(gr_refusal) gr_refusals;
+
 gr_str gr_rule_id(gr_rule rule);                                      /* static: "match.dimension_missing" */
 gr_str gr_rule_doc(gr_rule rule);                                     /* static */
 gr_str gr_refusal_detail(const gr_refusal *refusal, gr_arena *arena); /* one sentence */
@@ -155,51 +203,181 @@ gr_str gr_refusal_repair(const gr_refusal *refusal,
                          gr_arena *arena); /* the smallest change that would help, or empty */
 
 /* ---- plans --------------------------------------------------------------------------------------------------------
- */
-typedef struct gr_plan {
+ *
+ * An answer is the union of pieces. Each piece gives rows of (group columns of the query, some components); the rows of
+ * all pieces are merged by group, component by component, and finished:
+ *
+ *      piece: rollup, whole days     \
+ *      piece: source, first morning   >  UNION ALL -> GROUP BY -> merge -> finish -> HAVING, ORDER, LIMIT
+ *      piece: another fact, a window /
+ *
+ * A piece that lacks a component has NULL there, which merges as nothing. */
+typedef struct gr_plan gr_plan;
+
+/* An original_sql pre-aggregation that stands for the SQL of its cube. */
+typedef struct gr_original {
+    const gr_cube *cube;
+    const gr_rollup *rollup;
+    const gr_rollup_state *state; /* NULL when it is planned as if built */
+} gr_original;
+
+/* A reading of one rollup or of the source. */
+typedef struct gr_scan {
     const gr_query *query;
     const gr_snapshot *snapshot;
-    gr_tree tree; /* of the query, root first */
-    gr_str data_source;
-    /* What serves: a built rollup, or NULL for the source. */
-    const gr_rollup *rollup;
+    gr_group group;
+    gr_time_field *times; /* parallel to the query's, with the ranges of this piece */
+    const gr_rollup *rollup; /* NULL: the source */
     const gr_rollup_state *state;
     const gr_tz *rollup_zone;
     bool is_exact_match;      /* one stored row is one group of the answer */
     bool is_non_strict_range; /* exactness "non_strict_range" (decisions 1) */
-    /* A rollup that matches and is to be built on demand first; then plan again. rollup is NULL then. */
+} gr_scan;
+
+/* A rolling window (cube.md 5.8): the buckets of the answer, each with the stretch of time that it looks at. */
+typedef struct gr_bucket {
+    int64_t at_local_us;             /* the answer's bucket */
+    int64_t from_local_us, to_local_us; /* [from, to) on the wall clock; INT64_MIN, INT64_MAX: unbounded */
+} gr_bucket;
+
+typedef struct gr_window_read {
+    const gr_plan *inner; /* the same components without window, at the base grain, over the widened range */
+    size_t time;          /* index of the time dimension, in both queries */
+    gr_bucket *buckets;
+    size_t n_buckets;
+    bool keeps_empty; /* no dimensions: a bucket without data is a row too */
+} gr_window_read;
+
+/* A multi-stage measure (5.9). */
+typedef enum gr_stage_form {
+    GR_STAGE_SHIFT,  /* inner rows are moved in time, and merged by the answer's groups */
+    GR_STAGE_SPREAD, /* the value of the coarser inner group stands in each of its rows */
+    GR_STAGE_OVER,   /* the measure's aggregate runs over inner rows that share the columns `keeps` */
+    GR_STAGE_FOLD,   /* the measure's aggregate runs over the finer inner rows of each group of the answer */
+    GR_STAGE_RANK
+} gr_stage_form;
+typedef struct gr_stage_read {
+    gr_stage_form form;
+    const gr_member *measure;
+    const gr_plan *rows;  /* SPREAD: the groups of the answer */
+    const gr_plan *inner; /* at the stage's own grain; the group columns of the answer come first, as far as it has them */
+    /* By group column of the answer. SPREAD: its place in `inner`, SIZE_MAX when the stage does not have it. OVER and
+     * RANK: SIZE_MAX when rows that differ in it are one partition. FOLD, SHIFT: its place in `inner`. */
+    size_t *column_of;
+    const gr_time_shift **shifts; /* SHIFT: by time dimension of the query, NULL: not moved */
+} gr_stage_read;
+
+typedef enum gr_piece_kind { GR_PIECE_SCAN, GR_PIECE_WINDOW, GR_PIECE_STAGE } gr_piece_kind;
+typedef struct gr_piece {
+    gr_piece_kind kind;
+    gr_components components; /* what it gives */
+    gr_scan scan;
+    gr_window_read window;
+    gr_stage_read stage;
+} gr_piece;
+
+/* A rollup that a plan reads, once however often. */
+typedef struct gr_plan_use {
+    const gr_rollup *rollup;
+    const gr_rollup_state *state;
+    const gr_tz *zone;
+} gr_plan_use;
+
+struct gr_plan {
+    const gr_query *query;
+    const gr_snapshot *snapshot;
+    gr_tree tree; /* of the query, or of its first fact; root first */
+    gr_str data_source;
+    gr_components components; /* of the answer; those of the pieces refer to them by key */
+    gr_piece *pieces;
+    size_t n_pieces;
+    GR_VEC(gr_piece) piece_list; /* while planning */
+    gr_original *originals; /* cubes that are read from their original_sql table */
+    size_t n_originals;
+    gr_plan_use *uses; /* every rollup that serves, also in inner plans; none: the source alone */
+    size_t n_uses;
+    bool reads_source; /* some piece reads the source */
+    /* The one rollup that serves the whole answer, else NULL. */
+    const gr_rollup *rollup;
+    const gr_rollup_state *state;
+    const gr_tz *rollup_zone;
+    bool is_exact_match, is_non_strict_range;
+    /* A rollup that matches and is to be built on demand first; then plan again. No pieces then. */
     const gr_rollup *to_build;
     const gr_tz *to_build_zone;
+    /* A time dimension whose first and last value must be known first (a window without dateRange); then plan again with
+     * it among options.spans. */
+    const gr_time_field *to_probe;
     gr_refusal *refusals; /* one for each candidate that does not serve, in order of trial */
     size_t n_refusals;
-} gr_plan;
+};
+
+/* The answer to to_probe: first and last value on the wall clock of the query's zone. */
+typedef struct gr_span {
+    const gr_member *member;
+    bool is_empty;
+    int64_t min_local_us, max_local_us;
+} gr_span;
 
 typedef struct gr_plan_options {
     bool without_rollups;             /* the source, always (tests, explain) */
     bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
     const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
     size_t n_excluded;
+    const gr_span *spans;
+    size_t n_spans;
     int64_t now_us; /* for retries of failed builds; an input, so that planning stays pure */
 } gr_plan_options;
 
-/* Errors: plan.no_join_path, plan.fan_out_unsupported, plan.rollup_only, plan.mixed_sources. Never fails because no
- * rollup fits: it plans the source and records refusals. */
+/* Errors: plan.no_join_path, plan.fan_out_unsupported, plan.rollup_only, plan.mixed_sources, plan.series_too_long. Never
+ * fails because no rollup fits: it plans the source and records refusals. */
 GR_MUST_CHECK gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_plan_options options,
                                       gr_arena *arena, gr_plan **ret, gr_error *err);
+/* The plan that fills a sub_query dimension: its measure per primary key of its cube, from the source; `outer` gives the
+ * filters that are propagated and may be NULL. */
+GR_MUST_CHECK gr_status gr_plan_sub_query(const gr_snapshot *snapshot, const gr_member *dimension,
+                                          const gr_query *outer, const gr_tz *tz, gr_arena *arena, gr_plan **ret,
+                                          gr_error *err);
+/* The first and last value of a time dimension: a query of its own. */
+GR_MUST_CHECK gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err);
 
-/* The column of the plan's rollup that holds a member of the query's tree; NULL when it is not stored as such. */
-const gr_rollup_column *gr_plan_stored_column(const gr_plan *plan, const gr_member *member);
-/* The stored bucket column that serves a time dimension of the query. */
-const gr_rollup_column *gr_plan_stored_time(const gr_plan *plan, const gr_time_field *time);
-/* Stored component of the plan's rollup with this key, or NULL. */
-const gr_rollup_component *gr_plan_stored_component(const gr_plan *plan, const gr_component *component);
+/* ---- explanations -------------------------------------------------------------------------------------------------- */
+/* One candidate for one grain group, with every rule that it fails; none: it fits by definition. */
+typedef struct gr_candidate {
+    const gr_rollup *rollup;
+    size_t group; /* of the report's groups */
+    gr_refusals refusals;
+} gr_candidate;
+typedef struct gr_plan_report {
+    gr_groups groups; /* of the plain measures; windows and stages show in the pieces */
+    gr_candidate *candidates; /* by group, then in order of trial */
+    size_t n_candidates;
+} gr_plan_report;
+/* Every candidate against every rule, by definition alone: for people, off the hot path. */
+GR_MUST_CHECK gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr_plan_report *ret, gr_error *err);
+
+/* The column of the scan's rollup that holds a member of the query's tree; NULL when it is not stored as such. */
+const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_member *member);
+/* The stored bucket column that serves a time dimension of the scan. */
+const gr_rollup_column *gr_scan_stored_time(const gr_scan *scan, const gr_time_field *time);
+/* Stored component of the scan's rollup, or NULL. */
+const gr_rollup_component *gr_scan_stored_component(const gr_scan *scan, gr_str stored_key);
+/* The rollup's static filters leave only rows that pass this filter: it need not be asked again. */
+bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *filter);
+/* `premise` and the rest of `premises`, ANDed, can only hold where `conclusion` does (docs/matching.md). */
+bool gr_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field *times, size_t n_times,
+                      const gr_filter *conclusion);
 /* The same bins, counted from the one that holds 1970: so that the text of a statement does not change with the year
  * that an origin was taken from. Origins on days 29 to 31 stay, since month ends clamp. */
 int64_t gr_plan_anchor(const gr_granularity *granularity, int64_t anchor_local_us);
-/* Components of a measure: its own when it is a leaf, those of all its leaves when it is calculated. */
-typedef GR_VEC(gr_component) gr_components;
 /* Calculated from other measures alone: no aggregate and no raw column of its own. */
 bool gr_measure_is_decomposable(const gr_member *measure);
+bool gr_measure_has_stage(const gr_member *measure); /* multi-stage, and no mere calculation */
+int gr_measure_log2m(const gr_member *measure); /* precision of a count_distinct_approx */
+/* The component that is stored under this key and read through the same window as `component`; SIZE_MAX: none. */
+size_t gr_components_sibling(const gr_components *all, const gr_component *component, gr_str stored_key);
+void gr_components_add(gr_components *out, const gr_component *component, gr_arena *arena); /* once by key */
+/* Its own component when it is a leaf, those of all its leaves when it is calculated. Added to `out` once. */
 void gr_measure_components(const gr_plan_index *index, const gr_member *measure, gr_arena *arena, gr_components *out);
 const gr_components *gr_plan_index_components(const gr_plan_index *index, const gr_member *measure); /* borrowed */
 #endif

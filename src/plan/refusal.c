@@ -14,7 +14,7 @@ gr_str gr_rule_doc(gr_rule rule) { return rules[rule].doc; }
 
 gr_str gr_refusal_detail(const gr_refusal *r, gr_arena *arena) {
     gr_str doc = gr_rule_doc(r->rule);
-    if ((r->rule == GR_RULE_CANNOT_BUILD || r->rule == GR_RULE_FAN_OUT) && r->rollup->problem_text.n)
+    if (r->rule == GR_RULE_CANNOT_BUILD && r->rollup->problem_text.n)
         return gr_arena_printf(arena, "The definition cannot be built: " GR_FMT ".", GR_ARG(r->rollup->problem_text));
     if (!r->member) return doc;
     gr_str grain = r->granularity ? gr_arena_printf(arena, " (" GR_FMT ")", GR_ARG(r->granularity->name)) : (gr_str){0};
@@ -64,10 +64,23 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
         return gr_arena_printf(
             arena, "define the rollup with members that start at the query's cube (this one starts at " GR_FMT ")",
             GR_ARG(r->rollup->tree.n ? r->rollup->tree.nodes[0].cube->name : GR_STR("no cube")));
-    case GR_RULE_FORBIDDEN:
-    case GR_RULE_FAN_OUT:
-    case GR_RULE_CANNOT_BUILD:
     case GR_RULE_UNGROUPED:
+        if (!r->member) break;
+        return gr_arena_printf(arena, "add the primary key " GR_FMT " to the dimensions of " GR_FMT, GR_ARG(member),
+                               GR_ARG(rollup));
+    case GR_RULE_STATIC_FILTER:
+        return gr_arena_printf(arena, "ask with the filters of " GR_FMT ", or leave out its filter on " GR_FMT,
+                               GR_ARG(rollup), GR_ARG(r->member ? member : GR_STR("several members")));
+    case GR_RULE_FAN_OUT:
+        return gr_arena_printf(arena, "group by " GR_FMT " or fix it to one value, or define a rollup without it",
+                               GR_ARG(member));
+    case GR_RULE_EDGES:
+        return gr_arena_printf(arena, "ask by a granularity whose buckets the range cuts, or start and end the range on "
+                                      "whole stored units");
+    case GR_RULE_FORBIDDEN:
+    case GR_RULE_FACTS:
+    case GR_RULE_SUB_QUERY:
+    case GR_RULE_CANNOT_BUILD:
     case GR_RULE_JOIN_PATH:
     case GR_RULE_MEASURE_FILTER:
     case GR_RULE__COUNT: break;

@@ -26,7 +26,7 @@ static const gr_join *join_between(const gr_cube *from, const gr_cube *to) {
 
 /* The owner's path, continued by the path written in a hole; only the last cube when the first step is not a declared
  * join, so that the shortest way is searched. */
-static gr_path path_through(gr_path owner, const gr_part *part, gr_arena *arena) {
+gr_path gr_tree_path_through(gr_path owner, const gr_part *part, gr_arena *arena) {
     gr_path path = {GR_NEW_N(arena, const gr_cube *, owner.n + part->n_path), 0};
     if (part->n_path && join_between(owner.cubes[owner.n - 1], part->path[0]))
         for (size_t i = 0; i < owner.n; i++) path.cubes[path.n++] = owner.cubes[i];
@@ -41,7 +41,7 @@ static gr_path path_through(gr_path owner, const gr_part *part, gr_arena *arena)
 static void collect_expr(const gr_expr *expr, gr_path owner, gr_arena *arena, gr_paths *out) {
     for (size_t i = 0; expr && i < expr->n_parts; i++) {
         const gr_part *part = &expr->parts[i];
-        gr_path path = part->n_path ? path_through(owner, part, arena) : owner;
+        gr_path path = part->n_path ? gr_tree_path_through(owner, part, arena) : owner;
         if (part->kind == GR_PART_TABLE && part->n_path) add_path(out, path, arena);
         if (part->kind == GR_PART_MEMBER) gr_tree_collect(part->member, path, arena, out);
     }
@@ -49,6 +49,7 @@ static void collect_expr(const gr_expr *expr, gr_path owner, gr_arena *arena, gr
 
 void gr_tree_collect(const gr_member *member, gr_path path, gr_arena *arena, gr_paths *out) {
     add_path(out, path, arena);
+    if (member->is_sub_query) return; /* computed on its own, and joined by the key of its cube */
     collect_expr(member->sql, path, arena, out);
     collect_expr(member->latitude, path, arena, out);
     collect_expr(member->longitude, path, arena, out);
@@ -144,6 +145,36 @@ static bool edge_multiplies(const gr_join *join, bool is_with_declaration) {
     return join->relationship == (is_with_declaration ? GR_JOIN_ONE_TO_MANY : GR_JOIN_MANY_TO_ONE);
 }
 
+gr_path gr_path_of_cube(const gr_cube *cube, gr_arena *arena) {
+    gr_path path = {GR_NEW_N(arena, const gr_cube *, 1), 1};
+    path.cubes[0] = cube;
+    return path;
+}
+
+static uint32_t depth_of(const gr_tree *tree, uint32_t node) {
+    uint32_t depth = 0;
+    for (; node != 0; node = tree->nodes[node].parent) depth++;
+    return depth;
+}
+
+/* Up from the deeper end until the two ways meet. */
+bool gr_tree_multiplies(const gr_tree *tree, uint32_t from, uint32_t to) {
+    uint32_t a = depth_of(tree, from), b = depth_of(tree, to);
+    while (from != to) {
+        bool is_up = a >= b;
+        const gr_tree_node *node = &tree->nodes[is_up ? from : to];
+        if (edge_multiplies(node->join, !is_up)) return true;
+        if (is_up) {
+            from = node->parent;
+            a--;
+        } else {
+            to = node->parent;
+            b--;
+        }
+    }
+    return false;
+}
+
 static bool is_multiplied_from(const gr_tree *tree, uint32_t node, uint32_t came_from) {
     for (uint32_t i = 0; i < tree->n; i++) {
         if (i == came_from || i == node) continue;
@@ -180,6 +211,27 @@ static gr_status no_path(const gr_paths *paths, bool is_ambiguous, gr_arena *are
 static void mark_multiplied(gr_tree *tree) {
     for (uint32_t i = 0; tree->n > 1 && i < tree->n; i++)
         tree->nodes[i].is_multiplied = is_multiplied_from(tree, i, GR_TREE_NONE);
+}
+
+gr_tree gr_tree_pruned(const gr_tree *tree, const gr_paths *paths, gr_arena *arena) {
+    bool *is_needed = GR_NEW_N(arena, bool, tree->n);
+    is_needed[0] = true;
+    for (size_t i = 0; i < paths->n; i++)
+        for (size_t k = 0; k < paths->v[i].n; k++) {
+            uint32_t node = gr_tree_find(tree, paths->v[i].cubes[k]);
+            for (; node != GR_TREE_NONE && !is_needed[node]; node = tree->nodes[node].parent) is_needed[node] = true;
+        }
+    gr_tree out = {GR_NEW_N(arena, gr_tree_node, tree->n), 0};
+    uint32_t *moved = GR_NEW_N(arena, uint32_t, tree->n);
+    for (uint32_t i = 0; i < tree->n; i++) {
+        if (!is_needed[i]) continue;
+        moved[i] = (uint32_t)out.n;
+        out.nodes[out.n] = tree->nodes[i];
+        out.nodes[out.n].is_multiplied = false;
+        out.nodes[out.n++].parent = moved[tree->nodes[i].parent];
+    }
+    mark_multiplied(&out);
+    return out;
 }
 
 bool gr_tree_union(const gr_tree *a, const gr_tree *b, gr_arena *arena, gr_tree *ret) {

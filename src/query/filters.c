@@ -46,14 +46,14 @@ static gr_status read_member(gr_query_parser *p, const json_t *leaf, const gr_qu
 
 static gr_status check_fit(gr_query_parser *p, const gr_query_operator *op, const gr_field *field) {
     static const struct type_name {
-        gr_query_type type;
+        gr_query_value_type type;
         const char *name;
     } names[] = {{GR_QUERY_TYPE_TEXT, "string"},
                  {GR_QUERY_TYPE_NUMBER, "number"},
                  {GR_QUERY_TYPE_BOOLEAN, "boolean"},
                  {GR_QUERY_TYPE_TIME, "time"},
                  {GR_QUERY_TYPE_GEO, "geo"}};
-    gr_query_type type = gr_query_type_of(field->member);
+    gr_query_value_type type = gr_query_value_type_of(field->member);
     if (op->is_for_measure && field->member->kind != GR_MEMBER_MEASURE)
         return gr_error_set(p->err, GR_ERR_QUERY_OPERATOR,
                             "Operator \"" GR_FMT "\" is for measures, and " GR_FMT " is a dimension", GR_ARG(op->name),

@@ -42,6 +42,10 @@ typedef struct gr_query_parser {
     json_t *filters;  /* normalised; released with the arena */
     GR_VEC(gr_query_suffixed) suffixed;
     gr_map order_columns; /* row key or id of a time dimension -> column index + 1 */
+    bool may_compare;
+    const json_t *compared; /* the ranges of compareDateRange, or NULL; the first is the one that is read */
+    size_t compared_item;   /* of the list `timeDimensions` */
+    size_t compared_time;   /* of the query's time dimensions */
 } gr_query_parser;
 
 /* ---- shape (shape.c) ---------------------------------------------------------------------------------------- */
@@ -77,22 +81,26 @@ GR_MUST_CHECK gr_status gr_query_resolve(gr_query_parser *p, gr_str id, unsigned
 GR_MUST_CHECK gr_status gr_query_read_members(gr_query_parser *p);
 
 /* ---- the rest ------------------------------------------------------------------------------------------------ */
+GR_MUST_CHECK gr_status gr_query_parse_one(gr_query_parser *p, gr_query **ret);
 GR_MUST_CHECK gr_status gr_query_read_times(gr_query_parser *p);
+/* Another range of compareDateRange. */
+GR_MUST_CHECK gr_status gr_query_read_compared(gr_query_parser *p, size_t index, gr_range *ret);
 GR_MUST_CHECK gr_status gr_query_read_filters(gr_query_parser *p);
 void gr_query_make_columns(gr_query_parser *p);
 GR_MUST_CHECK gr_status gr_query_read_order(gr_query_parser *p);
 void gr_query_normalize(gr_query_parser *p);
+void gr_query_put_times(json_t *normalized, const gr_query *q);
 json_t *gr_query_json_own(gr_query_parser *p, json_t *made); /* released with the arena */
 json_t *gr_query_json_text(gr_str text);                     /* a new JSON string */
 
 /* ---- filter operators and values (operators.c, values.c) ------------------------------------------------------ */
-typedef enum gr_query_type {
+typedef enum gr_query_value_type {
     GR_QUERY_TYPE_TEXT = 1,
     GR_QUERY_TYPE_NUMBER = 2,
     GR_QUERY_TYPE_BOOLEAN = 4,
     GR_QUERY_TYPE_TIME = 8,
     GR_QUERY_TYPE_GEO = 16,
-} gr_query_type;
+} gr_query_value_type;
 
 typedef enum gr_query_arity {
     GR_QUERY_NO_VALUES,
@@ -106,14 +114,14 @@ typedef enum gr_query_arity {
 typedef struct gr_query_operator {
     gr_str name;
     gr_query_arity arity;
-    unsigned types; /* of members it fits: gr_query_type */
+    unsigned types; /* of members it fits: gr_query_value_type */
     bool is_end;    /* a relative text stands for the end of its range */
     bool is_for_measure;
 } gr_query_operator;
 
 /* By gr_filter_op. */
 const gr_query_operator *gr_query_operator_of(gr_filter_op op);
-gr_query_type gr_query_type_of(const gr_member *member);
+gr_query_value_type gr_query_value_type_of(const gr_member *member);
 /* Fills values, has_null and range of the leaf from `values` (may be NULL); *ret_normalized is new, or NULL for none.
  */
 GR_MUST_CHECK gr_status gr_query_read_values(gr_query_parser *p, const json_t *leaf, const gr_query_place *place,

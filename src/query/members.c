@@ -71,7 +71,7 @@ gr_status gr_query_resolve(gr_query_parser *p, gr_str id, unsigned kinds, bool i
     GR_TRY(count_member(p));
     GR_TRY(gr_model_member(p->model, id, &asked, p->err));
     if (!(kinds & 1u << asked->kind)) return wrong_kind(p, asked);
-    if (!is_visible(asked, is_filter))
+    if (!p->options->sees_hidden && !is_visible(asked, is_filter))
         return gr_error_set(p->err, GR_ERR_QUERY_HIDDEN_MEMBER,
                             "You requested hidden member: '" GR_FMT "'. Please make it visible using `public: true`. "
                             "Please note primaryKey fields are `public: false` by default: "

@@ -22,7 +22,7 @@ static void put_fields(json_t *object, const char *key, const gr_field *fields, 
     json_object_set_new(object, key, list);
 }
 
-static void put_times(json_t *object, const gr_query *q) {
+void gr_query_put_times(json_t *normalized, const gr_query *q) {
     json_t *list = json_array();
     for (size_t i = 0; i < q->n_time_dimensions; i++) {
         const gr_time_field *t = &q->time_dimensions[i];
@@ -37,7 +37,7 @@ static void put_times(json_t *object, const gr_query *q) {
         }
         json_array_append_new(list, item);
     }
-    json_object_set_new(object, "timeDimensions", list);
+    json_object_set_new(normalized, "timeDimensions", list);
 }
 
 static void put_order_entry(json_t *list, gr_str id, const json_t *direction) {
@@ -62,11 +62,12 @@ static void put_order(json_t *object, json_t *order) {
 void gr_query_normalize(gr_query_parser *p) {
     static const char *const formats[] = {"default", "compact", "columnar"};
     static const char *const modes[] = {"stale-if-slow", "stale-while-revalidate", "must-revalidate", "no-cache"};
+    static const char *const own[] = {"preAggregations", "selection"}; /* words that were checked */
     gr_query *q = p->query;
     json_t *out = gr_query_json_own(p, json_object());
     put_fields(out, "measures", q->measures, q->n_measures);
     put_fields(out, "dimensions", q->dimensions, q->n_dimensions);
-    put_times(out, q);
+    gr_query_put_times(out, q);
     if (q->n_segments) put_fields(out, "segments", q->segments, q->n_segments);
     json_object_set(out, "filters", p->filters);
     put_order(out, json_object_get(p->json, "order"));
@@ -77,7 +78,11 @@ void gr_query_normalize(gr_query_parser *p) {
     if (q->want_total) json_object_set_new(out, "total", json_true());
     if (q->is_ungrouped) json_object_set_new(out, "ungrouped", json_true());
     if (q->format) put_text(out, "responseFormat", gr_str_from(formats[q->format]));
-    put_text(out, "queryType", GR_STR("regularQuery"));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        const json_t *word = json_object_get(p->json, own[i]);
+        if (word) put_text(out, own[i], gr_json_str(word));
+    }
+    put_text(out, "queryType", gr_query_type_name(GR_QUERY_REGULAR));
     put_text(out, "cacheMode", gr_str_from(modes[q->cache]));
     q->normalized = out;
 }

@@ -42,18 +42,18 @@ const gr_query_operator *gr_query_operator_of(gr_filter_op op) { return &operato
 
 gr_str gr_filter_op_name(gr_filter_op op) { return (unsigned)op < GR_OP__COUNT ? operators[op].name : (gr_str){0}; }
 
-gr_query_type gr_query_type_of(const gr_member *member) {
-    static const gr_query_type of_dimension[] = {
+gr_query_value_type gr_query_value_type_of(const gr_member *member) {
+    static const gr_query_value_type of_dimension[] = {
         [GR_DIM_STRING] = GR_QUERY_TYPE_TEXT,     [GR_DIM_NUMBER] = GR_QUERY_TYPE_NUMBER,
         [GR_DIM_BOOLEAN] = GR_QUERY_TYPE_BOOLEAN, [GR_DIM_TIME] = GR_QUERY_TYPE_TIME,
         [GR_DIM_GEO] = GR_QUERY_TYPE_GEO,
     };
-    static const gr_query_type of_measure[] = {
+    static const gr_query_value_type of_measure[] = {
         [GR_MEASURE_STRING] = GR_QUERY_TYPE_TEXT,
         [GR_MEASURE_BOOLEAN] = GR_QUERY_TYPE_BOOLEAN,
         [GR_MEASURE_TIME] = GR_QUERY_TYPE_TIME,
     };
     if (member->kind == GR_MEMBER_DIMENSION) return of_dimension[member->dim_type];
-    gr_query_type type = of_measure[member->agg];
+    gr_query_value_type type = of_measure[member->agg];
     return type ? type : GR_QUERY_TYPE_NUMBER;
 }

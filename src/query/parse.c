@@ -6,20 +6,24 @@ static const gr_str formats[] = {GR_STR_INIT("default"), GR_STR_INIT("compact"),
 static const gr_str cache_modes[] = {GR_STR_INIT("stale-if-slow"), GR_STR_INIT("stale-while-revalidate"),
                                      GR_STR_INIT("must-revalidate"), GR_STR_INIT("no-cache")};
 
+static const gr_str rollup_uses[] = {GR_STR_INIT("prefer"), GR_STR_INIT("require"), GR_STR_INIT("forbid")};
+static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
+
 /* The last two are known to the reference and not executed here. */
 static const gr_str keys[] = {
-    GR_STR_INIT("measures"),   GR_STR_INIT("dimensions"),     GR_STR_INIT("timeDimensions"),
-    GR_STR_INIT("filters"),    GR_STR_INIT("segments"),       GR_STR_INIT("order"),
-    GR_STR_INIT("limit"),      GR_STR_INIT("offset"),         GR_STR_INIT("total"),
-    GR_STR_INIT("timezone"),   GR_STR_INIT("ungrouped"),      GR_STR_INIT("cache"),
-    GR_STR_INIT("renewQuery"), GR_STR_INIT("responseFormat"), GR_STR_INIT("cacheMode"),
-    GR_STR_INIT("joinHints"),  GR_STR_INIT("subqueryJoins"),
+    GR_STR_INIT("measures"),        GR_STR_INIT("dimensions"),     GR_STR_INIT("timeDimensions"),
+    GR_STR_INIT("filters"),         GR_STR_INIT("segments"),       GR_STR_INIT("order"),
+    GR_STR_INIT("limit"),           GR_STR_INIT("offset"),         GR_STR_INIT("total"),
+    GR_STR_INIT("timezone"),        GR_STR_INIT("ungrouped"),      GR_STR_INIT("cache"),
+    GR_STR_INIT("renewQuery"),      GR_STR_INIT("responseFormat"), GR_STR_INIT("cacheMode"),
+    GR_STR_INIT("preAggregations"), GR_STR_INIT("selection"),      GR_STR_INIT("joinHints"),
+    GR_STR_INIT("subqueryJoins"),
 };
 
 static gr_status check_shape(gr_query_parser *p) {
     if (json_is_array(p->json))
         return gr_error_set(p->err, GR_ERR_QUERY_UNSUPPORTED,
-                            "Data blending (an array of queries) is not supported yet");
+                            "Data blending (an array of queries) is not supported here: one query is expected");
     if (!json_is_object(p->json)) return gr_query_bad(p, NULL, "must be of type object");
     GR_TRY(gr_query_check_keys(p, p->json, NULL, keys, sizeof keys / sizeof *keys));
     for (size_t i = sizeof keys / sizeof *keys - 2; i < sizeof keys / sizeof *keys; i++)
@@ -63,6 +67,15 @@ static gr_status read_cache(gr_query_parser *p) {
     return GR_OK;
 }
 
+static gr_status read_choice(gr_query_parser *p) {
+    int use = GR_ROLLUPS_PREFER, selection = -1;
+    GR_TRY(gr_query_get_word(p, "preAggregations", rollup_uses, sizeof rollup_uses / sizeof *rollup_uses, &use));
+    GR_TRY(gr_query_get_word(p, "selection", selections, sizeof selections / sizeof *selections, &selection));
+    p->query->rollups = (gr_rollup_use)use;
+    p->query->selection = (gr_selection)(GR_SELECTION_FIRST + selection); /* not given: that of the model */
+    return GR_OK;
+}
+
 static gr_status read_scalars(gr_query_parser *p) {
     int format = GR_FORMAT_DEFAULT;
     GR_TRY(gr_query_get_word(p, "responseFormat", formats, sizeof formats / sizeof *formats, &format));
@@ -70,28 +83,33 @@ static gr_status read_scalars(gr_query_parser *p) {
     GR_TRY(gr_query_get_bool(p, "total", &p->query->want_total));
     GR_TRY(gr_query_get_bool(p, "ungrouped", &p->query->is_ungrouped));
     GR_TRY(read_cache(p));
+    GR_TRY(read_choice(p));
     GR_TRY(read_zone(p));
     return read_limit(p);
+}
+
+gr_status gr_query_parse_one(gr_query_parser *p, gr_query **ret) {
+    GR_TRY(check_shape(p));
+    p->query = GR_NEW(p->arena, gr_query);
+    p->query->model = p->model;
+    p->query->source = p->json;
+    GR_TRY(read_scalars(p));
+    GR_TRY(gr_query_read_members(p));
+    GR_TRY(gr_query_read_times(p));
+    GR_TRY(gr_query_read_filters(p));
+    gr_query_make_columns(p);
+    if (p->query->n_columns == 0)
+        return gr_error_set(p->err, GR_ERR_QUERY_INVALID,
+                            "Query should contain either measures, dimensions or timeDimensions with granularities in "
+                            "order to be valid");
+    GR_TRY(gr_query_read_order(p));
+    gr_query_normalize(p);
+    *ret = p->query;
+    return GR_OK;
 }
 
 gr_status gr_query_parse(const gr_model *model, json_t *json, const gr_query_options *options, gr_arena *arena,
                          gr_query **ret, gr_error *err) {
     gr_query_parser p = {.model = model, .options = options, .arena = arena, .err = err, .json = json};
-    GR_TRY(check_shape(&p));
-    p.query = GR_NEW(arena, gr_query);
-    p.query->model = model;
-    p.query->source = json;
-    GR_TRY(read_scalars(&p));
-    GR_TRY(gr_query_read_members(&p));
-    GR_TRY(gr_query_read_times(&p));
-    GR_TRY(gr_query_read_filters(&p));
-    gr_query_make_columns(&p);
-    if (p.query->n_columns == 0)
-        return gr_error_set(err, GR_ERR_QUERY_INVALID,
-                            "Query should contain either measures, dimensions or timeDimensions with granularities in "
-                            "order to be valid");
-    GR_TRY(gr_query_read_order(&p));
-    gr_query_normalize(&p);
-    *ret = p.query;
-    return GR_OK;
+    return gr_query_parse_one(&p, ret);
 }

@@ -86,6 +86,15 @@ typedef enum gr_cache_mode {
     GR_CACHE_NO_CACHE
 } gr_cache_mode;
 
+/* `preAggregations` of a request. */
+typedef enum gr_rollup_use {
+    GR_ROLLUPS_PREFER, /* a rollup that serves, else the source */
+    GR_ROLLUPS_REQUIRE,
+    GR_ROLLUPS_FORBID
+} gr_rollup_use;
+/* `selection` of a request. */
+typedef enum gr_selection { GR_SELECTION_MODEL, GR_SELECTION_FIRST, GR_SELECTION_CHEAPEST } gr_selection;
+
 typedef struct gr_query {
     const gr_model *model;
     gr_field *measures, *dimensions, *segments;
@@ -105,6 +114,8 @@ typedef struct gr_query {
     const gr_tz *tz;
     gr_format format;
     gr_cache_mode cache;
+    gr_rollup_use rollups;
+    gr_selection selection;
     json_t *source;     /* the JSON it came from, borrowed */
     json_t *normalized; /* the `query` of an answer (cube.md 3.4), released with the arena */
 } gr_query;
@@ -114,11 +125,34 @@ typedef struct gr_query_options {
     size_t max_members, max_filter_depth, max_filter_values;
     const gr_tz *default_tz;
     int64_t now_us;
+    bool sees_hidden; /* members that are not public too: for what the model itself asks */
 } gr_query_options;
 
-/* Errors: the query.* ids with the reference's texts. `json` must outlive the query. */
+/* One regular query. Errors: the query.* ids with the reference's texts. `json` must outlive the query. */
 GR_MUST_CHECK gr_status gr_query_parse(const gr_model *model, json_t *json, const gr_query_options *options,
                                        gr_arena *arena, gr_query **ret, gr_error *err);
+
+/* ---- several queries in one request (cube.md 2.3, 2.6) ---- */
+typedef enum gr_query_type { GR_QUERY_REGULAR, GR_QUERY_COMPARE, GR_QUERY_BLENDING } gr_query_type;
+gr_str gr_query_type_name(gr_query_type type); /* static: "regularQuery" … */
+/* By its form alone: an array blends, an object with a compareDateRange compares. */
+gr_query_type gr_query_type_of(const json_t *json);
+
+enum { GR_QUERY_MAX_SET = 100 };
+/* The queries of one request. `source` of each is the JSON of a regular query, which gr_query_parse takes; `normalized`
+ * has the type of the set as its queryType. */
+typedef struct gr_query_set {
+    gr_query_type type;
+    const gr_query **queries; /* COMPARE: one for each range */
+    size_t n;                 /* at least 1 */
+    const gr_range *ranges;   /* COMPARE: what each is about; parallel to `queries` */
+    gr_str granularity;       /* BLENDING: of the first time column of each */
+} gr_query_set;
+
+/* A request of any type. `json` must outlive the set, which holds references to parts of it. Errors: as gr_query_parse;
+ * limit.exceeded for more than GR_QUERY_MAX_SET queries. */
+GR_MUST_CHECK gr_status gr_query_parse_set(const gr_model *model, json_t *json, const gr_query_options *options,
+                                           gr_arena *arena, gr_query_set *ret, gr_error *err);
 /* The cubes that the query names, in collection order: measures, dimensions, segments, filters, time dimensions (views
  * resolved). */
 size_t gr_query_cubes(const gr_query *query, gr_arena *arena, const gr_cube ***ret);

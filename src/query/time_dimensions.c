@@ -8,7 +8,10 @@ enum { MAX_GRANULARITY_BYTES = 128 };
 typedef struct time_request {
     gr_str dimension, granularity;
     const json_t *range; /* or NULL */
+    bool is_compared;    /* it is one of compareDateRange, at `compared_index` */
+    size_t compared_index;
     gr_query_place place;
+    size_t item;
 } time_request;
 
 static gr_status no_granularity(gr_query_parser *p, const time_request *r) {
@@ -41,40 +44,44 @@ static gr_status find_granularity(gr_query_parser *p, const time_request *r, gr_
 }
 
 static gr_status read_range(gr_query_parser *p, const time_request *r, gr_range *ret) {
-    gr_query_place place = gr_query_at_key(&r->place, "dateRange");
+    gr_query_place at_key = gr_query_at_key(&r->place, r->is_compared ? "compareDateRange" : "dateRange");
+    gr_query_place at_item = gr_query_at_item(&at_key, r->compared_index);
+    const gr_query_place *place = r->is_compared ? &at_item : &at_key;
     const gr_tz *tz = p->query->tz;
     int64_t now = p->options->now_us;
     if (json_is_string(r->range)) return gr_range_parse_text(gr_json_str(r->range), tz, now, p->arena, ret, p->err);
-    if (!json_is_array(r->range)) return gr_query_bad(p, &place, "must be a string or an array");
+    if (!json_is_array(r->range)) return gr_query_bad(p, place, "must be a string or an array");
     size_t n = json_array_size(r->range);
-    if (n < 1) return gr_query_bad(p, &place, "must contain at least 1 items");
-    if (n > 2) return gr_query_bad(p, &place, "must contain less than or equal to 2 items");
+    if (n < 1) return gr_query_bad(p, place, "must contain at least 1 items");
+    if (n > 2) return gr_query_bad(p, place, "must contain less than or equal to 2 items");
     gr_str ends[2];
     for (size_t i = 0; i < 2; i++) {
         size_t index = i < n ? i : 0;
-        gr_query_place at = gr_query_at_item(&place, index);
+        gr_query_place at = gr_query_at_item(place, index);
         GR_TRY(gr_query_want_str(p, json_array_get(r->range, index), &at, &ends[i]));
     }
     return gr_range_parse_pair(ends[0], ends[1], tz, now, p->arena, ret, p->err);
 }
 
-static void add_time(gr_query_parser *p, gr_query_times *times, gr_map *seen, gr_time_field time) {
+/* Where the range is found. */
+static size_t add_time(gr_query_parser *p, gr_query_times *times, gr_map *seen, gr_time_field time) {
     gr_str granularity = time.granularity ? time.granularity->name : (gr_str){0};
     gr_str key = gr_arena_printf(p->arena, GR_FMT "." GR_FMT, GR_ARG(time.field.id), GR_ARG(granularity));
     size_t at = (uintptr_t)gr_map_get(seen, key);
     if (at) {
         gr_time_field *first = &times->v[at - 1];
-        if (!time.has_range) return;
+        if (!time.has_range) return at - 1;
         if (!first->has_range) {
             first->range = time.range;
             first->has_range = true;
-            return;
+            return at - 1;
         }
         time.granularity = NULL; /* the column is there: only the range is new */
     } else {
         gr_map_put(seen, key, (void *)(uintptr_t)(times->n + 1));
     }
     GR_PUSH(p->arena, times, time);
+    return times->n - 1;
 }
 
 static gr_status read_time(gr_query_parser *p, const time_request *r, gr_time_field *ret) {
@@ -97,14 +104,45 @@ static gr_status read_time(gr_query_parser *p, const time_request *r, gr_time_fi
     return GR_OK;
 }
 
+/* The first range stands for all, which differ in nothing else. */
+static gr_status read_compared(gr_query_parser *p, const json_t *compared, time_request *r) {
+    gr_query_place place = gr_query_at_key(&r->place, "compareDateRange");
+    size_t n = json_array_size(compared);
+    if (r->range)
+        return gr_query_bad(p, &r->place,
+                            "contains a conflict between optional exclusive peers [dateRange, compareDateRange]");
+    if (!json_is_array(compared)) return gr_query_bad(p, &place, "must be an array");
+    if (!p->may_compare)
+        return gr_error_set(p->err, GR_ERR_QUERY_UNSUPPORTED,
+                            "compareDateRange is not supported here: it makes several queries of one");
+    if (p->compared)
+        return gr_error_set(p->err, GR_ERR_QUERY_INVALID, "compareDateRange can only exist for one timeDimension");
+    if (n < 1) return gr_query_bad(p, &place, "must contain at least 1 items");
+    if (n > GR_QUERY_MAX_SET)
+        return gr_error_set(p->err, GR_ERR_LIMIT, "compareDateRange has %zu ranges, the limit is %d", n,
+                            GR_QUERY_MAX_SET);
+    p->compared = compared;
+    p->compared_item = r->item;
+    r->range = json_array_get(compared, 0);
+    r->is_compared = true;
+    return GR_OK;
+}
+
+gr_status gr_query_read_compared(gr_query_parser *p, size_t index, gr_range *ret) {
+    gr_query_place list = gr_query_at_key(NULL, "timeDimensions");
+    time_request r = {.place = gr_query_at_item(&list, p->compared_item),
+                      .range = json_array_get(p->compared, index),
+                      .is_compared = true,
+                      .compared_index = index};
+    return read_range(p, &r, ret);
+}
+
 static gr_status read_object(gr_query_parser *p, json_t *item, time_request *r) {
     static const gr_str keys[] = {GR_STR_INIT("dimension"), GR_STR_INIT("granularity"), GR_STR_INIT("dateRange"),
                                   GR_STR_INIT("compareDateRange")};
     GR_TRY(gr_query_check_keys(p, item, &r->place, keys, sizeof keys / sizeof *keys));
     gr_query_place at_dimension = gr_query_at_key(&r->place, "dimension");
     gr_query_place at_granularity = gr_query_at_key(&r->place, "granularity");
-    if (json_object_get(item, "compareDateRange"))
-        return gr_error_set(p->err, GR_ERR_QUERY_UNSUPPORTED, "compareDateRange is not supported yet");
     const json_t *dimension = json_object_get(item, "dimension");
     if (!dimension) return gr_query_bad(p, &at_dimension, "is required");
     GR_TRY(gr_query_want_str(p, dimension, &at_dimension, &r->dimension));
@@ -117,7 +155,8 @@ static gr_status read_object(gr_query_parser *p, json_t *item, time_request *r) 
                                 MAX_GRANULARITY_BYTES);
     }
     r->range = json_object_get(item, "dateRange");
-    return GR_OK;
+    const json_t *compared = json_object_get(item, "compareDateRange");
+    return compared ? read_compared(p, compared, r) : GR_OK;
 }
 
 static gr_status read_item(gr_query_parser *p, json_t *item, time_request *r) {
@@ -136,17 +175,19 @@ gr_status gr_query_read_times(gr_query_parser *p) {
     gr_map_init(&seen, p->arena);
     GR_TRY(gr_query_get_list(p, p->json, &list_place, &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        time_request r = {.place = gr_query_at_item(&list_place, i)};
+        time_request r = {.place = gr_query_at_item(&list_place, i), .item = i};
         GR_TRY(read_item(p, json_array_get(list, i), &r));
         GR_TRY(read_time(p, &r, &time));
-        add_time(p, &times, &seen, time);
+        size_t at = add_time(p, &times, &seen, time);
+        if (r.is_compared) p->compared_time = at;
     }
     gr_query_place dimensions = gr_query_at_key(NULL, "dimensions");
     for (size_t i = 0; i < p->suffixed.n; i++) {
         const gr_query_suffixed *s = &p->suffixed.v[i];
-        time_request r = {s->id, s->granularity, NULL, gr_query_at_item(&dimensions, s->index)};
+        time_request r = {
+            .dimension = s->id, .granularity = s->granularity, .place = gr_query_at_item(&dimensions, s->index)};
         GR_TRY(read_time(p, &r, &time));
-        add_time(p, &times, &seen, time);
+        (void)add_time(p, &times, &seen, time);
     }
     p->query->time_dimensions = times.v;
     p->query->n_time_dimensions = times.n;

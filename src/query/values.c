@@ -78,7 +78,7 @@ static bool fit_boolean(gr_str *value) {
 }
 
 static gr_status fit_values(gr_query_parser *p, gr_filter *f) {
-    gr_query_type type = gr_query_type_of(f->field.member);
+    gr_query_value_type type = gr_query_value_type_of(f->field.member);
     bool is_boolean = type == GR_QUERY_TYPE_BOOLEAN;
     if (!is_boolean && type != GR_QUERY_TYPE_NUMBER) return GR_OK;
     for (size_t i = 0; i < f->n_values; i++) {
@@ -195,7 +195,8 @@ gr_status gr_query_read_values(gr_query_parser *p, const json_t *leaf, const gr_
             f->has_null = true;
     }
     GR_TRY(fit_values(p, f));
-    bool is_compare = op->arity == GR_QUERY_FIRST_VALUE && gr_query_type_of(f->field.member) != GR_QUERY_TYPE_TIME;
+    bool is_compare =
+        op->arity == GR_QUERY_FIRST_VALUE && gr_query_value_type_of(f->field.member) != GR_QUERY_TYPE_TIME;
     if (op->arity == GR_QUERY_ANY_VALUES || is_compare) {
         *ret_normalized = texts_json(texts, n_given);
         return GR_OK;

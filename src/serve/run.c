@@ -15,6 +15,26 @@ static gr_query_options query_options(const gr_serve *serve, const gr_tz *tz, in
 /* Rollups whose build failed during this request. */
 typedef GR_VEC(const gr_rollup *) rollups;
 
+/* The first and last value of a time dimension that a window without dateRange is over. */
+static gr_status ask_span(gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan, gr_span *ret, gr_error *err) {
+    gr_plan *probe;
+    gr_sql sql;
+    gr_stream *stream;
+    const gr_batch *batch;
+    *ret = (gr_span){.member = plan->to_probe->field.member, .is_empty = true};
+    GR_TRY(gr_plan_probe(plan, ctx->arena, &probe, err));
+    GR_TRY(gr_sql_span(probe, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, probe->tree.nodes[0].cube->data_source, &sql, &stream, err));
+    gr_status status = stream->next(stream, &batch, err);
+    if (!status && batch && batch->n_rows && !gr_column_is_null(&batch->columns[0], 0)) {
+        ret->is_empty = false;
+        ret->min_local_us = ((const int64_t *)batch->columns[0].data)[0];
+        ret->max_local_us = ((const int64_t *)batch->columns[1].data)[0];
+    }
+    stream->close(stream);
+    return status;
+}
+
 static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                            const rollups *failed, gr_answer *a, gr_error *err) {
     const gr_tz *tz;
@@ -29,8 +49,16 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
                            .excluded = failed->v,
                            .n_excluded = failed->n,
                            .now_us = ctx->now_us};
+    enum { MOST_SPANS = 16 };
+    gr_span spans[MOST_SPANS];
+    how.spans = spans;
     gr_plan *plan;
     GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
+    while (plan->to_probe && how.n_spans < MOST_SPANS) {
+        GR_TRY(ask_span(serve, ctx, plan, &spans[how.n_spans], err));
+        how.n_spans++;
+        GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
+    }
     a->plan = plan;
     a->data_source = plan->data_source;
     return GR_OK;
@@ -50,9 +78,14 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
     int64_t start = gr_clock_mono_us();
     gr_status status = plan_once(serve, ctx, request, as_if_built, &(rollups){0}, &a, err);
     if (!status) {
-        gr_plan shown = *a.plan; /* what is built first serves then */
-        if (shown.to_build) shown.rollup = shown.to_build, shown.rollup_zone = shown.to_build_zone;
-        status = gr_sql_query(&shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+        const gr_plan *decided = a.plan;
+        const gr_plan *shown = decided;
+        if (decided->to_build) { /* what is built first serves then */
+            status = plan_once(serve, ctx, request, true, &(rollups){0}, &a, err);
+            shown = a.plan;
+            a.plan = decided;
+        }
+        if (!status) status = gr_sql_query(shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
     }
     a.planned_us = gr_clock_mono_us() - start;
     if (status)
@@ -83,7 +116,11 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
     if (a->query->want_total) GR_TRY(read_total(serve, ctx, a, err));
     GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &a->sql, &a->stream, err));
     a->started_us = gr_clock_mono_us() - start;
-    a->refreshed_us = a->plan->state ? a->plan->state->built_at_us : ctx->now_us;
+    a->refreshed_us = ctx->now_us;
+    for (size_t i = 0; i < a->plan->n_uses; i++) { /* as old as the oldest of what serves */
+        const gr_rollup_state *state = a->plan->uses[i].state;
+        if (state && state->built_at_us < a->refreshed_us) a->refreshed_us = state->built_at_us;
+    }
     return GR_OK;
 }
 
@@ -100,11 +137,15 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
 
 /* The rollup's table is not there although the catalog names it: forget its builds, and plan again. */
 static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status) {
-    if (status != GR_ERR_ENGINE_SQL || !a->plan->state || !gr_exec_is_gone(serve->exec, ctx, a->plan->state->table))
-        return false;
-    gr_error ignored;
-    size_t n = 0;
-    return gr_exec_drop(serve->exec, ctx, a->plan->rollup, &n, &ignored) == GR_OK;
+    bool is_any = false;
+    for (size_t i = 0; status == GR_ERR_ENGINE_SQL && i < a->plan->n_uses; i++) {
+        const gr_plan_use *use = &a->plan->uses[i];
+        gr_error ignored;
+        size_t n = 0;
+        if (use->state && gr_exec_is_gone(serve->exec, ctx, use->state->table))
+            is_any |= gr_exec_drop(serve->exec, ctx, use->rollup, &n, &ignored) == GR_OK;
+    }
+    return is_any;
 }
 
 /* One round: an answer, a flight to wait for, or (`*ret_again`) something has changed, so that planning again leads on.

@@ -19,18 +19,41 @@ struct gr_dialect {
 };
 extern const gr_dialect gr_dialect_duckdb;
 
+/* Where values come from while a SELECT is written. */
+typedef enum gr_sql_read {
+    GR_READ_SOURCE, /* joined tables: members are expressions, components are accumulated */
+    GR_READ_STORED, /* the table of the scan's rollup: stored columns, components are merged */
+    GR_READ_UNION,  /* rows of several pieces: group columns by alias, components c0 … merged */
+    GR_READ_PLAIN   /* rows of a relation, one for each group: components as they are */
+} gr_sql_read;
+
+typedef GR_VEC(gr_value) gr_sql_params;
+
+/* A sub_query dimension that the SELECT in the making uses, joined by the key of its cube. */
+typedef struct gr_sql_sub_query {
+    const gr_member *dimension;
+    gr_str alias;
+} gr_sql_sub_query;
+
 /* One statement in the making. Errors are sticky: the first one wins and the texts that follow are of no use. */
 typedef struct gr_sqlw {
     const gr_dialect *dialect;
     const gr_snapshot *snapshot;
-    const gr_plan *plan;   /* NULL when a load or a description is written */
-    const gr_query *query; /* or NULL */
-    const gr_rollup *from; /* the rollup that is read, or NULL: source tables */
+    const gr_query *query;  /* whose columns and conditions are written; NULL when a cube is described */
+    const gr_query *outer;  /* whose filters sub_query dimensions may take over, or NULL */
+    gr_sql_read read;
+    const gr_scan *scan;    /* SOURCE (NULL in loads), STORED */
+    const gr_rollup *from;  /* STORED: the rollup that is read; else NULL */
+    const gr_components *components; /* UNION, PLAIN: of c0 … */
+    gr_str rows;            /* UNION, PLAIN: alias of the relation, quoted */
+    const gr_original *originals;
+    size_t n_originals;
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
-    GR_VEC(gr_value) params;
-    gr_status status;
+    gr_sql_params *params; /* shared by the writers of one statement */
+    GR_VEC(gr_sql_sub_query) sub_queries; /* of the SELECT in the making */
+    gr_status *status;      /* shared by the writers of one statement */
     gr_error *err;
 } gr_sqlw;
 
@@ -49,12 +72,18 @@ gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner);
 gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member);     /* the raw value */
 gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);                /* in brackets unless it is a plain column */
 gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: times on the wall clock */
-gr_str gr_sqlw_stored(gr_sqlw *w, gr_str column);               /* a column of the rollup that is read */
-gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);           /* FROM … LEFT JOIN … */
+/* A column of the rollup that is read, or of one of its parts. */
+gr_str gr_sqlw_stored(gr_sqlw *w, const gr_rollup *part, gr_str column);
+/* FROM … LEFT JOIN …; written last, because it joins the sub_query dimensions that the other clauses use. */
+gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);
+
+/* The rows of a cube as a SELECT, without originals. */
+gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube);
 
 /* time.c */
 gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw); /* naive UTC */
 gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant);
+gr_str gr_sqlw_stamp(gr_sqlw *w, int64_t us); /* a literal; INT64_MIN, INT64_MAX: before and after all */
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor_local_us);
 gr_str gr_sqlw_member_bucket(gr_sqlw *w, const gr_member *member, const gr_granularity *g); /* {created_at.day} */
 gr_str gr_sqlw_stored_bucket(gr_sqlw *w, const gr_member *member, const gr_granularity *g); /* column of a load */
@@ -66,8 +95,40 @@ gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *member, const char *comparison
 /* measure.c */
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
 gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure);    /* ANDed; empty when it has none */
-gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component); /* accumulated over source rows */
+gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);      /* what one row contributes; empty: every row */
+gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);
+/* A component where the writer reads: accumulated, merged, or as it is. */
+gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component);
 
 /* filter.c */
 gr_str gr_sqlw_filter(gr_sqlw *w, const gr_filter *filter); /* empty when it has no conditions */
+
+/* scan.c: one reading of a rollup or the source */
+/* The group columns of a SELECT: of a query, or the columns of a rollup that is loaded. */
+typedef struct gr_sql_grain {
+    const gr_query *query;
+    const gr_rollup *load;
+} gr_sql_grain;
+size_t gr_sqlw_grain_n(const gr_sql_grain *grain);
+gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *grain, size_t i); /* quoted */
+gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *grain, size_t i);
+bool gr_sqlw_is_on_rows(const gr_sqlw *w, const gr_filter *filter);
+gr_str gr_sqlw_where(gr_sqlw *w); /* " WHERE …" of the query's rows, or empty */
+/* SELECT group columns, c0 … for each of `all` (NULL where the group lacks it). */
+gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all);
+gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
+gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan);
+
+/* relation.c: plans as relations of group columns and components */
+gr_str gr_sqlw_relation(gr_sqlw *w, const gr_plan *plan); /* one row for each group */
+gr_str gr_sqlw_pieces(gr_sqlw *w, const gr_plan *plan);   /* UNION ALL of the pieces */
+gr_str gr_sqlw_merged(gr_sqlw *w, const gr_component *component); /* UNION: over c<i> */
+
+/* stage.c */
+gr_str gr_sqlw_window(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece);
+gr_str gr_sqlw_stage(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece);
+/* SELECT k0 …, value: of a sub_query dimension's plan. */
+gr_str gr_sqlw_keyed_value(gr_sqlw *w, const gr_plan *plan, const gr_member *measure);
+/* "c<i>" of the components, or NULL when this piece does not give it. */
+gr_str gr_sqlw_slot(gr_sqlw *w, size_t i);
 #endif

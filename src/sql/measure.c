@@ -25,7 +25,7 @@ gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *m) {
 }
 
 /* What one row contributes; empty for every row (count without key and filters). */
-static gr_str row_value(gr_sqlw *w, const gr_member *m) {
+gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *m) {
     gr_str value = m->sql ? gr_sqlw_expr(w, m->sql, m->cube) : key_expr(w, m->cube);
     if (!m->n_filters) return value;
     gr_str when = gr_sqlw_own_filters(w, m);
@@ -33,58 +33,112 @@ static gr_str row_value(gr_sqlw *w, const gr_member *m) {
                            GR_ARG(value.n ? value : GR_STR("1")));
 }
 
-gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *c) {
+static gr_str log2m_text(gr_sqlw *w, const gr_component *c) {
+    return gr_arena_printf(w->arena, "%d", gr_measure_log2m(c->measure));
+}
+
+gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     static const gr_sql_op ops[GR_AGG__COUNT] = {
-        [GR_AGG_COUNT] = GR_SQL_COUNT,
-        [GR_AGG_SUM] = GR_SQL_SUM,
-        [GR_AGG_MIN] = GR_SQL_MIN,
-        [GR_AGG_MAX] = GR_SQL_MAX,
-        [GR_AGG_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
-        [GR_AGG_COUNT_DISTINCT_APPROX] = GR_SQL_APPROX_DISTINCT,
+        [GR_AGG_COUNT] = GR_SQL_COUNT, [GR_AGG_SUM] = GR_SQL_SUM, [GR_AGG_MIN] = GR_SQL_MIN,
+        [GR_AGG_MAX] = GR_SQL_MAX,     [GR_AGG_M2] = GR_SQL_M2,   [GR_AGG_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
     };
-    if (c->agg == GR_AGG_OPAQUE) return gr_sqlw_expr(w, c->measure->sql, c->measure->cube);
-    gr_str value = row_value(w, c->measure);
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
+    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX) return gr_sqlw_op2(w, GR_SQL_HLL_ADD, value, log2m_text(w, c));
     return gr_sqlw_op1(w, ops[c->agg], value);
 }
 
-static gr_str merged(gr_sqlw *w, const gr_component *c) {
+/* The merge over parts whose columns are `value`, and for M2 those of its two companions. */
+static gr_str merge(gr_sqlw *w, const gr_component *c, gr_str value, gr_str count, gr_str sum) {
     static const gr_sql_op ops[GR_AGG__COUNT] = {
         [GR_AGG_COUNT] = GR_SQL_MERGE_COUNT,
         [GR_AGG_SUM] = GR_SQL_SUM,
         [GR_AGG_MIN] = GR_SQL_MIN,
         [GR_AGG_MAX] = GR_SQL_MAX,
         [GR_AGG_COUNT_DISTINCT] = GR_SQL_MERGE_ONE_COUNT,
-        [GR_AGG_COUNT_DISTINCT_APPROX] = GR_SQL_MERGE_ONE_COUNT,
+        [GR_AGG_COUNT_DISTINCT_APPROX] = GR_SQL_HLL_UNION,
         [GR_AGG_OPAQUE] = GR_SQL_MERGE_ONE,
+        [GR_AGG_STAGE] = GR_SQL_MERGE_ONE,
     };
-    const gr_rollup_component *have = gr_plan_stored_component(w->plan, c);
+    if (c->agg == GR_AGG_M2) return gr_sqlw_op(w, GR_SQL_MERGE_M2, (gr_str[]){count, sum, value});
+    return gr_sqlw_op1(w, ops[c->agg], value);
+}
+
+static gr_str stored_column(gr_sqlw *w, const gr_component *c, gr_str key) {
+    const gr_rollup_component *have = gr_scan_stored_component(w->scan, key);
     if (!have) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "'" GR_FMT "' is not stored", GR_ARG(c->measure->id));
-    return gr_sqlw_op1(w, ops[c->agg], gr_sqlw_stored(w, have->name));
+    return gr_sqlw_stored(w, have->part, have->name);
+}
+
+static gr_str from_stored(gr_sqlw *w, const gr_component *c) {
+    gr_str value = stored_column(w, c, c->stored_key), none = {0};
+    if (c->agg != GR_AGG_M2) return merge(w, c, value, none, none);
+    return merge(w, c, value, stored_column(w, c, c->count_key), stored_column(w, c, c->sum_key));
+}
+
+static gr_str slot_of(gr_sqlw *w, const gr_component *c, gr_str stored_key) {
+    size_t at = gr_components_sibling(w->components, c, stored_key);
+    if (at == SIZE_MAX)
+        return gr_sqlw_fail(w, GR_ERR_INTERNAL, "'" GR_FMT "' is not among the pieces", GR_ARG(c->measure->id));
+    gr_str slot = gr_sqlw_slot(w, at);
+    return gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->rows), GR_ARG(slot));
+}
+
+gr_str gr_sqlw_merged(gr_sqlw *w, const gr_component *c) {
+    gr_str value = slot_of(w, c, c->stored_key), none = {0};
+    if (c->agg != GR_AGG_M2) return merge(w, c, value, none, none);
+    return merge(w, c, value, slot_of(w, c, c->count_key), slot_of(w, c, c->sum_key));
+}
+
+gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *c) {
+    switch (w->read) {
+    case GR_READ_STORED: return from_stored(w, c);
+    case GR_READ_UNION: return gr_sqlw_merged(w, c);
+    case GR_READ_PLAIN: {
+        gr_str slot = slot_of(w, c, c->stored_key);
+        bool is_count = c->agg == GR_AGG_COUNT || c->agg == GR_AGG_COUNT_DISTINCT;
+        return is_count ? gr_arena_printf(w->arena, "coalesce(" GR_FMT ", 0)", GR_ARG(slot)) : slot;
+    }
+    case GR_READ_SOURCE: break;
+    }
+    if (c->agg == GR_AGG_OPAQUE) return gr_sqlw_expr(w, c->measure->sql, c->measure->cube);
+    return gr_sqlw_accumulated(w, c, gr_sqlw_row_value(w, c->measure));
+}
+
+static bool is_count(const gr_member *m) {
+    return m->agg == GR_MEASURE_COUNT || m->agg == GR_MEASURE_COUNT_DISTINCT ||
+           m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
+}
+
+/* One stored row is one row of the source: its sum is the row's value, its count is 1 or 0. */
+static gr_str ungrouped_stored(gr_sqlw *w, const gr_member *m) {
+    const gr_component *c = &gr_plan_index_components(w->snapshot->index, m)->v[0];
+    gr_str column = stored_column(w, c, c->stored_key);
+    if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX) column = gr_sqlw_op1(w, GR_SQL_HLL_CARDINALITY, column);
+    return is_count(m) ? gr_sqlw_op1(w, GR_SQL_ONE_IF_ANY, column) : column;
 }
 
 /* Ungrouped (2.5): the row's own contribution, 1 for what is counted. */
 static gr_str ungrouped(gr_sqlw *w, const gr_member *m) {
-    if (m->is_calculated) {
-        if (!gr_measure_is_decomposable(m))
-            return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
-                                "'" GR_FMT "' aggregates in its own SQL and cannot be asked ungrouped", GR_ARG(m->id));
-        return gr_sqlw_expr(w, m->sql, m->cube);
-    }
-    gr_str value = row_value(w, m);
-    bool is_count =
-        m->agg == GR_MEASURE_COUNT || m->agg == GR_MEASURE_COUNT_DISTINCT || m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
-    if (!is_count) return value;
+    if (m->is_synthetic || (m->is_calculated && !gr_measure_is_decomposable(m)))
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                            "'" GR_FMT "' aggregates in its own SQL and cannot be asked ungrouped", GR_ARG(m->id));
+    if (m->is_calculated) return gr_sqlw_expr(w, m->sql, m->cube);
+    if (w->read == GR_READ_STORED) return ungrouped_stored(w, m);
+    gr_str value = gr_sqlw_row_value(w, m);
+    if (!is_count(m)) return value;
     return value.n ? gr_arena_printf(w->arena, "CASE WHEN (" GR_FMT ") IS NOT NULL THEN 1 END", GR_ARG(value))
                    : GR_STR("1");
 }
 
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *m) {
     if (w->query && w->query->is_ungrouped) return ungrouped(w, m);
-    if (m->is_calculated && gr_measure_is_decomposable(m)) return gr_sqlw_expr(w, m->sql, m->cube);
+    bool is_calculation = m->is_calculated && !gr_measure_has_stage(m) && gr_measure_is_decomposable(m);
+    if (is_calculation) return gr_sqlw_expr(w, m->sql, m->cube);
     const gr_components *c = gr_plan_index_components(w->snapshot->index, m);
-    gr_str texts[2];
-    for (size_t i = 0; i < c->n && i < 2; i++)
-        texts[i] = w->from ? merged(w, &c->v[i]) : gr_sqlw_component(w, &c->v[i]);
-    return c->n == 2 ? gr_sqlw_op(w, GR_SQL_AVG_FINISH, texts) : texts[0];
+    if (m->agg == GR_MEASURE_AVG && !m->stage) {
+        gr_str texts[] = {gr_sqlw_component(w, &c->v[0]), gr_sqlw_component(w, &c->v[1])};
+        return gr_sqlw_op(w, GR_SQL_AVG_FINISH, texts);
+    }
+    gr_str text = gr_sqlw_component(w, &c->v[c->n - 1]);
+    return c->v[c->n - 1].agg == GR_AGG_COUNT_DISTINCT_APPROX ? gr_sqlw_op1(w, GR_SQL_HLL_CARDINALITY, text) : text;
 }

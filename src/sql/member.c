@@ -11,11 +11,7 @@ static gr_str part_text(gr_sqlw *w, const gr_part *part) {
     switch (part->kind) {
     case GR_PART_TEXT: return part->text;
     case GR_PART_TABLE: return gr_sqlw_ident(w, part->cube->alias);
-    case GR_PART_CUBE_SQL: {
-        if (part->cube->sql) return gr_sqlw_expr(w, part->cube->sql, part->cube);
-        gr_str name = table_name(w, part->cube);
-        return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(name));
-    }
+    case GR_PART_CUBE_SQL: return gr_sqlw_cube_rows(w, part->cube);
     case GR_PART_MEMBER:
         if (part->granularity) return gr_sqlw_member_bucket(w, part->member, part->granularity);
         if (part->member->kind == GR_MEMBER_MEASURE) return gr_sqlw_measure(w, part->member);
@@ -54,14 +50,50 @@ static gr_str case_text(gr_sqlw *w, const gr_member *m) {
     return gr_arena_printf(w->arena, GR_FMT " END", GR_ARG(text));
 }
 
-gr_str gr_sqlw_stored(gr_sqlw *w, gr_str column) {
-    gr_str table = gr_sqlw_ident(w, w->from->preagg->alias), name = gr_sqlw_ident(w, column);
+/* Of a rollup alone its own short name; parts of a join of rollups may have the same. */
+static gr_str rollup_alias(gr_sqlw *w, const gr_rollup *part) {
+    if (!part) return gr_sqlw_ident(w, w->from->preagg->alias);
+    gr_str name = gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(part->preagg->cube->alias),
+                                  GR_ARG(part->preagg->alias));
+    return gr_sqlw_ident(w, name);
+}
+
+gr_str gr_sqlw_stored(gr_sqlw *w, const gr_rollup *part, gr_str column) {
+    gr_str table = rollup_alias(w, part), name = gr_sqlw_ident(w, column);
     return gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(table), GR_ARG(name));
 }
 
+/* The value of a sub_query dimension, which joins its relation to the SELECT in the making. */
+static gr_str sub_query_value(gr_sqlw *w, const gr_member *m) {
+    size_t at = 0;
+    while (at < w->sub_queries.n && w->sub_queries.v[at].dimension != m) at++;
+    if (at == w->sub_queries.n) {
+        gr_str name = gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(m->cube->alias), GR_ARG(m->name));
+        gr_sql_sub_query fresh = {m, gr_sqlw_ident(w, name)};
+        GR_PUSH(w->arena, &w->sub_queries, fresh);
+    }
+    return gr_arena_printf(w->arena, GR_FMT ".\"value\"", GR_ARG(w->sub_queries.v[at].alias));
+}
+
+/* Of rows of a relation a dimension is the group column that holds it. */
+static gr_str group_column(gr_sqlw *w, const gr_member *m) {
+    const gr_query *q = w->query;
+    for (size_t i = 0; i < q->n_columns; i++) {
+        const gr_query_column *c = &q->columns[i];
+        if (c->kind != GR_COLUMN_DIMENSION || q->dimensions[c->index].member != m) continue;
+        gr_str name = gr_sqlw_ident(w, c->alias);
+        return gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->rows), GR_ARG(name));
+    }
+    return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                        "'" GR_FMT "' is used over aggregated rows and is not among the dimensions of the query",
+                        GR_ARG(m->id));
+}
+
 gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *m) {
-    const gr_rollup_column *column = w->from ? gr_plan_stored_column(w->plan, m) : NULL;
-    if (column) return gr_sqlw_stored(w, column->name);
+    if (w->read == GR_READ_UNION || w->read == GR_READ_PLAIN) return group_column(w, m);
+    const gr_rollup_column *column = w->from ? gr_scan_stored_column(w->scan, m) : NULL;
+    if (column) return gr_sqlw_stored(w, column->part, column->name);
+    if (m->is_sub_query) return sub_query_value(w, m);
     if (m->n_cases) return case_text(w, m);
     if (m->latitude && m->longitude)
         return gr_sqlw_op2(w, GR_SQL_CONCAT_GEO, gr_sqlw_expr(w, m->latitude, m->cube),
@@ -87,26 +119,90 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
     return gr_sqlw_local(w, gr_sqlw_instant(w, m, raw));
 }
 
+/* The cube's table or SELECT, or the table that its original_sql was stored in. */
 static gr_str table_text(gr_sqlw *w, const gr_cube *cube) {
     gr_str alias = gr_sqlw_ident(w, cube->alias);
+    for (size_t i = 0; i < w->n_originals; i++) {
+        const gr_original *o = &w->originals[i];
+        if (o->cube != cube) continue;
+        gr_str table = o->state ? o->state->table : gr_sqlw_ident(w, o->rollup->preagg->alias);
+        return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));
+    }
     gr_str text = cube->sql ? gr_sqlw_expr(w, cube->sql, cube) : table_name(w, cube);
     return gr_arena_printf(w->arena, cube->sql ? "(" GR_FMT ") AS " GR_FMT : GR_FMT " AS " GR_FMT, GR_ARG(text),
                            GR_ARG(alias));
 }
 
+gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube) {
+    if (cube->sql) return gr_sqlw_expr(w, cube->sql, cube);
+    gr_str name = table_name(w, cube);
+    return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(name));
+}
+
+/* ` LEFT JOIN (SELECT key, value …) AS "orders__n" ON key = key`, for those of this cube. */
+static gr_str sub_query_joins(gr_sqlw *w, const gr_cube *cube, gr_str text) {
+    for (size_t i = 0; i < w->sub_queries.n; i++) {
+        const gr_sql_sub_query *s = &w->sub_queries.v[i];
+        if (s->dimension->cube != cube) continue;
+        gr_plan *plan = NULL;
+        gr_status status = gr_plan_sub_query(w->snapshot, s->dimension, w->outer, w->tz, w->arena, &plan, w->err);
+        if (status) {
+            if (!*w->status) *w->status = status;
+            return text;
+        }
+        gr_str rows = gr_sqlw_keyed_value(w, plan, s->dimension->sql->parts[0].member);
+        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN (" GR_FMT ") AS " GR_FMT " ON ", GR_ARG(text), GR_ARG(rows),
+                               GR_ARG(s->alias));
+        for (size_t k = 0; k < cube->n_primary_keys; k++) {
+            gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, cube->primary_keys[k]));
+            text = gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " = " GR_FMT ".\"k%zu\"", GR_ARG(text),
+                                   k ? " AND " : "", GR_ARG(key), GR_ARG(s->alias), k);
+        }
+    }
+    return text;
+}
+
+static gr_str part_table(gr_sqlw *w, const gr_rollup *part) {
+    const gr_rollup_state *state = gr_snapshot_state(w->snapshot, part->preagg, gr_rollup_zone(part, w->tz));
+    gr_str table = state && state->is_built ? state->table : gr_sqlw_ident(w, part->entity->preagg->alias);
+    gr_str alias = rollup_alias(w, part);
+    return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));
+}
+
+static gr_str from_parts(gr_sqlw *w) {
+    const gr_rollup *r = w->from;
+    gr_str first = part_table(w, r->links[0].from);
+    gr_str text = gr_arena_printf(w->arena, " FROM " GR_FMT, GR_ARG(first));
+    for (size_t i = 0; i < r->n_links; i++) {
+        const gr_rollup_link *l = &r->links[i];
+        gr_str table = part_table(w, l->to);
+        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN " GR_FMT " ON ", GR_ARG(text), GR_ARG(table));
+        for (size_t k = 0; k < l->n; k++) {
+            gr_str a = gr_sqlw_stored(w, l->from, l->from_columns[k]->name),
+                   b = gr_sqlw_stored(w, l->to, l->to_columns[k]->name);
+            text = gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " = " GR_FMT, GR_ARG(text), k ? " AND " : "", GR_ARG(a),
+                                   GR_ARG(b));
+        }
+    }
+    return text;
+}
+
 gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree) {
+    if (w->from && w->from->n_links) return from_parts(w);
     if (w->from) {
-        gr_str table = w->plan->state ? w->plan->state->table : gr_sqlw_ident(w, w->from->entity->preagg->alias);
-        gr_str alias = gr_sqlw_ident(w, w->from->preagg->alias);
+        gr_str table = w->scan->state ? w->scan->state->table : gr_sqlw_ident(w, w->from->entity->preagg->alias);
+        gr_str alias = rollup_alias(w, NULL);
         return gr_arena_printf(w->arena, " FROM " GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));
     }
     gr_str root = table_text(w, tree->nodes[0].cube);
     gr_str text = gr_arena_printf(w->arena, " FROM " GR_FMT, GR_ARG(root));
+    text = sub_query_joins(w, tree->nodes[0].cube, text);
     for (size_t i = 1; i < tree->n; i++) {
         const gr_tree_node *node = &tree->nodes[i];
         gr_str table = table_text(w, node->cube), on = gr_sqlw_expr(w, node->join->sql, node->join->from);
         text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN " GR_FMT " ON " GR_FMT, GR_ARG(text), GR_ARG(table),
                                GR_ARG(on));
+        text = sub_query_joins(w, node->cube, text);
     }
     return text;
 }

@@ -28,7 +28,9 @@ gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant) {
     return gr_sqlw_op2(w, GR_SQL_AT_ZONE, instant, gr_sqlw_text_literal(w, gr_tz_name(w->tz)));
 }
 
-static gr_str stamp_literal(gr_sqlw *w, int64_t us) {
+gr_str gr_sqlw_stamp(gr_sqlw *w, int64_t us) {
+    if (us == INT64_MIN) return gr_sqlw_op(w, GR_SQL_TIMESTAMP_LOWEST, NULL);
+    if (us == INT64_MAX) return gr_sqlw_op(w, GR_SQL_TIMESTAMP_HIGHEST, NULL);
     char text[48];
     size_t n = gr_time_format(us, text);
     return gr_sqlw_op1(w, GR_SQL_TIMESTAMP_LITERAL, gr_sqlw_text_literal(w, (gr_str){text, n}));
@@ -38,7 +40,7 @@ gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t 
     if (g->grain != GR_GRAIN_CUSTOM)
         return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
     anchor = gr_plan_anchor(g, anchor);
-    gr_str origin = stamp_literal(w, anchor);
+    gr_str origin = gr_sqlw_stamp(w, anchor);
     if (g->interval.months) {
         gr_civil at = gr_civil_from_us(anchor);
         gr_str months = gr_arena_printf(w->arena, "%lld", (long long)g->interval.months);
@@ -57,7 +59,8 @@ static gr_str local_of_member(gr_sqlw *w, const gr_member *m) {
 gr_str gr_sqlw_member_bucket(gr_sqlw *w, const gr_member *m, const gr_granularity *g) {
     for (size_t i = 0; w->from && i < w->from->n_columns; i++) {
         const gr_rollup_column *c = &w->from->columns[i];
-        if (c->member == m && c->granularity && gr_granularity_eq(c->granularity, g)) return gr_sqlw_stored(w, c->name);
+        if (c->member == m && c->granularity && gr_granularity_eq(c->granularity, g))
+            return gr_sqlw_stored(w, c->part, c->name);
     }
     return gr_sqlw_trunc(w, local_of_member(w, m), g, gr_granularity_anchor(g, w->tz, w->now_us));
 }
@@ -71,9 +74,9 @@ gr_str gr_sqlw_stored_bucket(gr_sqlw *w, const gr_member *m, const gr_granularit
 gr_str gr_sqlw_time_field(gr_sqlw *w, const gr_time_field *t) {
     const gr_granularity *g = t->granularity;
     if (!w->from) return gr_sqlw_trunc(w, local_of_member(w, t->field.member), g, t->anchor_local_us);
-    const gr_rollup_column *c = gr_plan_stored_time(w->plan, t);
+    const gr_rollup_column *c = gr_scan_stored_time(w->scan, t);
     if (!c) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "no stored bucket of '" GR_FMT "'", GR_ARG(t->field.id));
-    gr_str column = gr_sqlw_stored(w, c->name);
+    gr_str column = gr_sqlw_stored(w, c->part, c->name);
     if (c->is_instant && !gr_tz_is_utc(w->tz)) return gr_sqlw_trunc(w, gr_sqlw_local(w, column), g, t->anchor_local_us);
     return gr_granularity_eq(c->granularity, g) ? column : gr_sqlw_trunc(w, column, g, t->anchor_local_us);
 }
@@ -99,13 +102,15 @@ gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
     gr_str value;
     bool is_instant = true;
     if (w->from) {
-        const gr_rollup_column *c = gr_plan_stored_time(w->plan, t);
+        const gr_rollup_column *c = gr_scan_stored_time(w->scan, t);
         if (!c) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "no stored bucket of '" GR_FMT "'", GR_ARG(t->field.id));
-        value = gr_sqlw_stored(w, c->name);
+        value = gr_sqlw_stored(w, c->part, c->name);
         is_instant = c->is_instant;
     } else {
         value = gr_sqlw_instant(w, t->field.member, gr_sqlw_member(w, t->field.member));
     }
+    if (t->range.to_local_us == INT64_MAX) return bound(w, value, is_instant, ">=", &t->range, true);
+    if (t->range.from_local_us == INT64_MIN) return bound(w, value, is_instant, "<", &t->range, false);
     gr_str from = bound(w, value, is_instant, ">=", &t->range, true),
            to = bound(w, value, is_instant, "<", &t->range, false);
     return gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(from), GR_ARG(to));

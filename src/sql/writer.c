@@ -13,13 +13,13 @@ const gr_dialect *gr_dialect_get(gr_str name) {
 }
 
 gr_str gr_sqlw_fail(gr_sqlw *w, gr_status status, const char *format, ...) {
-    if (!w->status) {
+    if (!*w->status) {
         char text[512];
         va_list args;
         va_start(args, format);
         vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        w->status = gr_error_set(w->err, status, "%s", text);
+        *w->status = gr_error_set(w->err, status, "%s", text);
     }
     return GR_STR("NULL");
 }
@@ -62,8 +62,8 @@ gr_str gr_sqlw_op1(gr_sqlw *w, gr_sql_op op, gr_str a) { return gr_sqlw_op(w, op
 gr_str gr_sqlw_op2(gr_sqlw *w, gr_sql_op op, gr_str a, gr_str b) { return gr_sqlw_op(w, op, (gr_str[]){a, b}); }
 
 gr_str gr_sqlw_param(gr_sqlw *w, gr_value value) {
-    GR_PUSH(w->arena, &w->params, value);
-    return gr_arena_printf(w->arena, "$%zu", w->params.n);
+    GR_PUSH(w->arena, w->params, value);
+    return gr_arena_printf(w->arena, "$%zu", w->params->n);
 }
 
 static gr_str quoted(gr_arena *arena, gr_str s, char quote) {

@@ -92,7 +92,7 @@ static gr_str sql_text(const gr_sql *sql) {
 }
 
 static gr_plan *plan_of(const gr_ctx *ctx, const gr_snapshot *s, json_t *json, bool rollups, bool as_if_built) {
-    gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), fixed_now};
+    gr_query_options options = {10000, 50000, 500, 32, 1000, gr_tz_utc(), fixed_now, false};
     gr_query *query;
     gr_plan *plan;
     gr_error err = {0};

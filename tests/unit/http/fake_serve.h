@@ -6,7 +6,9 @@
  *   {"sleep_first_ms": n} the same, before it finds out that it needs a build
  *   {"fail": "id"}        fails with that id of errors.def
  *   {"fail_late": "id"}   the same, after it has slept
- *   {"key": "x"}          the key of the one column */
+ *   {"key": "x"}          the key of the one column
+ * After fake_load_model, a query of that model plays what the first value of its first filter says, as JSON text; its
+ * columns are all numbers. */
 #ifndef GR_TEST_FAKE_SERVE_H
 #define GR_TEST_FAKE_SERVE_H
 #include "base/log.h"
@@ -36,7 +38,7 @@ struct gr_flight {
 
 struct gr_serve {
     gr_config config;
-    gr_model model;
+    gr_model model, *loaded;
     gr_snapshot snapshot;
     pthread_mutex_t lock;
     gr_flight *flights[MAX_FLIGHTS];
@@ -129,7 +131,8 @@ static inline void fake_build_end(gr_serve *serve, const char *name, gr_status s
 typedef struct fake_stream {
     gr_stream base;
     int64_t left, *values;
-    gr_column column;
+    gr_column *columns;
+    size_t n_columns;
     gr_batch batch;
 } fake_stream;
 
@@ -141,23 +144,26 @@ static gr_status fake_next(gr_stream *stream, const gr_batch **ret, gr_error *er
     size_t n = s->left < FAKE_BATCH ? (size_t)s->left : FAKE_BATCH;
     for (size_t i = 0; i < n; i++) s->values[i] = (int64_t)i;
     s->left -= (int64_t)n;
-    s->column = (gr_column){.type = GR_TYPE_INT64, .data = s->values};
-    s->batch = (gr_batch){n, 1, &s->column};
+    for (size_t c = 0; c < s->n_columns; c++) s->columns[c] = (gr_column){.type = GR_TYPE_INT64, .data = s->values};
+    s->batch = (gr_batch){n, s->n_columns, s->columns};
     *ret = n ? &s->batch : NULL;
     return GR_OK;
 }
 
 static void fake_close(gr_stream *stream) {
     free(((fake_stream *)stream)->values);
+    free(((fake_stream *)stream)->columns);
     free(stream);
 }
 
-static gr_stream *fake_stream_new(int64_t rows) {
+static gr_stream *fake_stream_new(int64_t rows, size_t n_columns) {
     static const gr_column_schema schema[] = {{GR_STR_INIT("orders__count"), GR_TYPE_INT64, 0, 0}};
     fake_stream *s = gr_mem_calloc(1, sizeof *s);
     s->base = (gr_stream){schema, 1, fake_next, fake_close};
     s->left = rows;
     s->values = gr_mem_calloc(FAKE_BATCH, sizeof *s->values);
+    s->columns = gr_mem_calloc(n_columns, sizeof *s->columns);
+    s->n_columns = n_columns;
     return &s->base;
 }
 
@@ -183,8 +189,53 @@ static gr_status fake_fail(const json_t *query, const char *key, gr_error *err) 
     return gr_error_set(err, GR_ERR_INTERNAL, "unknown id %s", id);
 }
 
-static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, gr_answer *ret) {
-    const char *key = json_string_value(json_object_get(json, "key"));
+static inline void fake_load_model(gr_serve *serve) {
+    static const char yaml[] = "cubes:\n"
+                               "  - name: orders\n"
+                               "    sql_table: orders\n"
+                               "    measures:\n"
+                               "      - {name: count, type: count}\n"
+                               "    dimensions:\n"
+                               "      - {name: play, type: string, sql: play}\n"
+                               "      - {name: at, type: time, sql: at}\n";
+    gr_model_file file = {GR_STR("orders.yml"), gr_str_from(yaml)};
+    gr_error err = {0};
+    gr_arena *arena = gr_arena_new();
+    gr_diags diags;
+    gr_diags_init(&diags, arena);
+    if (gr_model_load_files(&file, 1, &diags, &serve->loaded, &err)) fail_msg("%s", err.message);
+    serve->model = *serve->loaded;
+    gr_arena_free(arena);
+}
+
+static const json_t *fake_play(const gr_ctx *ctx, const json_t *query) {
+    const json_t *filter = json_array_get(json_object_get(query, "filters"), 0);
+    const json_t *value = json_array_get(json_object_get(filter, "values"), 0);
+    json_t *play;
+    if (!json_is_string(value) || gr_json_parse(gr_json_str(value), 10000, ctx->arena, &play, NULL)) return query;
+    return play;
+}
+
+static gr_query *fake_parse(gr_serve *serve, const gr_ctx *ctx, json_t *json) {
+    gr_query_options options = {.default_limit = 100,
+                                .max_limit = 100,
+                                .max_members = 100,
+                                .max_filter_depth = 10,
+                                .max_filter_values = 100,
+                                .default_tz = gr_tz_utc(),
+                                .now_us = ctx->now_us};
+    gr_query *query;
+    gr_error err = {0};
+    if (gr_query_parse(&serve->model, json, &options, ctx->arena, &query, &err)) {
+        fprintf(stderr, "a query that was good is not: %s\n", err.message);
+        abort();
+    }
+    return query;
+}
+
+static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, const json_t *play,
+                        gr_answer *ret) {
+    const char *key = json_string_value(json_object_get(play, "key"));
     gr_query_column *column = GR_NEW(ctx->arena, gr_query_column);
     gr_query *query = GR_NEW(ctx->arena, gr_query);
     gr_plan *plan = GR_NEW(ctx->arena, gr_plan);
@@ -193,6 +244,7 @@ static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, 
                                 .alias = GR_STR("orders__count")};
     *query = (gr_query){.model = &serve->model, .columns = column, .n_columns = 1, .tz = gr_tz_utc()};
     *plan = (gr_plan){.query = query, .snapshot = &serve->snapshot, .data_source = GR_STR("default")};
+    if (json_object_get(request->query, "measures")) *query = *fake_parse(serve, ctx, request->query);
     *ret = (gr_answer){.query = query,
                        .plan = plan,
                        .data_source = plan->data_source,
@@ -202,31 +254,43 @@ static void fake_answer(gr_serve *serve, const gr_ctx *ctx, const json_t *json, 
                        .sql = {.text = GR_STR("SELECT 1")}};
 }
 
+/* The build that the query waits for, or NULL. Borrowed. */
+static gr_flight *fake_awaited(gr_serve *serve, const json_t *play) {
+    const char *wait = json_string_value(json_object_get(play, "wait"));
+    return wait ? fake_flight(serve, wait) : NULL;
+}
+
 gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
                          gr_flight **ret_flight, gr_error *err) {
     atomic_fetch_add(&serve->n_queries, 1);
-    const json_t *first_ms = json_object_get(request->query, "sleep_first_ms");
+    const json_t *play = fake_play(ctx, request->query);
+    const json_t *first_ms = json_object_get(play, "sleep_first_ms");
     if (first_ms) GR_TRY(fake_sleep(serve, ctx, json_integer_value(first_ms), err));
-    const char *wait = json_string_value(json_object_get(request->query, "wait"));
-    gr_flight *flight = wait ? fake_flight(serve, wait) : NULL;
+    gr_flight *flight = fake_awaited(serve, play);
     if (flight && !gr_flight_look(flight).is_done) {
         *ret_flight = gr_flight_ref(flight);
         return GR_OK;
     }
-    GR_TRY(fake_fail(request->query, "fail", err));
-    const json_t *ms = json_object_get(request->query, "sleep_ms"), *rows = json_object_get(request->query, "rows");
+    GR_TRY(fake_fail(play, "fail", err));
+    const json_t *ms = json_object_get(play, "sleep_ms"), *rows = json_object_get(play, "rows");
     if (ms) GR_TRY(fake_sleep(serve, ctx, json_integer_value(ms), err));
-    GR_TRY(fake_fail(request->query, "fail_late", err));
-    fake_answer(serve, ctx, request->query, ret);
-    ret->stream = fake_stream_new(rows ? json_integer_value(rows) : 1);
+    GR_TRY(fake_fail(play, "fail_late", err));
+    fake_answer(serve, ctx, request, play, ret);
+    ret->stream = fake_stream_new(rows ? json_integer_value(rows) : 1, ret->query->n_columns);
     return GR_OK;
 }
 
 gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,
                         gr_error *err) {
-    (void)as_if_built;
-    GR_TRY(fake_fail(request->query, "fail", err));
-    fake_answer(serve, ctx, request->query, ret);
+    static const gr_rollup rollup;
+    const json_t *play = fake_play(ctx, request->query);
+    gr_flight *flight = fake_awaited(serve, play);
+    GR_TRY(fake_fail(play, "fail", err));
+    fake_answer(serve, ctx, request, play, ret);
+    gr_plan *plan = GR_NEW(ctx->arena, gr_plan);
+    *plan = *ret->plan;
+    if (flight && !as_if_built && !gr_flight_look(flight).is_done) plan->to_build = &rollup;
+    ret->plan = plan;
     return GR_OK;
 }
 
@@ -264,6 +328,7 @@ void gr_serve_close(gr_serve *serve) {
     for (size_t i = 0; i < serve->n_flights; i++)
         if (!serve->flights[i]->is_done) fake_build_end(serve, serve->flights[i]->name, GR_ERR_CANCELLED);
     for (size_t i = 0; i < serve->n_flights; i++) gr_flight_unref(serve->flights[i]);
+    gr_model_unref(serve->loaded);
     pthread_mutex_destroy(&serve->lock);
     free(serve);
 }

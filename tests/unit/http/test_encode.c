@@ -225,6 +225,129 @@ static void test_annotation(void **state) {
     shop_free(s);
 }
 
+/* ---- comparisons and blends ------------------------------------------------------------------ */
+#define RANGE "2024-01-01T00:00:00.000 - 2024-01-31T23:59:59.999"
+static const gr_range january[] = {
+    {0},
+    {.from_text = GR_STR_INIT("2024-01-01T00:00:00.000"), .to_text = GR_STR_INIT("2024-01-31T23:59:59.999")},
+};
+
+typedef struct part_case {
+    gr_query_type type;
+    gr_format format;
+    const char *key; /* of the second column */
+    const char *want;
+} part_case;
+
+/* Of a query of status and created_at.month. */
+static const part_case part_cases[] = {
+    {GR_QUERY_COMPARE, GR_FORMAT_DEFAULT, "orders.created_at.month",
+     "\"orders.created_at\":\"" MONTH2 "\",\"compareDateRange\":\"" RANGE "\"}]}"},
+    {GR_QUERY_COMPARE, GR_FORMAT_COMPACT, "orders.created_at.month",
+     "{\"members\":[\"orders.status\",\"orders.created_at.month\",\"orders.created_at\",\"compareDateRange\"],"
+     "\"dataset\":[[\"new\",\"" MONTH1 "\",\"" MONTH1 "\",\"" RANGE "\"],[\"a\\\"b\\\\\\n\",\"" MONTH1 "\",\"" MONTH1
+     "\",\"" RANGE "\"],[null,\"" MONTH2 "\",\"" MONTH2 "\",\"" RANGE "\"]]}}"},
+    {GR_QUERY_COMPARE, GR_FORMAT_COLUMNAR, "orders.created_at.month",
+     "\"" MONTH2 "\"],[\"" RANGE "\",\"" RANGE "\",\"" RANGE "\"]]}}"},
+    {GR_QUERY_BLENDING, GR_FORMAT_DEFAULT, "orders.created_at.month",
+     "\"orders.created_at\":\"" MONTH2 "\",\"time.month\":\"" MONTH2 "\"}]}"},
+    {GR_QUERY_BLENDING, GR_FORMAT_COMPACT, "orders.created_at.month",
+     "{\"members\":[\"orders.status\",\"orders.created_at.month\",\"orders.created_at\",\"time.month\"],"
+     "\"dataset\":[[\"new\",\"" MONTH1 "\",\"" MONTH1 "\",\"" MONTH1 "\"],[\"a\\\"b\\\\\\n\",\"" MONTH1 "\",\"" MONTH1
+     "\",\"" MONTH1 "\"],[null,\"" MONTH2 "\",\"" MONTH2 "\",\"" MONTH2 "\"]]}}"},
+    {GR_QUERY_BLENDING, GR_FORMAT_COLUMNAR, "orders.created_at.month",
+     "\"orders.created_at\",\"time.month\"],\"columns\":[[\"new\",\"a\\\"b\\\\\\n\",null],[\"" MONTH1 "\",\"" MONTH1
+     "\",\"" MONTH2 "\"],[\"" MONTH1 "\",\"" MONTH1 "\",\"" MONTH2 "\"],[\"" MONTH1 "\",\"" MONTH1 "\",\"" MONTH2
+     "\"]]}}"},
+    /* a column of a cube named `time`: no key twice */
+    {GR_QUERY_BLENDING, GR_FORMAT_DEFAULT, "time.month",
+     "{\"orders.status\":null,\"time.month\":\"" MONTH2 "\",\"orders.created_at\":\"" MONTH2 "\"}]}"},
+};
+
+static void test_parts(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof part_cases / sizeof *part_cases; i++) {
+        const part_case *c = &part_cases[i];
+        shop *s = shop_new();
+        gr_query another = {.normalized = json_pack("{s:s}", "queryType", "other")};
+        const gr_query *queries[] = {&s->query, &another};
+        gr_query_set set = {
+            .type = c->type, .queries = queries, .n = 2, .ranges = january, .granularity = GR_STR("month")};
+        s->query.format = c->format;
+        s->query.n_columns = 2;
+        s->query.columns[1].key = gr_str_from(c->key);
+        gr_buf out;
+        assert_int_equal(
+            load(s, (gr_http_load_options){.set = &set, .part = 1, .is_multi = true}, 1, -1, 1 << 20, &out), GR_OK);
+        gr_str text = finish(&out);
+        assert_true(gr_str_starts(text, GR_STR("{\"query\":{\"queryType\":\"other\"},\"lastRefreshTime\"")));
+        if (!gr_str_ends(text, gr_str_from(c->want))) fail_msg("no  %s\nat the end of  %s", c->want, text.p);
+        has_not(text, "results");
+        gr_buf_done(&out);
+        for (int batches = 0; batches <= 60; batches += 60) { /* none; and more than there is room for */
+            gr_status status = load(s, (gr_http_load_options){.set = &set, .part = 1}, batches, -1, 9000, &out);
+            assert_int_equal(status, batches ? GR_ERR_LIMIT : GR_OK);
+            if (!status) (void)finish(&out);
+            gr_buf_done(&out);
+        }
+        json_decref(another.normalized);
+        shop_free(s);
+    }
+}
+
+static gr_str envelope_of(shop *s, const gr_query_set *set, gr_buf *out) {
+    gr_jw w;
+    gr_buf_init(out, 1 << 20);
+    gr_jw_init(&w, out);
+    gr_http_encode_set_begin(set, &w);
+    gr_buf_z(out, "1,2");
+    assert_int_equal(gr_http_encode_set_end(set, s->arena, &w, NULL), GR_OK);
+    return finish(out);
+}
+
+static void test_envelopes(void **state) {
+    (void)state;
+    shop *s = shop_new();
+    gr_buf out;
+    gr_query other = s->query;
+    gr_field measures[] = {shop_field(s, TOTAL), shop_field(s, COUNT)};
+    other.measures = measures;
+    other.n_dimensions = 0;
+    const gr_query *queries[] = {&s->query, &other};
+    gr_query_set set = {.type = GR_QUERY_BLENDING, .queries = queries, .n = 2, .granularity = GR_STR("day")};
+    assert_string_equal(envelope_of(s, &set, &out).p,
+                        "{\"queryType\":\"blendingQuery\",\"results\":[1,2],\"pivotQuery\":{\"measures\":["
+                        "\"orders.count\",\"orders.ratio\",\"orders.uniques\"],\"dimensions\":[\"orders.status\"],"
+                        "\"timeDimensions\":[{\"dimension\":\"time\",\"granularity\":\"day\"}],\"queryType\":"
+                        "\"blendingQuery\"},\"slowQuery\":false}");
+    gr_buf_done(&out);
+    set.type = GR_QUERY_COMPARE;
+    static const char *const forms[][2] = {{"[]", "[\"compareDateRange\"]"},
+                                           {"[\"a.b\"]", "[\"compareDateRange\",\"a.b\"]"}};
+    for (size_t i = 0; i < 2; i++) {
+        json_object_set_new(s->query.normalized, "dimensions", json_loads(forms[i][0], 0, NULL));
+        gr_str text = envelope_of(s, &set, &out);
+        gr_str want = gr_arena_printf(s->arena,
+                                      "{\"queryType\":\"compareDateRangeQuery\",\"results\":[1,2],\"pivotQuery\":{"
+                                      "\"measures\":[\"orders.count\"],\"dimensions\":%s},\"slowQuery\":false}",
+                                      forms[i][1]);
+        assert_string_equal(text.p, want.p);
+        gr_buf_done(&out);
+        char *kept = json_dumps(json_object_get(s->query.normalized, "dimensions"), 0);
+        assert_string_equal(kept, forms[i][0]);
+        free(kept);
+    }
+    gr_buf_init(&out, 1 << 20);
+    assert_int_equal(gr_http_encode_dry_run(&set, s->arena, &out, NULL), GR_OK);
+    gr_str text = finish(&out);
+    has(text, "{\"queryType\":\"compareDateRangeQuery\",\"normalizedQueries\":[{\"measures\":[\"orders.count\"],"
+              "\"dimensions\":[\"a.b\"]},{\"measures\":");
+    has(text, "\"queryOrder\":[{\"orders.created_at\":\"asc\",\"orders.count\":\"desc\"},{\"orders.created_at\":");
+    has(text, "\"pivotQuery\":{\"measures\":[\"orders.count\"],\"dimensions\":[\"compareDateRange\",\"a.b\"]}}");
+    gr_buf_done(&out);
+    shop_free(s);
+}
+
 /* ---- plans ----------------------------------------------------------------------------------- */
 static void test_sql(void **state) {
     (void)state;
@@ -265,7 +388,9 @@ static void test_dry_run(void **state) {
     shop *s = shop_new();
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
-    assert_int_equal(gr_http_encode_dry_run(&s->answer, s->arena, &out, NULL), GR_OK);
+    const gr_query *query = &s->query;
+    gr_query_set set = {.queries = &query, .n = 1};
+    assert_int_equal(gr_http_encode_dry_run(&set, s->arena, &out, NULL), GR_OK);
     gr_str text = finish(&out);
     has(text, "{\"queryType\":\"regularQuery\",\"normalizedQueries\":[{\"measures\":[\"orders.count\"]}],"
               "\"queryOrder\":[{\"orders.created_at\":\"asc\",\"orders.count\":\"desc\"}],\"transformedQueries\":[{");
@@ -469,6 +594,8 @@ int main(void) {
         cmocka_unit_test(test_source_facts),
         cmocka_unit_test(test_rollup_facts),
         cmocka_unit_test(test_annotation),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_envelopes),
         cmocka_unit_test(test_sql),
         cmocka_unit_test(test_dry_run),
         cmocka_unit_test(test_explain),

@@ -106,6 +106,9 @@ static void test_kept_keys(void **state) {
     assert_non_null(p->build_range_end);
     assert_non_null(p->indexes);
     assert_false(p->scheduled_refresh);
+    assert_true(p->is_cheapest);
+    assert_false(model->preaggs[1]->is_cheapest);
+    assert_false(p->uses_original_sql);
     assert_true(model->preaggs[1]->scheduled_refresh);
     static const struct {
         const char *key;
@@ -121,7 +124,6 @@ static void test_kept_keys(void **state) {
         {"'output_column_types'", 22, 9},
         {"'stream_offset'", 23, 9},
         {"'read_only'", 24, 9},
-        {"'selection'", 25, 9},
     };
     if (diags.n_warnings != COUNT(rows)) print_diags();
     assert_int_equal(diags.n_warnings, COUNT(rows));
@@ -154,8 +156,10 @@ static void test_kept_keys_of_cubes(void **state) {
         "views:\n"
         "  - {name: v, cubes: [{join_path: a, includes: \"*\"}], folders: [{name: f, includes: [d]}]}\n");
     assert_int_equal(diags.n_errors, 0);
-    if (diags.n_warnings != 15) print_diags();
-    assert_int_equal(diags.n_warnings, 15);
+    if (diags.n_warnings != 13) print_diags();
+    assert_int_equal(diags.n_warnings, 13);
+    assert_false(gr_model_cube(model, GR_STR("a"))->is_cheapest);
+    assert_false(member("a.d")->propagates_filters);
     assert_non_null(gr_model_cube(model, GR_STR("a"))->refresh_key);
     assert_false(member("a.d")->suggest_filter_values);
 }

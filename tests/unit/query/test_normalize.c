@@ -111,6 +111,12 @@ static const part parts[] = {
     {"{'measures':['orders.count'],'renewQuery':true,'cache':'stale-while-revalidate'}", "cacheMode",
      "'must-revalidate'"},
     {"{'measures':['orders.count'],'cacheMode':'stale-while-revalidate'}", "cacheMode", "'stale-while-revalidate'"},
+    /* which rollups: shown when it was asked for */
+    {"{'measures':['orders.count']}", "preAggregations", NULL},
+    {"{'measures':['orders.count']}", "selection", NULL},
+    {"{'measures':['orders.count'],'preAggregations':'prefer'}", "preAggregations", "'prefer'"},
+    {"{'measures':['orders.count'],'preAggregations':'forbid'}", "preAggregations", "'forbid'"},
+    {"{'measures':['orders.count'],'selection':'cheapest'}", "selection", "'cheapest'"},
     /* filters (conformance case 128 and more) */
     {"{'measures':['orders.count'],'filters':[{'member':'orders.price','operator':'equals','values':[10.5]},{'or':[{"
      "'member':'orders.price','operator':'equals','values':[0]},{'and':[]},{'member':'orders.price','operator':"
@@ -154,6 +160,30 @@ static void each_part(void **state) {
     }
 }
 
+typedef struct choice {
+    const char *keys;
+    gr_rollup_use use;
+    gr_selection selection;
+} choice;
+
+static const choice choices[] = {
+    {"", GR_ROLLUPS_PREFER, GR_SELECTION_MODEL},
+    {",'preAggregations':'prefer','selection':'first'", GR_ROLLUPS_PREFER, GR_SELECTION_FIRST},
+    {",'preAggregations':'require'", GR_ROLLUPS_REQUIRE, GR_SELECTION_MODEL},
+    {",'selection':'cheapest','preAggregations':'forbid'", GR_ROLLUPS_FORBID, GR_SELECTION_CHEAPEST},
+};
+
+static void which_rollups(void **state) {
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{'measures':['orders.count']%s}", choices[i].keys);
+        gr_query *q = fixture_query(f, fixture_quotes(f, text));
+        assert_int_equal(q->rollups, choices[i].use);
+        assert_int_equal(q->selection, choices[i].selection);
+    }
+}
+
 /* The source may be held by other threads: nothing of it may live on in the normalised form. */
 static void source_is_not_shared(void **state) {
     fixture *f = *state;
@@ -174,6 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_object),
         cmocka_unit_test(each_part),
+        cmocka_unit_test(which_rollups),
         cmocka_unit_test(source_is_not_shared),
     };
     return cmocka_run_group_tests(tests, fixture_up, fixture_down);

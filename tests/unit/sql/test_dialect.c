@@ -48,12 +48,13 @@ static void an_empty_operation_is_refused_by_name(void **state) {
     (void)state;
     gr_arena *arena = gr_arena_new();
     gr_dialect poor = *gr_dialect_get(GR_STR("duckdb"));
-    poor.ops[GR_SQL_APPROX_DISTINCT] = (gr_str){0};
+    poor.ops[GR_SQL_HLL_ADD] = (gr_str){0};
     gr_error err = {0};
-    gr_sqlw w = {.dialect = &poor, .arena = arena, .err = &err};
-    gr_sqlw_op1(&w, GR_SQL_APPROX_DISTINCT, GR_STR("x"));
-    assert_int_equal(w.status, GR_ERR_PLAN_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "approximate number of distinct values"));
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = &poor, .arena = arena, .status = &status, .err = &err};
+    gr_sqlw_op2(&w, GR_SQL_HLL_ADD, GR_STR("x"), GR_STR("11"));
+    assert_int_equal(status, GR_ERR_PLAN_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "sketch of the distinct values"));
     gr_arena_free(arena);
 }
 

@@ -1,0 +1,39 @@
+/* Explanations: every candidate against every rule. The matcher that decides is the one that is asked, so that an
+ * explanation cannot say something else than what was done. */
+#include "plan/internal.h"
+
+static void explain_group(gr_planner *p, const gr_ask *ask, size_t group, const gr_groups *groups, gr_plan_report *ret) {
+    const gr_group *g = &groups->v[group];
+    for (size_t i = 0; i < p->candidates.n; i++) {
+        const gr_rollup *r = p->candidates.v[i];
+        gr_candidate *c = &ret->candidates[ret->n_candidates++];
+        *c = (gr_candidate){.rollup = r, .group = group};
+        const gr_tree *tree = gr_rollup_fact_tree(r, g->tree.nodes[0].cube);
+        if (!r->can_build || !tree || r->n_facts > 1) {
+            gr_rule rule = !r->can_build ? GR_RULE_CANNOT_BUILD : tree ? GR_RULE_FACTS : GR_RULE_ROOT;
+            GR_PUSH(p->arena, &c->refusals, ((gr_refusal){rule, r, NULL, NULL}));
+            continue;
+        }
+        gr_scan scan = gr_planner_scan(p, ask, g, ask->query->time_dimensions);
+        gr_match_all(&scan, r, tree, p->arena, &c->refusals);
+    }
+}
+
+gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr_plan_report *ret, gr_error *err) {
+    gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err};
+    gr_ask ask = {.snapshot = plan->snapshot, .query = plan->query};
+    for (size_t i = 0; i < plan->components.n; i++) {
+        gr_component c = plan->components.v[i];
+        c.window = NULL; /* what is stored of it */
+        c.key = c.stored_key;
+        if (c.agg != GR_AGG_STAGE) gr_components_add(&ask.components, &c, arena);
+    }
+    gr_planner_find_candidates(&p, plan->query);
+    gr_groups facts = {0};
+    *ret = (gr_plan_report){0};
+    GR_TRY(gr_group_facts(&ask, arena, &facts, err));
+    for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &ret->groups, err));
+    ret->candidates = GR_NEW_N(arena, gr_candidate, ret->groups.n * p.candidates.n + 1);
+    for (size_t i = 0; i < ret->groups.n; i++) explain_group(&p, &ask, i, &ret->groups, ret);
+    return GR_OK;
+}

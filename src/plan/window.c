@@ -1,0 +1,218 @@
+/* Rolling windows and to-date measures (cube.md 5.8).
+ *
+ *      buckets of the answer        |----- f ------ t|----- f ------ t|
+ *      trailing 7 days, end              [  t - 7 d ..  t]
+ *      base grain                   | d | d | d | d | d | d | d | d | d |
+ *
+ * Below, the same components are planned without the window, at a base grain that divides both the answer's buckets and
+ * the window, over the range widened by the window; so a rollup stores the measure un-windowed and serves it. Above, the
+ * base rows of each bucket's stretch are merged. The stretches are worked out here, on the wall clock and by the calendar,
+ * and the engine only compares.
+ *
+ * Invariant: each stretch begins and ends on a boundary of the base grain, or is unbounded. */
+#include "plan/internal.h"
+
+#define MS 1000
+
+static const gr_time_field *time_of(const gr_query *q) {
+    const gr_time_field *with_range = NULL;
+    for (size_t i = 0; i < q->n_time_dimensions; i++) {
+        if (q->time_dimensions[i].granularity) return &q->time_dimensions[i];
+        if (!with_range && q->time_dimensions[i].has_range) with_range = &q->time_dimensions[i];
+    }
+    return with_range;
+}
+
+bool gr_window_has_time(const gr_query *q) { return time_of(q) != NULL; }
+
+static bool same_interval(gr_interval a, gr_interval b) {
+    return a.months == b.months && a.days == b.days && a.us == b.us;
+}
+
+bool gr_window_is_same(const gr_window *a, const gr_window *b) {
+    return a->kind == b->kind && a->has_trailing == b->has_trailing &&
+           a->is_trailing_unbounded == b->is_trailing_unbounded && a->has_leading == b->has_leading &&
+           a->is_leading_unbounded == b->is_leading_unbounded && same_interval(a->trailing, b->trailing) &&
+           same_interval(a->leading, b->leading) && a->is_offset_start == b->is_offset_start &&
+           a->to_date == b->to_date;
+}
+
+static int64_t moved(gr_interval by, int sign, int64_t at) { return gr_interval_add(by, sign, at); }
+
+typedef struct stretch {
+    int64_t from, to;
+} stretch;
+
+/* The rows of [from, to) that the bucket [f, end) looks at. Of an end, the last millisecond is what an interval is taken
+ * from: a month before February's last moment is January 28th's. */
+static stretch stretch_of(const gr_window *w, int64_t f, int64_t end) {
+    if (w->kind == GR_WINDOW_TO_DATE)
+        return (stretch){gr_granularity_floor(gr_granularity_predefined(w->to_date), 0, f), end};
+    int64_t at = w->is_offset_start ? f : end;
+    int64_t last = w->is_offset_start ? f : end - MS, step = w->is_offset_start ? 0 : MS;
+    stretch s = {at, at};
+    if (w->is_trailing_unbounded)
+        s.from = INT64_MIN;
+    else if (w->has_trailing)
+        s.from = moved(w->trailing, -1, last) + step;
+    if (w->is_leading_unbounded)
+        s.to = INT64_MAX;
+    else if (w->has_leading)
+        s.to = moved(w->leading, 1, last) + step;
+    return s;
+}
+
+/* The range of the answer widened by the window. */
+static stretch widened(const gr_window *w, stretch range) {
+    stretch s = range;
+    if (w->kind == GR_WINDOW_TO_DATE) {
+        s.from = gr_granularity_floor(gr_granularity_predefined(w->to_date), 0, range.from);
+        return s;
+    }
+    if (w->is_trailing_unbounded)
+        s.from = INT64_MIN;
+    else if (w->has_trailing)
+        s.from = moved(w->trailing, -1, range.from);
+    if (w->is_leading_unbounded)
+        s.to = INT64_MAX;
+    else if (w->has_leading)
+        s.to = moved(w->leading, 1, range.to);
+    if (s.from > range.from) s.from = range.from;
+    if (s.to < range.to) s.to = range.to;
+    return s;
+}
+
+/* Weeks of a window are seven days from anywhere, quarters three months. */
+static gr_grain grain_of(const gr_window *w) {
+    if (w->kind == GR_WINDOW_TO_DATE) return w->to_date;
+    if (w->unit == GR_GRAIN_WEEK) return GR_GRAIN_DAY;
+    return w->unit == GR_GRAIN_QUARTER || w->unit == GR_GRAIN_YEAR ? GR_GRAIN_MONTH : w->unit;
+}
+
+/* What the bounds of a stretch fall on: the end of a month moved by a month falls on a day. */
+static gr_grain grain_of_stretch(const gr_window *w, stretch s) {
+    gr_grain g = grain_of(w);
+    if (s.from != INT64_MIN && g) g = gr_grain_common(g, gr_grain_of_point(s.from));
+    if (s.to != INT64_MAX && g) g = gr_grain_common(g, gr_grain_of_point(s.to));
+    return g;
+}
+
+static gr_status list_buckets(const gr_window *w, const gr_time_field *t, stretch range, gr_arena *arena,
+                              gr_window_read *ret, gr_grain *ret_base, gr_error *err) {
+    enum { MOST = 50000 };
+    GR_VEC(gr_bucket) list = {0};
+    gr_grain base = gr_granularity_base(t->granularity, t->anchor_local_us);
+    int64_t at = gr_granularity_floor(t->granularity, t->anchor_local_us, range.from);
+    while (at < range.to) {
+        if (list.n == MOST)
+            return gr_error_set(err, GR_ERR_PLAN_SERIES,
+                                "A window over '" GR_FMT "' by " GR_FMT " would have more than %d buckets",
+                                GR_ARG(t->field.id), GR_ARG(t->granularity->name), MOST);
+        int64_t next = gr_granularity_next(t->granularity, t->anchor_local_us, at);
+        stretch s = stretch_of(w, at, next);
+        gr_bucket bucket = {at, s.from, s.to};
+        GR_PUSH(arena, &list, bucket);
+        gr_grain g = grain_of_stretch(w, s);
+        if (g) base = gr_grain_common(base, g);
+        at = next;
+    }
+    ret->buckets = list.v;
+    ret->n_buckets = list.n;
+    *ret_base = base;
+    return GR_OK;
+}
+
+static const gr_span *span_of(const gr_planner *p, const gr_member *member) {
+    for (size_t i = 0; i < p->options.n_spans; i++)
+        if (p->options.spans[i].member == member) return &p->options.spans[i];
+    return NULL;
+}
+
+/* The dateRange, or all that there is; false when that must be asked for first. */
+static bool range_of(gr_planner *p, const gr_time_field *t, stretch *ret) {
+    if (t->has_range) {
+        *ret = (stretch){t->range.from_local_us, t->range.to_local_us};
+        return true;
+    }
+    const gr_span *span = span_of(p, t->field.member);
+    if (!span) {
+        p->to_probe = t;
+        return false;
+    }
+    *ret = (stretch){0, 0};
+    if (span->is_empty) return true;
+    ret->from = gr_granularity_floor(t->granularity, t->anchor_local_us, span->min_local_us);
+    int64_t last = gr_granularity_floor(t->granularity, t->anchor_local_us, span->max_local_us);
+    ret->to = gr_granularity_next(t->granularity, t->anchor_local_us, last);
+    return true;
+}
+
+/* One row of the answer: the stretch is the range of the inner plan. */
+static void read_once(const gr_window *w, stretch range, gr_time_field *inner, const gr_tz *tz) {
+    stretch s = w->kind == GR_WINDOW_TO_DATE ? widened(w, range) : stretch_of(w, range.from, range.to);
+    inner->range = gr_range_of_local(s.from, s.to, tz);
+    inner->has_range = s.from != INT64_MIN || s.to != INT64_MAX;
+}
+
+/* A distinct count cannot be merged from base rows: its values themselves are the base rows. */
+static bool has_unmergeable(const gr_components *components) {
+    for (size_t i = 0; i < components->n; i++)
+        if (!gr_component_is_mergeable(components->v[i].agg)) return true;
+    return false;
+}
+
+static gr_status check_components(const gr_ask *ask, gr_error *err) {
+    for (size_t i = 0; i < ask->components.n; i++) {
+        const gr_component *c = &ask->components.v[i];
+        if (gr_component_is_mergeable(c->agg)) continue;
+        gr_status status = gr_error_set(err, GR_ERR_PLAN_UNSUPPORTED,
+                                        "'" GR_FMT "' cannot be merged over a window of time by granularity",
+                                        GR_ARG(c->measure->id));
+        gr_error_hint(err, "use count_distinct_approx, or ask without granularity");
+        return status;
+    }
+    return GR_OK;
+}
+
+gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
+    const gr_query *q = ask->query;
+    const gr_window *w = ask->components.v[0].window;
+    const gr_time_field *t = time_of(q);
+    gr_piece piece = {.kind = GR_PIECE_WINDOW, .components = ask->components};
+    piece.window.time = (size_t)(t - q->time_dimensions);
+    stretch range;
+    if (!range_of(p, t, &range)) return GR_OK;
+    gr_query *inner = gr_query_inner(q, p->arena);
+    gr_time_field *base_time = &inner->time_dimensions[piece.window.time];
+    if (!t->granularity) {
+        read_once(w, range, base_time, q->tz);
+    } else {
+        if (has_unmergeable(&ask->components)) GR_TRY(check_components(ask, p->err));
+        gr_grain base;
+        GR_TRY(list_buckets(w, t, range, p->arena, &piece.window, &base, p->err));
+        stretch all = widened(w, range);
+        base_time->granularity = gr_granularity_predefined(base);
+        base_time->anchor_local_us = 0;
+        base_time->range = gr_range_of_local(all.from, all.to, q->tz);
+        base_time->has_range = all.from != INT64_MIN || all.to != INT64_MAX;
+        piece.window.keeps_empty = true;
+        for (size_t i = 0; i < q->n_columns; i++)
+            piece.window.keeps_empty &=
+                q->columns[i].kind == GR_COLUMN_MEASURE ||
+                (q->columns[i].kind == GR_COLUMN_TIME && q->columns[i].index == piece.window.time);
+    }
+    gr_query_group_columns(inner, p->arena);
+    gr_ask below = {.snapshot = p->snapshot, .query = inner};
+    for (size_t i = 0; i < ask->components.n; i++) {
+        gr_component c = ask->components.v[i];
+        c.window = NULL;
+        c.key = c.stored_key;
+        gr_components_add(&below.components, &c, p->arena);
+    }
+    gr_plan *read = NULL;
+    GR_TRY(gr_relation_plan(p, &below, &read));
+    piece.window.inner = read;
+    if (!plan->tree.n) plan->tree = read->tree;
+    GR_PUSH(p->arena, &plan->piece_list, piece);
+    return GR_OK;
+}

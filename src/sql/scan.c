@@ -1,0 +1,161 @@
+/* One reading of a rollup or of the source: conditions, group columns, components.
+ *
+ *   SELECT group columns, components FROM … WHERE rows GROUP BY 1, 2
+ *
+ * Over distinct keys (cube.md 5.3), where the joins repeat the rows of a cube:
+ *
+ *   SELECT group columns, sum(v0) FROM (SELECT DISTINCT group columns, keys, value AS v0 FROM …) GROUP BY 1, 2 */
+#include "sql/internal.h"
+
+/* ---- conditions ---------------------------------------------------------------------------------------------------- */
+
+typedef GR_VEC(gr_str) texts_vec;
+
+static void add_text(gr_sqlw *w, texts_vec *out, gr_str text) {
+    if (text.n) GR_PUSH(w->arena, out, text);
+}
+
+/* measureFilter conditions are on rows although they name a measure; ungrouped rows have no HAVING. */
+bool gr_sqlw_is_on_rows(const gr_sqlw *w, const gr_filter *f) {
+    if (w->query->is_ungrouped) return true;
+    return f->kind == GR_FILTER_LEAF && f->op == GR_OP_MEASURE_FILTER;
+}
+
+static const gr_time_field *times_of(const gr_sqlw *w) { return w->scan ? w->scan->times : w->query->time_dimensions; }
+
+gr_str gr_sqlw_where(gr_sqlw *w) {
+    const gr_query *q = w->query;
+    texts_vec all = {0};
+    for (size_t i = 0; i < q->n_row_filters; i++)
+        if (!w->scan || !gr_scan_is_absorbed(w->scan, q->row_filters[i]))
+            add_text(w, &all, gr_sqlw_filter(w, q->row_filters[i]));
+    for (size_t i = 0; i < q->n_measure_filters; i++)
+        if (gr_sqlw_is_on_rows(w, q->measure_filters[i])) add_text(w, &all, gr_sqlw_filter(w, q->measure_filters[i]));
+    for (size_t i = 0; i < q->n_time_dimensions; i++)
+        if (times_of(w)[i].has_range) add_text(w, &all, gr_sqlw_range(w, &times_of(w)[i]));
+    for (size_t i = 0; i < q->n_segments && w->scan; i++) { /* of a load they are columns */
+        gr_str text = gr_sqlw_member(w, q->segments[i].member);
+        add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)));
+    }
+    if (!all.n) return (gr_str){0};
+    gr_str text = gr_sqlw_join(w, all.v, all.n, " AND ");
+    return gr_arena_printf(w->arena, " WHERE " GR_FMT, GR_ARG(text));
+}
+
+/* ---- group columns ------------------------------------------------------------------------------------------------- */
+
+size_t gr_sqlw_grain_n(const gr_sql_grain *g) {
+    if (g->load) return g->load->n_columns;
+    size_t n = 0;
+    while (n < g->query->n_columns && g->query->columns[n].kind != GR_COLUMN_MEASURE) n++;
+    return n;
+}
+
+gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+    return gr_sqlw_ident(w, g->load ? g->load->columns[i].name : g->query->columns[i].alias);
+}
+
+static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
+    if (c->granularity) return gr_sqlw_stored_bucket(w, c->member, c->granularity);
+    gr_str value = gr_sqlw_member(w, c->member);
+    return c->member->kind == GR_MEMBER_SEGMENT ? gr_sqlw_op1(w, GR_SQL_BOOLEAN, value) : value;
+}
+
+gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+    if (g->load) return stored_value(w, &g->load->columns[i]);
+    const gr_query_column *c = &g->query->columns[i];
+    if (c->kind == GR_COLUMN_DIMENSION) return gr_sqlw_member_out(w, g->query->dimensions[c->index].member);
+    return gr_sqlw_time_field(w, &times_of(w)[c->index]);
+}
+
+static gr_str named(gr_sqlw *w, gr_str text, gr_str alias) {
+    return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(alias));
+}
+
+gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n) {
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
+    for (size_t i = 0; i < n; i++) texts[i] = gr_arena_printf(w->arena, "%zu", i + 1);
+    gr_str all = gr_sqlw_join(w, texts, n, ", ");
+    return n ? gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(all)) : (gr_str){0};
+}
+
+gr_str gr_sqlw_slot(gr_sqlw *w, size_t i) { return gr_sqlw_ident(w, gr_arena_printf(w->arena, "c%zu", i)); }
+
+/* ---- the SELECT ---------------------------------------------------------------------------------------------------- */
+
+static const gr_component *given(const gr_group *group, gr_str key) {
+    for (size_t i = 0; i < group->components.n; i++)
+        if (gr_str_eq(group->components.v[i].key, key)) return &group->components.v[i];
+    return NULL;
+}
+
+/* The rows of the key's cube, once for each group. A composite key exists when all its parts do. */
+static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group) {
+    const gr_cube *cube = group->tree.nodes[group->key_node].cube;
+    size_t n = gr_sqlw_grain_n(grain), at = 0;
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + cube->n_primary_keys + group->components.n + 1);
+    for (size_t i = 0; i < n; i++) {
+        gr_str text = gr_sqlw_grain_text(w, grain, i);
+        texts[at++] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
+    }
+    for (size_t i = 0; i < cube->n_primary_keys; i++)
+        texts[at++] = named(w, gr_sqlw_member(w, cube->primary_keys[i]), gr_arena_printf(w->arena, "\"k%zu\"", i));
+    for (size_t i = 0; i < group->components.n; i++)
+        texts[at++] = named(w, gr_sqlw_row_value(w, group->components.v[i].measure),
+                            gr_arena_printf(w->arena, "\"v%zu\"", i));
+    gr_str list = gr_sqlw_join(w, texts, at, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+    return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
+                           GR_ARG(where));
+}
+
+static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
+    size_t n = gr_sqlw_grain_n(grain);
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
+    for (size_t i = 0; i < n; i++) {
+        gr_str alias = gr_sqlw_grain_alias(w, grain, i);
+        texts[i] = named(w, gr_arena_printf(w->arena, "\"keys\"." GR_FMT, GR_ARG(alias)), alias);
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        const gr_component *c = given(group, all->v[i].key);
+        gr_str value = c ? gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v))
+                         : GR_STR("NULL");
+        texts[n + i] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
+    }
+    gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), keys = distinct_keys(w, grain, group);
+    gr_str by = gr_sqlw_group_by(w, n);
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"keys\"" GR_FMT, GR_ARG(list),
+                           GR_ARG(keys), GR_ARG(by));
+}
+
+gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
+    if (w->read == GR_READ_SOURCE && group->key_node != GR_TREE_NONE) return keyed_select(w, grain, group, all);
+    size_t n = gr_sqlw_grain_n(grain);
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
+    for (size_t i = 0; i < n; i++) {
+        gr_str text = gr_sqlw_grain_text(w, grain, i);
+        texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        const gr_component *c = given(group, all->v[i].key);
+        texts[n + i] = named(w, c ? gr_sqlw_component(w, c) : GR_STR("NULL"), gr_sqlw_slot(w, i));
+    }
+    size_t count = n + all->n;
+    if (!count) texts[count++] = GR_STR("1 AS \"one\"");
+    gr_str list = gr_sqlw_join(w, texts, count, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+    gr_str by = gr_sqlw_group_by(w, n);
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
+                           GR_ARG(by));
+}
+
+gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan) {
+    gr_sqlw inner = *w;
+    inner.query = scan->query;
+    inner.outer = scan->query;
+    inner.scan = scan;
+    inner.from = scan->rollup;
+    inner.read = scan->rollup ? GR_READ_STORED : GR_READ_SOURCE;
+    inner.sub_queries.n = 0;
+    inner.sub_queries.v = NULL;
+    inner.sub_queries.cap = 0;
+    return inner;
+}
