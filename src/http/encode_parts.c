@@ -62,6 +62,9 @@ static const measure_words measures[] = {
     [GR_MEASURE_STRING] = {GR_STR_INIT("string"), GR_STR_INIT("string")},
     [GR_MEASURE_BOOLEAN] = {GR_STR_INIT("boolean"), GR_STR_INIT("boolean")},
     [GR_MEASURE_TIME] = {GR_STR_INIT("time"), GR_STR_INIT("time")},
+    [GR_MEASURE_NUMBER_AGG] = {GR_STR_INIT("number"), GR_STR_INIT("numberAgg")},
+    [GR_MEASURE_RANK] = {GR_STR_INIT("number"), GR_STR_INIT("rank")},
+    [GR_MEASURE_M2] = {GR_STR_INIT("number"), GR_STR_INIT("number")},
 };
 
 static const gr_str dimensions[] = {

@@ -20,6 +20,10 @@ static void report_unresolved(gr_loader *l, const gr_part *part, const gr_cube *
 
 static void report_undefined(gr_loader *l, const gr_part *part, const gr_cube *owner, gr_str name) {
     gr_diag *d = gr_model_report(l, GR_ERR_MODEL_UNRESOLVED, part->loc, GR_FMT " is not defined", GR_ARG(name));
+    if (gr_map_get(&l->model->by_name, name)) {
+        gr_model_hint(l, d, "'" GR_FMT "' is a cube: name a member of it", GR_ARG(name));
+        return;
+    }
     gr_model_hint_nearest(l, d, name, &owner->members);
     if (!d->hint.n) gr_model_hint_nearest(l, d, name, &l->model->by_name);
     if (!d->hint.n && part->n_names == 1)

@@ -111,14 +111,13 @@ static bool is_star(const gr_member *m, gr_str sql) {
            (gr_str_eq_z(sql, "*") || gr_str_eq_nocase(sql, GR_STR("count(*)")));
 }
 
+/* Any measure has one, for the sketches that its expression may call for. */
 static void read_precision(gr_loader *l, gr_member *m, const gr_fields *f) {
     const gr_yaml *node = gr_fields_get(f, GR_KEY_MEASURE_PRECISION);
     int64_t n = LOG2M;
     if (m->agg != GR_MEASURE_COUNT_DISTINCT_APPROX) {
         gr_model_not_allowed(l, f, GR_KEY_MEASURE_PRECISION);
-        return;
-    }
-    if (node && (!gr_yaml_is_i64(node, &n) || n < LOG2M_MIN || n > LOG2M_MAX)) {
+    } else if (node && (!gr_yaml_is_i64(node, &n) || n < LOG2M_MIN || n > LOG2M_MAX)) {
         gr_diag *d = gr_model_bad_value(l, f, GR_KEY_MEASURE_PRECISION, "must be a whole number from 4 to 17");
         gr_model_hint(l, d, "11 is off by 2.3 %% as a rule, 14 by 0.8 %%");
         n = LOG2M;

@@ -222,7 +222,7 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     check_column_types(l, f);
     /* The parts of a rollup_join are refreshed, and it has no table; what an original_sql holds is the source's. */
     p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, p->type != GR_PREAGG_ROLLUP_JOIN);
-    p->is_external = p->type == GR_PREAGG_ORIGINAL_SQL ? 0 : -1;
+    p->is_external = -1; /* also of original_sql: our default place is the embedded store (decisions 21) */
     if (gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL)) p->is_external = gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true);
     p->is_non_strict =
         gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;

@@ -153,15 +153,20 @@ static void bind_rollups(gr_loader *l, const gr_map *by_id, gr_preagg *p, const 
     }
 }
 
-static void bind_original(gr_loader *l, gr_preagg *p, const gr_item *item) {
+static bool has_original(const gr_cube *cube) {
+    for (size_t i = 0; i < cube->n_preaggs; i++)
+        if (cube->preaggs[i]->type == GR_PREAGG_ORIGINAL_SQL) return true;
+    return false;
+}
+
+static void bind_original(gr_loader *l, gr_preagg *p, const gr_item *item, bool is_there) {
     const gr_yaml_pair *pair = pair_of(item->node, GR_KEY_PREAGG_USE_ORIGINAL_SQL);
     if (!pair || !gr_str_eq_z(pair->value->text, "true")) return;
     p->uses_original_sql = true;
-    for (size_t i = 0; i < p->cube->n_preaggs; i++)
-        if (p->cube->preaggs[i]->type == GR_PREAGG_ORIGINAL_SQL) return;
+    if (is_there) return;
     gr_place top = {NULL, GR_STR("preAggregations"), -1}, name = {&top, p->name, -1};
-    gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_INVALID, pair->key_loc, &name,
-                                gr_model_key_info(GR_KEY_PREAGG_USE_ORIGINAL_SQL)->name, NULL,
+    gr_str key = gr_model_key_info(GR_KEY_PREAGG_USE_ORIGINAL_SQL)->name;
+    gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_INVALID, pair->key_loc, &name, key, NULL,
                                 "needs a pre-aggregation of type original_sql");
     gr_model_hint(l, d, "declare one in the cube '" GR_FMT "': {name: original, type: original_sql}",
                   GR_ARG(p->cube->name));
@@ -174,12 +179,13 @@ void gr_model_bind_preaggs(gr_loader *l) {
     for (size_t i = 0; i < l->order.n; i++) {
         const gr_source *s = l->order.v[i];
         const gr_items *items = &s->sections[GR_SECTION_PREAGGS];
+        bool is_original = has_original(s->cube);
         l->at = s;
         for (size_t k = 0; k < s->cube->n_preaggs; k++) {
             gr_preagg *p = s->cube->preaggs[k];
             l->is_inherited = items->v[k].is_inherited;
             if (p->type == GR_PREAGG_ROLLUP_JOIN) bind_rollups(l, &by_id, p, &items->v[k]);
-            if (p->type == GR_PREAGG_ROLLUP) bind_original(l, p, &items->v[k]);
+            if (p->type == GR_PREAGG_ROLLUP) bind_original(l, p, &items->v[k], is_original);
         }
         l->is_inherited = false;
     }

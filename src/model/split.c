@@ -58,7 +58,7 @@ static void name_measure(splitting *s, gr_member *m, const char *kind, size_t nu
     } while (gr_map_get(s->taken, m->name) || gr_map_get(s->taken, m->column));
     gr_map_put(s->taken, m->name, m);
     gr_map_put(s->taken, m->column, m);
-    m->id = gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(owner->cube->name), GR_ARG(m->name));
+    m->id = owner->id; /* in messages it is the measure that a person wrote */
 }
 
 static const gr_expr *row_expr(gr_arena *arena, gr_loc loc) {

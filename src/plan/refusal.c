@@ -1,6 +1,8 @@
 /* The words of refusals and the smallest repair, worked out only when somebody asks (decisions 14). */
 #include "plan/internal.h"
 
+#include <stdlib.h>
+
 static const struct {
     gr_str id, doc;
 } rules[GR_RULE__COUNT] = {
@@ -8,6 +10,14 @@ static const struct {
 #include "plan/rules.def"
 #undef GR_RULE
 };
+
+#ifdef GRANARY_RULES_OFF
+/* For tools/mutate_rules alone: with any one rule off, some test must fail. */
+bool gr_rule_is_off(gr_rule rule) {
+    const char *off = getenv("GRANARY_RULE_OFF");
+    return off && gr_str_eq_z(rules[rule].id, off);
+}
+#endif
 
 gr_str gr_rule_id(gr_rule rule) { return rules[rule].id; }
 gr_str gr_rule_doc(gr_rule rule) { return rules[rule].doc; }

@@ -52,6 +52,7 @@ gr_query_value_type gr_query_value_type_of(const gr_member *member) {
         [GR_MEASURE_STRING] = GR_QUERY_TYPE_TEXT,
         [GR_MEASURE_BOOLEAN] = GR_QUERY_TYPE_BOOLEAN,
         [GR_MEASURE_TIME] = GR_QUERY_TYPE_TIME,
+        [GR_MEASURE_M2] = GR_QUERY_TYPE_NUMBER, /* the last one: every other is a number */
     };
     if (member->kind == GR_MEMBER_DIMENSION) return of_dimension[member->dim_type];
     gr_query_value_type type = of_measure[member->agg];

@@ -131,6 +131,16 @@ gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena 
     return finish(&s, text, ret);
 }
 
+gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+                       gr_error *err) {
+    statement s = {0};
+    gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
+    gr_plan alone = *plan;
+    alone.pieces = &plan->pieces[piece];
+    alone.n_pieces = 1;
+    return finish(&s, gr_sqlw_pieces(&w, &alone), ret);
+}
+
 gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
     statement s = {0};
     gr_sqlw w = writer_of(plan, dialect, &s, arena, err);

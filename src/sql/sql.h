@@ -17,6 +17,9 @@ const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb"; NULL when there is n
  * the source's tables. Errors: plan.unsupported. */
 GR_MUST_CHECK gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
                                      gr_error *err);
+/* One piece of a plan that is not ungrouped, as it stands in the union: group columns, then components. For people. */
+GR_MUST_CHECK gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_dialect *dialect, gr_arena *arena,
+                                     gr_sql *ret, gr_error *err);
 /* count(*) of the same query without order, limit and offset. */
 GR_MUST_CHECK gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
                                      gr_error *err);

@@ -1,2 +1,4 @@
 CREATE TABLE users AS SELECT i AS id, 'user ' || i AS name, CASE i % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'US' END AS country FROM range(1, 21) t(i);
 CREATE TABLE orders AS SELECT i AS id, 1 + i * 7 % 23 AS user_id, CASE i % 4 WHEN 0 THEN 'done' WHEN 1 THEN 'new' WHEN 2 THEN 'lost' END AS status, CASE i % 5 WHEN 0 THEN 'Rome' WHEN 1 THEN 'Oslo' ELSE 'Bonn' END AS city, CASE WHEN i % 11 > 0 THEN CAST(i * 13 % 400 AS DECIMAL(12, 2)) / 2 END AS amount, TIMESTAMP '2019-12-30 22:00:00' + to_minutes(i * 1777) AS created_at, TIMESTAMP '2020-01-01 00:00:00' + to_hours(i * 31) AS updated_at FROM range(1, 501) t(i);
+CREATE TABLE items AS SELECT i AS id, 1 + i * 5 % 450 AS order_id, 'p' || i % 4 AS product, 1 + i % 6 AS qty FROM range(1, 901) t(i);
+CREATE TABLE returns AS SELECT i AS id, 1 + i * 3 % 24 AS user_id, i % 7 AS fee FROM range(1, 121) t(i);

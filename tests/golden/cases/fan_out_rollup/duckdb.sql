@@ -1,0 +1,1 @@
+SELECT "by_product"."items__product" AS "items__product", sum("by_product"."orders__total") AS "orders__total" FROM "by_product" AS "by_product" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

@@ -1,0 +1,1 @@
+SELECT "people".name AS "people__name", count("audits".id) AS "audits__count" FROM "raw" AS "audits" LEFT JOIN users AS "people" ON ("audits".user_id) = ("people".id) GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

@@ -1,0 +1,1 @@
+SELECT "of_rome"."orders__status" AS "orders__status", coalesce(max("of_rome"."orders__uniq"), 0) AS "orders__uniq" FROM "of_rome" AS "of_rome" GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS LAST LIMIT 10000

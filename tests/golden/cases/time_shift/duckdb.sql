@@ -1,0 +1,5 @@
+SELECT "u"."orders__created_at_month" AS "orders__created_at_month", sum("u"."c0") AS "orders__total", any_value("u"."c1") AS "orders__prev_month" FROM (SELECT date_trunc('month', "main"."orders__created_at_day") AS "orders__created_at_month", sum("main"."orders__total") AS "c0", NULL AS "c1" FROM "main" AS "main" WHERE ("main"."orders__created_at_day" >= $1 AND "main"."orders__created_at_day" < $2) GROUP BY 1 UNION ALL SELECT date_trunc('month', ("b"."orders__created_at_month" + to_months(1))) AS "orders__created_at_month", NULL AS "c0", sum("b"."c0") AS "c1" FROM (SELECT date_trunc('month', "main"."orders__created_at_day") AS "orders__created_at_month", sum("main"."orders__total") AS "c0" FROM "main" AS "main" WHERE ("main"."orders__created_at_day" >= $3 AND "main"."orders__created_at_day" < $4) GROUP BY 1) AS "b" GROUP BY 1) AS "u" GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 10000
+-- $1 2020-01-01T00:00:00.000
+-- $2 2020-05-01T00:00:00.000
+-- $3 2019-12-01T00:00:00.000
+-- $4 2020-04-01T00:00:00.000

@@ -1,0 +1,3 @@
+SELECT "u"."orders__created_at_week" AS "orders__created_at_week", any_value("u"."c0") AS "orders__prev_month" FROM (SELECT date_trunc('week', ("b"."orders__created_at_day" + to_months(1))) AS "orders__created_at_week", sum("b"."c0") AS "c0" FROM (SELECT "main"."orders__created_at_day" AS "orders__created_at_day", sum("main"."orders__total") AS "c0" FROM "main" AS "main" WHERE ("main"."orders__created_at_day" >= $1 AND "main"."orders__created_at_day" < $2) GROUP BY 1) AS "b" GROUP BY 1) AS "u" GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 10000
+-- $1 2020-01-03T00:00:00.000
+-- $2 2020-02-02T00:00:00.000
