@@ -134,6 +134,15 @@ bool gr_measure_is_decomposable(const gr_member *m) {
     return true;
 }
 
+gr_str gr_component_value(const gr_member *m, gr_arena *arena) {
+    gr_buf text;
+    gr_buf_init(&text, 1 << 20);
+    gr_component_canonical(m, &text);
+    gr_str value = gr_arena_dup(arena, gr_buf_str(&text));
+    gr_buf_done(&text);
+    return value;
+}
+
 static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
     static const char *const names[GR_AGG__COUNT] = {"count",          "sum",    "min", "max",
                                                      "count_distinct", "approx", "m2",  "opaque", "stage"};
@@ -186,6 +195,7 @@ static void add_component(gr_components *out, gr_arena *arena, gr_agg agg, const
     const gr_window *w = m->window.kind ? &m->window : NULL;
     gr_component c = {.agg = agg, .measure = m, .stored_key = key_of(agg, m, arena), .suffix = suffix, .window = w};
     c.key = through(w, c.stored_key, arena);
+    if (m->sql && !m->n_filters && agg != GR_AGG_STAGE && agg != GR_AGG_OPAQUE) c.value = gr_component_value(m, arena);
     if (agg == GR_AGG_M2) {
         c.count_key = key_of(GR_AGG_COUNT, m, arena);
         c.sum_key = key_of(GR_AGG_SUM, m, arena);

@@ -76,6 +76,7 @@ static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_ar
         c->node = gr_tree_find(&r->tree, refs[i].member->cube);
         c->name = free_name(r, column_name(&refs[i], arena), arena);
         c->is_instant = is_instant_grain(c->granularity);
+        if (!c->granularity && c->member->kind == GR_MEMBER_DIMENSION) c->value = gr_component_value(c->member, arena);
         c->depends_on_zone = (c->granularity && !c->is_instant) || member_truncates(c->member);
         r->depends_on_zone |= c->depends_on_zone;
         r->n_columns++;

@@ -41,6 +41,7 @@ GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, 
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
+gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
 void gr_component_index(gr_plan_index *index, gr_arena *arena); /* fills index->components */
 
 /* ---- plan.c ---- */

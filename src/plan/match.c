@@ -346,6 +346,21 @@ const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_memb
     return stored(scan->rollup, member, NULL);
 }
 
+/* Computed anew from a stored dimension: what repeated values do not change. */
+static const gr_rollup_column *value_column(const gr_rollup *r, const gr_component *c) {
+    if (!c->value.n || !gr_component_survives_fan_out(c->agg)) return NULL;
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (gr_str_eq(r->columns[i].value, c->value) && r->columns[i].member->cube == c->measure->cube)
+            return &r->columns[i];
+    return NULL;
+}
+
+const gr_rollup_column *gr_scan_value_column(const gr_scan *scan, const gr_component *c) {
+    bool is_stored = stored_component(scan->rollup, c->stored_key) != NULL;
+    if (is_stored && (gr_component_is_mergeable(c->agg) || scan->is_exact_match)) return NULL;
+    return value_column(scan->rollup, c);
+}
+
 bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *f) {
     const gr_rollup *r = scan->rollup;
     return r && r->n_filters && gr_filters_imply(r->filters, r->n_filters, NULL, 0, f);
@@ -391,6 +406,8 @@ static bool check_components(matcher *m) {
     for (size_t i = 0; i < needed->n; i++) {
         const gr_component *c = &needed->v[i];
         const gr_rollup_component *have = stored_component(m->rollup, c->stored_key);
+        bool is_merged = have && (gr_component_is_mergeable(c->agg) || all_covered(m));
+        if (!is_merged && value_column(m->rollup, c) && same_way(m, c->measure->cube)) continue;
         if ((!have || !same_way(m, c->measure->cube)) && !refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL))
             return false;
         if (!check_merge(m, c)) return false;

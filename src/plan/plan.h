@@ -47,6 +47,7 @@ typedef struct gr_component {
     gr_str stored_key;        /* without the window: what a rollup stores */
     gr_str count_key, sum_key; /* M2: stored keys of the other two of its three */
     gr_str suffix;            /* of the stored column: "", "__sum", "__count", "__m2" */
+    gr_str value;             /* canonical text of what a row contributes; empty with filters */
     const gr_window *window;  /* read through a rolling window, or NULL */
 } gr_component;
 typedef GR_VEC(gr_component) gr_components;
@@ -81,6 +82,7 @@ typedef struct gr_rollup_column {
     bool is_instant;      /* hour and finer: stored as the UTC instant at which the bucket starts (decisions 6) */
     bool depends_on_zone; /* day and coarser, and expressions that truncate in the query's zone */
     const gr_rollup *part; /* of a rollup_join: the rollup that stores it */
+    gr_str value;          /* canonical text of the stored expression; empty for buckets and segments */
 } gr_rollup_column;
 
 typedef struct gr_rollup_component {
@@ -246,6 +248,7 @@ typedef struct gr_window_read {
     gr_bucket *buckets;
     size_t n_buckets;
     bool keeps_empty; /* no dimensions: a bucket without data is a row too */
+    bool counts_values; /* distinct counts: the last dimension of `inner` is the value, and the one component counts it */
 } gr_window_read;
 
 /* A multi-stage measure (5.9). */
@@ -360,6 +363,9 @@ GR_MUST_CHECK gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr
 const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_member *member);
 /* The stored bucket column that serves a time dimension of the scan. */
 const gr_rollup_column *gr_scan_stored_time(const gr_scan *scan, const gr_time_field *time);
+/* A column that holds the very values a component is over, of a kind that repeated rows do not change (min, max, distinct
+ * counts): it can be computed anew from them. NULL: none, or the stored component itself is read. */
+const gr_rollup_column *gr_scan_value_column(const gr_scan *scan, const gr_component *component);
 /* Stored component of the scan's rollup, or NULL. */
 const gr_rollup_component *gr_scan_stored_component(const gr_scan *scan, gr_str stored_key);
 /* The rollup's static filters leave only rows that pass this filter: it need not be asked again. */

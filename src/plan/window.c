@@ -154,32 +154,69 @@ static void read_once(const gr_window *w, stretch range, gr_time_field *inner, c
     inner->has_range = s.from != INT64_MIN || s.to != INT64_MAX;
 }
 
-/* A distinct count cannot be merged from base rows: its values themselves are the base rows. */
-static bool has_unmergeable(const gr_components *components) {
-    for (size_t i = 0; i < components->n; i++)
-        if (!gr_component_is_mergeable(components->v[i].agg)) return true;
-    return false;
-}
-
-static gr_status check_components(const gr_ask *ask, gr_error *err) {
-    for (size_t i = 0; i < ask->components.n; i++) {
-        const gr_component *c = &ask->components.v[i];
-        if (gr_component_is_mergeable(c->agg)) continue;
+/* A distinct count cannot be merged from base rows, so its values themselves are the base rows: one more dimension, the
+ * cube's own where it has one of this expression (which a rollup may store). */
+static gr_status add_values(const gr_component *c, gr_query *inner, gr_arena *arena, gr_error *err) {
+    const gr_cube *cube = c->measure->cube;
+    const gr_member *value = NULL;
+    for (size_t i = 0; i < cube->n_dimensions && c->value.n && !value; i++) {
+        const gr_member *d = cube->dimensions[i];
+        if (d->dim_type != GR_DIM_TIME && d->sql && gr_str_eq(gr_component_value(d, arena), c->value)) value = d;
+    }
+    if (!value && c->measure->n_filters) {
         gr_status status = gr_error_set(err, GR_ERR_PLAN_UNSUPPORTED,
-                                        "'" GR_FMT "' cannot be merged over a window of time by granularity",
+                                        "'" GR_FMT "' has filters and cannot be counted over a window by granularity",
                                         GR_ARG(c->measure->id));
         gr_error_hint(err, "use count_distinct_approx, or ask without granularity");
         return status;
     }
+    if (!value) {
+        gr_member *made = GR_NEW(arena, gr_member);
+        *made = *c->measure;
+        made->kind = GR_MEMBER_DIMENSION;
+        made->dim_type = GR_DIM_NUMBER; /* as it is in the source */
+        value = made;
+    }
+    gr_field *dimensions = GR_NEW_N(arena, gr_field, inner->n_dimensions + 1);
+    for (size_t i = 0; i < inner->n_dimensions; i++) dimensions[i] = inner->dimensions[i];
+    dimensions[inner->n_dimensions++] = (gr_field){value->id, value, value, gr_path_of_cube(cube, arena)};
+    inner->dimensions = dimensions;
     return GR_OK;
 }
 
+static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan);
+
+/* What merges is read together, each distinct count on its own. */
 gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
+    const gr_time_field *t = time_of(ask->query);
+    for (size_t i = 0; i < ask->query->n_time_dimensions; i++) {
+        const gr_time_field *other = &ask->query->time_dimensions[i];
+        if (other != t && other->granularity && other->field.member == t->field.member)
+            return gr_error_set(p->err, GR_ERR_PLAN_UNSUPPORTED,
+                                "'" GR_FMT "' is over a window of '" GR_FMT "', which is asked by two granularities",
+                                GR_ARG(ask->components.v[0].measure->id), GR_ARG(t->field.id));
+    }
+    gr_ask merged = {.snapshot = ask->snapshot, .query = ask->query};
+    for (size_t i = 0; i < ask->components.n; i++)
+        if (!t->granularity || gr_component_is_mergeable(ask->components.v[i].agg))
+            GR_PUSH(p->arena, &merged.components, ask->components.v[i]);
+    if (merged.components.n) GR_TRY(plan_one(p, &merged, plan));
+    for (size_t i = 0; i < ask->components.n && t->granularity && !gr_planner_must_stop(p); i++) {
+        if (gr_component_is_mergeable(ask->components.v[i].agg)) continue;
+        gr_ask single = {.snapshot = ask->snapshot, .query = ask->query};
+        GR_PUSH(p->arena, &single.components, ask->components.v[i]);
+        GR_TRY(plan_one(p, &single, plan));
+    }
+    return GR_OK;
+}
+
+static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     const gr_query *q = ask->query;
     const gr_window *w = ask->components.v[0].window;
     const gr_time_field *t = time_of(q);
     gr_piece piece = {.kind = GR_PIECE_WINDOW, .components = ask->components};
     piece.window.time = (size_t)(t - q->time_dimensions);
+    piece.window.counts_values = t->granularity && !gr_component_is_mergeable(ask->components.v[0].agg);
     stretch range;
     if (!range_of(p, t, &range)) return GR_OK;
     gr_query *inner = gr_query_inner(q, p->arena);
@@ -187,7 +224,7 @@ gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     if (!t->granularity) {
         read_once(w, range, base_time, q->tz);
     } else {
-        if (has_unmergeable(&ask->components)) GR_TRY(check_components(ask, p->err));
+        if (piece.window.counts_values) GR_TRY(add_values(&ask->components.v[0], inner, p->arena, p->err));
         gr_grain base;
         GR_TRY(list_buckets(w, t, range, p->arena, &piece.window, &base, p->err));
         stretch all = widened(w, range);
@@ -203,7 +240,7 @@ gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     }
     gr_query_group_columns(inner, p->arena);
     gr_ask below = {.snapshot = p->snapshot, .query = inner};
-    for (size_t i = 0; i < ask->components.n; i++) {
+    for (size_t i = 0; i < ask->components.n && !piece.window.counts_values; i++) {
         gr_component c = ask->components.v[i];
         c.window = NULL;
         c.key = c.stored_key;

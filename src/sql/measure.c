@@ -70,6 +70,8 @@ static gr_str stored_column(gr_sqlw *w, const gr_component *c, gr_str key) {
 }
 
 static gr_str from_stored(gr_sqlw *w, const gr_component *c) {
+    const gr_rollup_column *values = gr_scan_value_column(w->scan, c);
+    if (values) return gr_sqlw_accumulated(w, c, gr_sqlw_stored(w, values->part, values->name));
     gr_str value = stored_column(w, c, c->stored_key), none = {0};
     if (c->agg != GR_AGG_M2) return merge(w, c, value, none, none);
     return merge(w, c, value, stored_column(w, c, c->count_key), stored_column(w, c, c->sum_key));

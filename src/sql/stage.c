@@ -65,9 +65,19 @@ static gr_str series(gr_sqlw *w, const gr_window_read *read) {
     return gr_arena_printf(w->arena, "(VALUES " GR_FMT ") AS \"s\"(\"at\", \"from\", \"to\")", GR_ARG(all));
 }
 
-/* The inner relation has the components without window, under the same keys. */
+/* Of a time dimension; the inner query may have one dimension more. */
+static size_t inner_place(const gr_plan *plan, const gr_plan *inner, size_t column) {
+    if (plan->query->columns[column].kind == GR_COLUMN_DIMENSION) return column;
+    return column + inner->query->n_dimensions - plan->query->n_dimensions;
+}
+
+/* The inner relation has the components without window, under the same keys; a distinct count has its values. */
 static gr_str inner_component(gr_sqlw *w, const gr_component *c, void *arg) {
-    (void)arg;
+    const gr_window_read *read = arg;
+    if (read->counts_values) {
+        gr_str value = of(w, "b", alias_of(w, read->inner->query, read->inner->query->n_dimensions - 1));
+        return gr_sqlw_op1(w, GR_SQL_COUNT_DISTINCT, value);
+    }
     gr_component plain = *c;
     plain.window = NULL;
     plain.key = c->stored_key;
@@ -80,13 +90,16 @@ static gr_str pass_through(gr_sqlw *w, const gr_plan *plan, const gr_piece *piec
     gr_sqlw r = reader(w, inner, GR_READ_PLAIN);
     size_t n = group_count(plan->query);
     gr_str *groups = GR_NEW_N(w->arena, gr_str, n + 1);
-    for (size_t i = 0; i < n; i++) groups[i] = of(w, "b", alias_of(w, inner->query, i));
-    gr_str list = select_list(&r, plan, piece, groups, n, inner_component, NULL);
-    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"b\"", GR_ARG(list), GR_ARG(rows));
+    for (size_t i = 0; i < n; i++) groups[i] = of(w, "b", alias_of(w, inner->query, inner_place(plan, inner, i)));
+    gr_window_read read = piece->window;
+    gr_str list = select_list(&r, plan, piece, groups, n, inner_component, &read);
+    gr_str by = read.counts_values ? gr_sqlw_group_by(w, n) : (gr_str){0};
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"b\"" GR_FMT, GR_ARG(list), GR_ARG(rows),
+                           GR_ARG(by));
 }
 
 gr_str gr_sqlw_window(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece) {
-    const gr_window_read *read = &piece->window;
+    gr_window_read window = piece->window, *read = &window;
     const gr_plan *inner = read->inner;
     gr_str rows = gr_sqlw_relation(w, inner);
     if (!read->n_buckets) return pass_through(w, plan, piece, rows);
@@ -96,11 +109,11 @@ gr_str gr_sqlw_window(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece) {
     gr_str *groups = GR_NEW_N(w->arena, gr_str, n + 1), base = {0};
     for (size_t i = 0; i < n; i++) {
         bool is_bucket = q->columns[i].kind == GR_COLUMN_TIME && q->columns[i].index == read->time;
-        gr_str inner_column = of(w, "b", alias_of(w, inner->query, i));
+        gr_str inner_column = of(w, "b", alias_of(w, inner->query, inner_place(plan, inner, i)));
         groups[i] = is_bucket ? GR_STR("\"s\".\"at\"") : inner_column;
         if (is_bucket) base = inner_column;
     }
-    gr_str list = select_list(&r, plan, piece, groups, n, inner_component, NULL), buckets = series(w, read);
+    gr_str list = select_list(&r, plan, piece, groups, n, inner_component, read), buckets = series(w, read);
     gr_str by = gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena,
                            "SELECT " GR_FMT " FROM " GR_FMT " %s JOIN (" GR_FMT ") AS \"b\" ON " GR_FMT
