@@ -103,6 +103,8 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: no connection");
     } else if (!gr_engine_duckdb_register_zone(duck->admin)) {
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: granary_local is refused");
+    } else if (!gr_engine_duckdb_register_sketch(duck->admin)) {
+        status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: granary_hll is refused");
     } else {
         status = gr_engine_duckdb_run(duck->admin, GR_STR("SET GLOBAL TimeZone = 'UTC'"), err);
         /* 1.5.6 fails with "Failed to bind column reference" on a LEFT JOIN whose filters its statistics find empty. */

@@ -7,6 +7,7 @@
 #endif
 #include "base/buf.h"
 #include "engine/engine.h"
+#include "sketch/sketch.h"
 
 #include <duckdb.h>
 #include <pthread.h>
@@ -39,6 +40,33 @@ gr_status gr_engine_duckdb_watch_end(gr_duckdb_watch *watch, gr_duckdb_call *cal
 
 /* granary_local(TIMESTAMP, VARCHAR) for every connection of the instance (duckdb_zone.c). */
 bool gr_engine_duckdb_register_zone(duckdb_connection handle);
+/* granary_hll_add, _union, _cardinality and granary_merge_m2, likewise (duckdb_sketch.c). */
+bool gr_engine_duckdb_register_sketch(duckdb_connection handle);
+
+/* ---- sketches held by states of aggregates (duckdb_held.c) ------------------------------------------------------- */
+typedef struct gr_duckdb_held gr_duckdb_held;
+typedef struct gr_duckdb_ref { /* zeroed: none */
+    gr_duckdb_held *slot;
+    uint64_t use;
+} gr_duckdb_ref;
+
+/* Around every callback that looks at sketches; between the two none is freed but by _drop. */
+void gr_engine_duckdb_held_begin(void);
+void gr_engine_duckdb_held_end(void);
+gr_duckdb_ref gr_engine_duckdb_held_put(gr_hll *sketch); /* takes it */
+gr_hll *gr_engine_duckdb_held_get(gr_duckdb_ref ref);    /* borrowed; NULL: none, or over */
+bool gr_engine_duckdb_held_is_over(gr_duckdb_ref ref);   /* its statement has ended */
+void gr_engine_duckdb_held_drop(gr_duckdb_ref ref);      /* accepts none, and what is over */
+size_t gr_engine_duckdb_held_count(void);
+
+/* A statement from its start until its result is gone; zeroed: none. What ended statements left behind is freed when
+ * the last that could own it ends. Without any call to these nothing but the engine's own destructors frees. */
+typedef struct gr_duckdb_running {
+    uint64_t began_at;
+    struct gr_duckdb_running *prev, *next;
+} gr_duckdb_running;
+void gr_engine_duckdb_running_begin(gr_duckdb_running *running); /* ends what it stood for before */
+void gr_engine_duckdb_running_end(gr_duckdb_running *running);
 
 /* ---- instance and connection (duckdb.c) -------------------------------------------------------------------------- */
 typedef struct gr_duckdb_source { /* owned by the engine, under its lock */

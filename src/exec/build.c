@@ -53,8 +53,49 @@ typedef struct job {
     int64_t build_id, number;
     gr_store_table table;
     gr_store_stat stat;
+    const gr_snapshot *snapshot;
+    const gr_tz *zone;
+    gr_sql_load_options options;
+    gr_range range; /* of the build range, in whole buckets */
     bool is_foreign; /* a table of that name was there before: not ours to drop */
 } job;
+
+/* A bound is an instant; a naive one may be meant as the wall clock: the wider reading is taken. */
+static int64_t first_bucket(const gr_rollup *r, const gr_tz *tz, int64_t us, int64_t anchor) {
+    int64_t local = gr_tz_to_local(tz, us);
+    return gr_granularity_floor(r->ranged->granularity, anchor, local < us ? local : us);
+}
+
+static int64_t after_last_bucket(const gr_rollup *r, const gr_tz *tz, int64_t us, int64_t anchor) {
+    int64_t local = gr_tz_to_local(tz, us);
+    int64_t last = gr_granularity_floor(r->ranged->granularity, anchor, local > us ? local : us);
+    return gr_granularity_next(r->ranged->granularity, anchor, last);
+}
+
+/* Ask the source for the build range, and load whole buckets that hold it: what is stored of a bucket is all of it
+ * (decisions 2). */
+static gr_status limit(job *j, gr_engine_conn *conn, gr_error *err) {
+    const gr_rollup *r = j->rollup;
+    if (!r->ranged) return GR_OK;
+    gr_str sql = gr_sql_build_range(r, j->exec->dialect, j->ctx->arena);
+    gr_stream *stream;
+    const gr_batch *batch;
+    GR_TRY(conn->driver->query(conn, j->ctx, sql, NULL, 0, false, &stream, err));
+    gr_status status = stream->next(stream, &batch, err);
+    const gr_tz *tz = r->ranged->is_instant ? gr_tz_utc() : j->zone;
+    int64_t from = INT64_MIN, to = INT64_MAX, anchor = gr_granularity_anchor(r->ranged->granularity, tz, j->ctx->now_us);
+    if (!status && batch && batch->n_rows) {
+        if (!gr_column_is_null(&batch->columns[0], 0))
+            from = first_bucket(r, tz, ((const int64_t *)batch->columns[0].data)[0], anchor);
+        if (!gr_column_is_null(&batch->columns[1], 0))
+            to = after_last_bucket(r, tz, ((const int64_t *)batch->columns[1].data)[0], anchor);
+    }
+    stream->close(stream);
+    GR_TRY(status);
+    j->range = gr_range_of_local(from, to, tz);
+    j->options.range = &j->range;
+    return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->identity.load, err);
+}
 
 static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, double), void *arg, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->build_id, j->table.text, err));
@@ -79,6 +120,7 @@ static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
 static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_error *err) {
     gr_engine_conn *conn = NULL;
     gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
+    if (!status) status = limit(j, conn, err);
     if (!status) status = fill(j, conn, on_progress, arg, err);
     if (status) give_up(j, conn, err);
     if (conn) gr_pool_give(j->exec->pool, conn);
@@ -110,7 +152,8 @@ static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rol
         originals[n++] = (gr_original){deps[i]->preagg->cube, deps[i], state};
     }
     if (!n) return GR_OK;
-    return gr_sql_load(current, j->rollup, zone, originals, n, j->exec->dialect, arena, &j->identity.load, err);
+    j->options = (gr_sql_load_options){.originals = originals, .n_originals = n};
+    return gr_sql_load(current, j->rollup, zone, j->options, j->exec->dialect, arena, &j->identity.load, err);
 }
 
 static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_rollup **deps, size_t n_deps,
@@ -152,7 +195,7 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
                            const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
                            gr_error *err) {
     const gr_rollup *r = rollup->entity;
-    job j = {.exec = exec, .ctx = ctx, .rollup = r};
+    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone};
     GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
     const gr_snapshot *current = gr_exec_snapshot_ref(exec); /* holds the tables that are read */
     const gr_rollup **deps;
@@ -168,7 +211,7 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
     gr_build_row *old = NULL;
     size_t n_old = 0;
     if (!status) {
-        gr_str coverage = gr_exec_coverage_write(r, &j.stat, ctx->arena);
+        gr_str coverage = gr_exec_coverage_write(r, &j.stat, j.options.range, ctx->arena);
         status = gr_catalog_build_done(exec->catalog, j.build_id, j.stat.rows, j.stat.bytes, coverage,
                                        gr_clock_now_us(), ctx->arena, &old, &n_old, err);
     }

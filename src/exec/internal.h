@@ -56,7 +56,9 @@ GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot 
                                          const gr_tz *zone, gr_arena *arena, gr_exec_identity *ret, gr_error *err);
 gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
                                    gr_arena *arena);
-gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, gr_arena *arena);
+/* `range`: what was loaded of the ranged column, or NULL. */
+gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, const gr_range *range,
+                              gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
 /* Drop the table of a build that nobody reads, and forget its name; what fails is found again by the sweep. */

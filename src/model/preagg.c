@@ -220,7 +220,7 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     if (p->refresh_key) gr_model_check_refresh_key(l, p->refresh_key, &place, false);
     check_indexes(l, f);
     check_column_types(l, f);
-    /* The parts of a rollup_join are refreshed, and it has no table; what an original_sql holds is the source's. */
+    /* The parts of a rollup_join are refreshed, and it has no table. */
     p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, p->type != GR_PREAGG_ROLLUP_JOIN);
     p->is_external = -1; /* also of original_sql: our default place is the embedded store (decisions 21) */
     if (gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL)) p->is_external = gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true);

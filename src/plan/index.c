@@ -173,11 +173,22 @@ static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
     bool has_zone = !gr_tz_is_utc(zone), is_rollup = r->preagg->type == GR_PREAGG_ROLLUP;
-    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup)
+    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup && !r->ranged)
         return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
-    gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
+    gr_buf_z(&out, "{");
+    if (r->ranged) {
+        gr_jw w;
+        gr_jw_init(&w, &out);
+        gr_buf_z(&out, "\"build_range\": ");
+        gr_jw_array(&w);
+        gr_jw_str(&w, r->range_start);
+        gr_jw_str(&w, r->range_end);
+        gr_jw_array_end(&w);
+        gr_buf_z(&out, ", ");
+    }
+    gr_buf_printf(&out, "\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
     if (r->filters_text.n) gr_buf_printf(&out, ", \"filters\": " GR_FMT, GR_ARG(r->filters_text));
     if (r->joins.n) gr_buf_printf(&out, ", \"joins\": [" GR_FMT "]", GR_ARG(r->joins));
     if (!is_rollup) gr_buf_printf(&out, ", \"kind\": \"" GR_FMT "\"", GR_ARG(r->preagg->id));
@@ -251,6 +262,11 @@ static void prepare_original(gr_rollup *r, gr_arena *arena) {
     r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
 }
 
+static gr_str range_sql(const gr_yaml *bound) {
+    const gr_yaml *sql = bound ? gr_yaml_get(bound, GR_STR("sql")) : NULL;
+    return sql && sql->kind == GR_YAML_SCALAR ? gr_str_trim(sql->text) : (gr_str){0};
+}
+
 static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr_arena *arena) {
     gr_error err = {0};
     gr_status status = gr_static_filters_read(index->model, r, arena, &err);
@@ -297,6 +313,9 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     r->n_segments = p->n_segments;
     r->n_times = p->n_time_dimensions;
     add_components(r, &components, arena);
+    r->range_start = range_sql(p->build_range_start);
+    r->range_end = range_sql(p->build_range_end);
+    if ((r->range_start.n || r->range_end.n) && r->n_times) r->ranged = &r->columns[r->n_columns - r->n_times];
     r->grain_columns = grain_list(r, arena);
     r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
 }
@@ -373,6 +392,7 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
         r->n_times = r->entity->n_times;
         r->tree = r->entity->tree;
         r->trees = r->entity->trees;
+        r->ranged = r->entity->ranged;
         r->groups = r->entity->groups;
         r->depends_on_zone = r->entity->depends_on_zone;
     }

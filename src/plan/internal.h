@@ -121,6 +121,9 @@ typedef struct gr_tiling {
  * tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */
 bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
                      gr_refusal *ret_refusal);
+/* After the inner range has been narrowed: what cannot be put together from pieces is cut at whole groups. */
+bool gr_match_edges(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
+                    gr_refusal *ret_refusal);
 /* Every rule that fails, by definition. */
 void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_arena *arena,
                   gr_refusals *ret);
@@ -139,6 +142,10 @@ static inline bool gr_rule_is_off(gr_rule rule) {
 /* ---- tile.c ---- */
 /* The largest range of whole buckets within the field's; false when it holds none. */
 bool gr_tile_inner(const gr_time_field *time, const gr_granularity *stored, const gr_tz *tz, gr_range *ret);
+/* What of the query's range is stored, where a build range limits it: all, the part that is then the tiling's inner
+ * range, or nothing that can be told. */
+typedef enum gr_clip { GR_CLIP_WHOLE, GR_CLIP_PART, GR_CLIP_NONE } gr_clip;
+gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state, gr_tiling *tiling);
 /* Pieces of [outer) beside [inner): at most two, disjoint, and with it the whole. */
 size_t gr_tile_edges(const gr_tiling *tiling, gr_range ret[2]);
 #endif

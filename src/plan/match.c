@@ -428,7 +428,7 @@ static bool check_edges(matcher *m) {
     }
     if (!rigid) return true;
     gr_time_field t = m->scan->times[tiling->time];
-    t.range = tiling->outer;
+    t.range = tiling->inner;
     if (!t.granularity || !gr_tile_inner(&t, t.granularity, m->query->tz, &tiling->inner))
         return refuse(m, GR_RULE_EDGES, rigid->measure, NULL);
     m->scan->times[tiling->time].range = tiling->inner;
@@ -460,6 +460,17 @@ static bool match(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_
     scan->is_exact_match = all_covered(&m);
     scan->is_non_strict_range = m.is_non_strict;
     return true;
+}
+
+bool gr_match_edges(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
+                    gr_refusal *ret_refusal) {
+    matcher m = {.scan = scan,
+                 .query = scan->query,
+                 .rollup = rollup,
+                 .stored_tree = stored_tree,
+                 .tiling = tiling,
+                 .refusal = ret_refusal};
+    return check_edges(&m);
 }
 
 bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,

@@ -78,8 +78,22 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_rollup *r, 
     return REFUSED;
 }
 
+/* A build range: all that the query wants is stored, or (with a tiling) some of it. */
+static bool clip(gr_planner *p, gr_scan *scan, const gr_rollup *r, const gr_rollup_state *state, gr_tiling *tiling) {
+    gr_tiling scratch = {0}, *t = tiling ? tiling : &scratch;
+    gr_clip c = gr_rule_is_off(GR_RULE_BUILD_RANGE) ? GR_CLIP_WHOLE : gr_tile_clip(scan, r, state, t);
+    gr_refusal refusal = {GR_RULE_BUILD_RANGE, r, r->ranged ? r->ranged->member : NULL, NULL};
+    bool is_served = c == GR_CLIP_WHOLE;
+    if (c == GR_CLIP_PART && tiling) {
+        scan->times[t->time].range = t->inner;
+        is_served = gr_match_edges(scan, r, gr_rollup_fact_tree(r, scan->group.tree.nodes[0].cube), t, &refusal);
+    }
+    if (!is_served) note(p, refusal);
+    return is_served;
+}
+
 /* What is built decides: serve, build first, or go on. A rollup_join is as built as its parts. */
-static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r) {
+static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tiling *tiling) {
     const gr_rollup_state *state = NULL;
     const gr_tz *zone = scan->query->tz;
     gr_refusal refusal = {0};
@@ -96,6 +110,7 @@ static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r) {
             return REFUSED;
         }
         v = settle_one(p, scan->query, r, r, &state, &zone);
+        if (v == SERVES && !clip(p, scan, r, state, tiling)) return REFUSED;
     }
     if (v != SERVES) return v;
     scan->rollup = r;
@@ -160,9 +175,12 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
             if (!ret_tiling || refusal.rule == GR_RULE_EDGES) note(p, refusal);
             continue;
         }
-        if (ret_tiling && !tiling.column) continue; /* it fitted whole, and is not built */
-        verdict v = settle(p, &scan, r);
+        verdict v = settle(p, &scan, r, ret_tiling ? &tiling : NULL);
         if (v == REFUSED) continue;
+        if (ret_tiling && !tiling.column) { /* it fitted whole, and is not to be built now */
+            p->to_build = NULL;
+            continue;
+        }
         bool is_known = v == SERVES && scan.state;
         if (p->is_cheapest && is_known) {
             if (best.rollup && best.state->rows <= scan.state->rows) continue;

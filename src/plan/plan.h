@@ -116,6 +116,8 @@ struct gr_rollup {
     size_t n_filters;
     gr_str filters_text; /* canonical, an extra of the identity; empty without */
     const gr_query *definition; /* its members as a query; NULL for original_sql */
+    gr_str range_start, range_end; /* build_range_start, build_range_end: SELECTs of the source, or empty */
+    const gr_rollup_column *ranged; /* the time column that they limit; NULL: everything is stored */
     gr_rollup_link *links; /* rollup_join: one for each part but the first */
     size_t n_links;
     bool depends_on_zone; /* then every time zone is an entity of its own */
@@ -164,6 +166,8 @@ typedef struct gr_rollup_state {
     /* Instants of the first and last stored bucket of each instant column (parallel to rollup->columns); used to prove
      * that a zone's offsets divide the grain. */
     int64_t *min_us, *max_us;
+    bool has_range; /* only [from, to) of the ranged column is stored: wall clock, or instants of an instant column */
+    int64_t range_from_us, range_to_us;
 } gr_rollup_state;
 
 typedef struct gr_snapshot {

@@ -1,5 +1,6 @@
-/* HyperLogLog in the storage format of postgresql-hll, byte for byte: EMPTY, EXPLICIT, SPARSE, FULL; log2m 4…17, regwidth
- * 5, expthresh -1 (auto), sparseon 1; Murmur3 x64-128, first 64 bits, seed 0, as hll_hash_bigint and hll_hash_text do.
+/* HyperLogLog in the storage format of postgresql-hll, byte for byte: EMPTY, EXPLICIT, SPARSE, FULL; log2m 4…17,
+ * regwidth 5, expthresh -1 (auto), sparseon 1; Murmur3 x64-128, first 64 bits, seed 0, as hll_hash_bigint and
+ * hll_hash_text do.
  *
  *   bytes in storage  --load-->  registers, one byte each  --store-->  bytes
  *
@@ -25,10 +26,11 @@ void gr_hll_add_many(gr_hll *sketch, const uint64_t *hashes, size_t n);
 /* Both of one precision, else GR_ERR_SKETCH: "register count does not match". */
 GR_MUST_CHECK gr_status gr_hll_union(gr_hll *into, const gr_hll *other, gr_error *err);
 double gr_hll_cardinality(const gr_hll *sketch); /* the extension's own estimate, not rounded */
-/* A sketch of fewer registers with the same content as if its values had been added to it (EXPLICIT stays). log2m not above the
- * sketch's own. */
+/* A sketch of fewer registers with the same content as if its values had been added to it (EXPLICIT stays). log2m not
+ * above the sketch's own. */
 gr_hll *gr_hll_fold(const gr_hll *sketch, int log2m);
-/* Errors: GR_ERR_SKETCH for broken bytes: truncated, unknown version or type, other regwidth, registers out of range. */
+/* Errors: GR_ERR_SKETCH for broken bytes: truncated, unknown version or type, other regwidth, registers out of range.
+ */
 GR_MUST_CHECK gr_status gr_hll_load(const void *bytes, size_t n, gr_hll **ret, gr_error *err);
 /* gr_hll_load and gr_hll_union in one, without the sketch between them. `into` is untouched on failure. */
 GR_MUST_CHECK gr_status gr_hll_union_bytes(gr_hll *into, const void *bytes, size_t n, gr_error *err);

@@ -30,8 +30,8 @@ static void unpack(const uint8_t *bits, uint8_t *registers) {
     uint32_t upper;
     memcpy(&upper, bits, sizeof upper);
     uint64_t x = (uint64_t)be32toh(upper) << 8 | bits[4];
-    x = (x & UINT64_C(0xfffff00000)) << 12 | (x & UINT64_C(0xfffff));                       /* 2 x 20 */
-    x = (x & UINT64_C(0x000ffc00000ffc00)) << 6 | (x & UINT64_C(0x000003ff000003ff));       /* 4 x 10 */
+    x = (x & UINT64_C(0xfffff00000)) << 12 | (x & UINT64_C(0xfffff));                          /* 2 x 20 */
+    x = (x & UINT64_C(0x000ffc00000ffc00)) << 6 | (x & UINT64_C(0x000003ff000003ff));          /* 4 x 10 */
     x = htobe64((x & UINT64_C(0x03e003e003e003e0)) << 3 | (x & UINT64_C(0x001f001f001f001f))); /* 8 x 5 */
     memcpy(registers, &x, sizeof x);
 }
@@ -121,9 +121,7 @@ static const char *look_sparse(const stored *b) {
     return NULL;
 }
 
-static const char *look_full(const stored *b) {
-    return b->n == gr_sketch_full_bytes(b->log2m) ? NULL : "truncated";
-}
+static const char *look_full(const stored *b) { return b->n == gr_sketch_full_bytes(b->log2m) ? NULL : "truncated"; }
 
 /* ---- joining ------------------------------------------------------------------------------------------------------
  */

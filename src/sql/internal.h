@@ -48,6 +48,8 @@ typedef struct gr_sqlw {
     gr_str rows;            /* UNION, PLAIN: alias of the relation, quoted */
     const gr_original *originals;
     size_t n_originals;
+    const gr_rollup_column *limited; /* loads: only this range of the column, or NULL */
+    const gr_range *limits;
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;

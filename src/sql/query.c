@@ -224,16 +224,27 @@ static gr_str plain_load(gr_sqlw *w, const gr_rollup *r) {
                            GR_ARG(by));
 }
 
+gr_str gr_sql_build_range(const gr_rollup *r, const gr_dialect *dialect, gr_arena *arena) {
+    (void)dialect;
+    gr_str none = GR_STR("NULL");
+    gr_str start = r->range_start.n ? gr_arena_printf(arena, "(" GR_FMT ")", GR_ARG(r->range_start)) : none;
+    gr_str end = r->range_end.n ? gr_arena_printf(arena, "(" GR_FMT ")", GR_ARG(r->range_end)) : none;
+    return gr_arena_printf(arena, "SELECT CAST(" GR_FMT " AS TIMESTAMP), CAST(" GR_FMT " AS TIMESTAMP)", GR_ARG(start),
+                           GR_ARG(end));
+}
+
 gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                      const gr_original *originals, size_t n_originals, const gr_dialect *dialect, gr_arena *arena,
-                      gr_sql *ret, gr_error *err) {
+                      gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+                      gr_error *err) {
     const gr_rollup *r = rollup->entity;
     statement s = {0};
     gr_sqlw w = {.dialect = dialect,
                  .snapshot = snapshot,
                  .query = r->definition,
-                 .originals = originals,
-                 .n_originals = n_originals,
+                 .originals = options.originals,
+                 .n_originals = options.n_originals,
+                 .limited = options.range ? r->ranged : NULL,
+                 .limits = options.range,
                  .tz = zone,
                  .now_us = snapshot->now_us,
                  .arena = arena,

@@ -23,13 +23,20 @@ GR_MUST_CHECK gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr
 /* count(*) of the same query without order, limit and offset. */
 GR_MUST_CHECK gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
                                      gr_error *err);
+/* `SELECT <start as a naive time stamp>, <end>` of a build range, for the source. */
+gr_str gr_sql_build_range(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena);
 /* First and last bucket of a probe's plan (gr_plan_probe): two time stamps, null without rows. */
 GR_MUST_CHECK gr_status gr_sql_span(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
                                     gr_error *err);
-/* The SELECT that fills a rollup for a zone; its text (without originals) is also what the structure hash is made of.
- * `originals`: cubes that are read from their stored original_sql. */
+/* Of a load: what is not in the definition. */
+typedef struct gr_sql_load_options {
+    const gr_original *originals; /* cubes that are read from their stored original_sql */
+    size_t n_originals;
+    const gr_range *range; /* of the ranged column, or NULL: everything */
+} gr_sql_load_options;
+/* The SELECT that fills a rollup for a zone; its text (without options) is also what the structure hash is made of. */
 GR_MUST_CHECK gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                                    const gr_original *originals, size_t n_originals, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
+                                    gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
 /* `SELECT <every dimension's expression> FROM <cube>`: described, not run, to learn the types. */
 GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_cube *cube, const gr_dialect *dialect, gr_arena *arena,
                                              const gr_member ***ret_members, size_t *ret_n, gr_str *ret_text,

@@ -139,10 +139,10 @@ static void test_twenty_faults_at_once(void **state) {
                            "      - {name: y, sql: \"{x}\", type: string}\n"
                            "      - {name: z, sql: \"{users}.name\", type: string}\n" /* 10 foreign */
                            "    measures:\n"
-                           "      - {name: total, type: sum}\n"                            /* 11 sql */
-                           "      - {name: twice, type: sum, sql: \"{total}\"}\n"          /* 12 nested */
-                           "      - {name: odd, type: median, sql: x}\n"                   /* 13 type */
-                           "      - {name: roll, type: sum, sql: x, case: {}}\n"            /* 14 refused */
+                           "      - {name: total, type: sum}\n"                   /* 11 sql */
+                           "      - {name: twice, type: sum, sql: \"{total}\"}\n" /* 12 nested */
+                           "      - {name: odd, type: median, sql: x}\n"          /* 13 type */
+                           "      - {name: roll, type: sum, sql: x, case: {}}\n"  /* 14 refused */
                            "    segments:\n"
                            "      - {name: mine, sql: \"{SECURITY_CONTEXT.user}\"}\n" /* 15 refused */
                            "    pre_aggregations:\n"

@@ -31,11 +31,16 @@ static const char *const tail = "  - name: users\n"
 
 static void load_measures(const char *measures) { load_good(gr_arena_printf(arena, "%s%s%s", head, measures, tail).p); }
 
+/* The id of a synthetic measure is that of the measure it was taken from. */
+static gr_str own_id(const gr_member *m) {
+    return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(m->cube->name), GR_ARG(m->name));
+}
+
 static void add_expr(gr_buf *out, const gr_expr *expr) {
     for (size_t i = 0; i < expr->n_parts; i++) {
         const gr_part *p = &expr->parts[i];
         if (p->kind == GR_PART_MEMBER)
-            gr_buf_printf(out, "{" GR_FMT "%s}", GR_ARG(p->member->id), p->granularity ? ".day" : "");
+            gr_buf_printf(out, "{" GR_FMT "%s}", GR_ARG(own_id(p->member)), p->granularity ? ".day" : "");
         else if (p->kind == GR_PART_TABLE)
             gr_buf_printf(out, "{" GR_FMT "}", GR_ARG(p->cube->name));
         else
@@ -54,7 +59,7 @@ static gr_str text_of(const gr_expr *expr) {
 
 static const gr_member *synthetic(const char *id) {
     for (size_t i = 0; i < model->n_members; i++)
-        if (model->members[i]->is_synthetic && gr_str_eq_z(model->members[i]->id, id)) return model->members[i];
+        if (model->members[i]->is_synthetic && gr_str_eq_z(own_id(model->members[i]), id)) return model->members[i];
     fail_msg("no synthetic '%s'", id);
     return NULL;
 }
@@ -100,6 +105,7 @@ static void test_kinds(void **state) {
                           .p);
         expect_sql("orders.x", rows[i].finish);
         const gr_member *m = synthetic(rows[i].id);
+        expect_str(m->id, "orders.x");
         expect_str(m->column, rows[i].column);
         assert_int_equal(m->kind, GR_MEMBER_MEASURE);
         assert_int_equal(m->agg, rows[i].agg);

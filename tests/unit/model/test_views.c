@@ -188,6 +188,65 @@ static void test_two_roots(void **state) {
     assert_int_equal(gr_model_cube(model, GR_STR("v"))->n_view_cubes, 2);
 }
 
+/* Several items of one root, one path in several items, one member under several names. */
+static void test_items_of_one_root(void **state) {
+    (void)state;
+    load_good(SHOP "  - name: v\n"
+                   "    cubes:\n"
+                   "      - {join_path: orders, alias: o, includes: [count, {name: count, alias: number}]}\n"
+                   "      - {join_path: orders, prefix: true, includes: [count, {name: status, alias: state}, at], "
+                   "excludes: [at]}\n"
+                   "      - {join_path: orders.users, prefix: true, alias: buyer, includes: \"*\", excludes: [id]}\n"
+                   "      - {join_path: orders.users.cities, includes: [{name: city, alias: town}]}\n"
+                   "      - {join_path: orders.shops, prefix: true, includes: [id]}\n");
+    static const struct {
+        const char *id, *base;
+        size_t n_path;
+    } rows[] = {
+        {"v.count", "orders.count", 1},        {"v.number", "orders.count", 1},
+        {"v.orders_count", "orders.count", 1}, {"v.orders_state", "orders.status", 1},
+        {"v.buyer_name", "users.name", 2},     {"v.buyer_count", "users.count", 2},
+        {"v.town", "cities.city", 3},          {"v.shops_id", "shops.id", 2},
+    };
+    const gr_cube *v = gr_model_cube(model, GR_STR("v"));
+    assert_int_equal(v->members.n, COUNT(rows));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const gr_member *m = member(rows[i].id);
+        assert_ptr_equal(m->alias_of, member(rows[i].base));
+        assert_int_equal(m->path.n, rows[i].n_path);
+        assert_ptr_equal(m->path.cubes[0], gr_model_cube(model, GR_STR("orders")));
+        assert_ptr_equal(model->members[m->index], m);
+    }
+    static const char *const cubes[] = {"orders", "users", "cities", "shops"};
+    assert_int_equal(v->n_view_cubes, COUNT(cubes));
+    for (size_t i = 0; i < COUNT(cubes); i++) expect_str(v->view_cubes[i]->name, cubes[i]);
+}
+
+/* The path leads back to a cube that it came by. */
+static void test_path_in_a_circle(void **state) {
+    (void)state;
+    static const char *const paths[] = {"a.b.a", "a.b.c.b"};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        gr_str text = gr_arena_printf(
+            arena,
+            "cubes:\n"
+            "  - {name: a, sql_table: a, joins: [{name: b, relationship: one_to_many, sql: \"1 = 1\"}]}\n"
+            "  - {name: b, sql_table: b, joins: [{name: a, relationship: many_to_one, sql: \"1 = 1\"}, {name: c, "
+            "relationship: one_to_one, sql: \"1 = 1\"}]}\n"
+            "  - {name: c, sql_table: c, joins: [{name: b, relationship: one_to_one, sql: \"1 = 1\"}]}\n"
+            "views:\n"
+            "  - {name: v, cubes: [{join_path: %s, includes: \"*\"}]}\n",
+            paths[i]);
+        gr_model_file file = {GR_STR("m.yml"), text};
+        assert_int_equal(load_files(&file, 1), GR_ERR_MODEL_INVALID_SET);
+        const gr_diag *d = find_diag(GR_ERR_MODEL_INVALID, "Views can't define multiple join paths to the same cube.");
+        expect_at(d, 6, 35);
+        assert_true(has(d->message, "stands twice in the path"));
+        assert_true(has(d->hint, "make a cube that extends"));
+        assert_int_equal(diags.n_errors, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_members, setup, teardown),
@@ -195,6 +254,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_split_with_prefix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_roots, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_items_of_one_root, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_path_in_a_circle, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
