@@ -139,6 +139,8 @@ static inline bool gr_rule_is_off(gr_rule rule) {
 }
 #endif
 
+bool gr_refusal_eq(const gr_refusal *a, const gr_refusal *b);
+
 /* ---- tile.c ---- */
 /* The largest range of whole buckets within the field's; false when it holds none. */
 bool gr_tile_inner(const gr_time_field *time, const gr_granularity *stored, const gr_tz *tz, gr_range *ret);

@@ -25,7 +25,7 @@ static bool refuse(matcher *m, gr_rule rule, const gr_member *member, const gr_g
     *m->refusal = (gr_refusal){rule, m->rollup, member, granularity};
     if (!m->all) return false;
     for (size_t i = 0; i < m->all->n; i++)
-        if (!memcmp(&m->all->v[i], m->refusal, sizeof *m->refusal)) return true;
+        if (gr_refusal_eq(&m->all->v[i], m->refusal)) return true;
     GR_PUSH(m->arena, m->all, *m->refusal);
     return true;
 }

@@ -13,7 +13,7 @@
 
 static void note(gr_planner *p, gr_refusal refusal) {
     for (size_t i = 0; i < p->refusals.n; i++) /* inner plans ask the same again */
-        if (!memcmp(&p->refusals.v[i], &refusal, sizeof refusal)) return;
+        if (gr_refusal_eq(&p->refusals.v[i], &refusal)) return;
     GR_PUSH(p->arena, &p->refusals, refusal);
 }
 
@@ -98,6 +98,10 @@ static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tilin
     const gr_tz *zone = scan->query->tz;
     gr_refusal refusal = {0};
     verdict v = SERVES;
+    if (r->n_links && !gr_match_zone(scan, r, NULL, &refusal)) {
+        note(p, refusal);
+        return REFUSED;
+    }
     for (size_t i = 0; i < r->n_links && v == SERVES; i++) {
         if (i == 0) v = settle_one(p, scan->query, r->links[i].from, r, &state, &zone);
         if (v == SERVES) v = settle_one(p, scan->query, r->links[i].to, r, &state, &zone);
@@ -166,6 +170,8 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
                       gr_tiling *ret_tiling, gr_scan *ret) {
     gr_scan best = {0};
     gr_tiling best_tiling = {0};
+    const gr_rollup *first = NULL; /* to be built, unless something that is built serves */
+    const gr_tz *first_zone = NULL;
     for (size_t i = 0; i < p->candidates.n; i++) {
         const gr_rollup *r = p->candidates.v[i];
         gr_scan scan = gr_planner_scan(p, ask, &facts->v[0], times);
@@ -182,6 +188,11 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
             continue;
         }
         bool is_known = v == SERVES && scan.state;
+        if (p->is_cheapest && v == BUILD_FIRST) {
+            if (!first) first = p->to_build, first_zone = p->to_build_zone;
+            p->to_build = NULL;
+            continue;
+        }
         if (p->is_cheapest && is_known) {
             if (best.rollup && best.state->rows <= scan.state->rows) continue;
             best = scan;
@@ -191,11 +202,13 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
         if (best.rollup) continue;
         *ret = scan;
         if (ret_tiling) *ret_tiling = tiling;
-        if (!p->is_cheapest || v == SERVES) return v;
-        best.query = scan.query; /* to be built, unless something that is built serves */
+        return v;
     }
-    if (!best.rollup) return best.query ? BUILD_FIRST : REFUSED;
-    p->to_build = NULL;
+    if (!best.rollup) {
+        p->to_build = first;
+        p->to_build_zone = first_zone;
+        return first ? BUILD_FIRST : REFUSED;
+    }
     *ret = best;
     if (ret_tiling) *ret_tiling = best_tiling;
     return SERVES;

@@ -19,6 +19,10 @@ bool gr_rule_is_off(gr_rule rule) {
 }
 #endif
 
+bool gr_refusal_eq(const gr_refusal *a, const gr_refusal *b) {
+    return a->rule == b->rule && a->rollup == b->rollup && a->member == b->member && a->granularity == b->granularity;
+}
+
 gr_str gr_rule_id(gr_rule rule) { return rules[rule].id; }
 gr_str gr_rule_doc(gr_rule rule) { return rules[rule].doc; }
 

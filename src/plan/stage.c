@@ -145,6 +145,16 @@ static bool is_mergeable(const gr_components *all) {
     return true;
 }
 
+/* The first moment that, moved by the interval, is not before `at`: the ends of long months fall on the end of a short
+ * one, so that going back by the interval may be some days early. */
+static int64_t unshifted(gr_interval interval, int64_t at) {
+    static const int64_t day_us = 86400000000;
+    int64_t x = gr_interval_add(interval, -1, at);
+    for (int i = 0; i < 4 && gr_interval_add(interval, 1, x) < at; i++)
+        x = gr_granularity_floor(gr_granularity_predefined(GR_GRAIN_DAY), 0, x) + day_us;
+    return x;
+}
+
 static gr_status shift_times(const gr_member *m, const gr_components *components, gr_query *q, gr_stage_read *ret,
                              gr_arena *arena, gr_error *err) {
     const gr_stage *s = m->stage;
@@ -157,8 +167,8 @@ static gr_status shift_times(const gr_member *m, const gr_components *components
         if (!shift) continue;
         if (t->has_range) {
             int64_t from = t->range.from_local_us, to = t->range.to_local_us;
-            if (from != INT64_MIN) from = gr_interval_add(shift->interval, -1, from);
-            if (to != INT64_MAX) to = gr_interval_add(shift->interval, -1, to);
+            if (from != INT64_MIN) from = unshifted(shift->interval, from);
+            if (to != INT64_MAX) to = unshifted(shift->interval, to);
             t->range = gr_range_of_local(from, to < from ? from : to, q->tz);
         }
         if (!t->granularity || moves_whole_buckets(shift, t->granularity)) continue;
