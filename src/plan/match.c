@@ -313,6 +313,19 @@ static bool tile(matcher *m, size_t index, const gr_rollup_column *c) {
     return true;
 }
 
+/* The range is exactly one stored bucket: as good as grouping by it. */
+static bool is_one_bucket(const matcher *m, const gr_time_field *t, const gr_rollup_column *c) {
+    if (!t->has_range || t->range.from_local_us == INT64_MIN || t->range.to_local_us == INT64_MAX) return false;
+    if (c->is_instant) { /* stored by UTC buckets */
+        int64_t us = gr_grain_seconds(c->granularity->grain) * 1000000;
+        return !t->range.is_from_ambiguous && !t->range.is_to_ambiguous && t->range.from_utc_us % us == 0 &&
+               t->range.to_utc_us - t->range.from_utc_us == us;
+    }
+    int64_t anchor = gr_granularity_anchor(c->granularity, m->query->tz, m->scan->snapshot->now_us);
+    return gr_granularity_floor(c->granularity, anchor, t->range.from_local_us) == t->range.from_local_us &&
+           gr_granularity_next(c->granularity, anchor, t->range.from_local_us) == t->range.to_local_us;
+}
+
 static bool check_time(matcher *m, size_t index) {
     const gr_time_field *t = &m->scan->times[index];
     const gr_member *member = t->field.member;
@@ -327,7 +340,8 @@ static bool check_time(matcher *m, size_t index) {
     if (!best) return refuse(m, rule, member, t->granularity);
     /* A doubled hour has two stored instants and one name on the wall clock, so only UTC keeps them one to one. */
     bool is_one_to_one = !best->is_instant || gr_tz_is_utc(m->query->tz);
-    if (t->granularity && gr_granularity_eq(t->granularity, best->granularity) && is_one_to_one)
+    bool is_grouped = t->granularity && gr_granularity_eq(t->granularity, best->granularity) && is_one_to_one;
+    if (is_grouped || (!m->is_non_strict && is_one_bucket(m, t, best)))
         m->is_covered[best - m->rollup->columns] = true;
     return true;
 }
