@@ -8,6 +8,8 @@ static const gr_cli_flag flags[GR_FLAG__COUNT] = {
     [GR_FLAG_CONFIG] = {"--config", "-c", "FILE", "Configuration file; ./granary.yml when absent."},
     [GR_FLAG_JSON] = {"--json", NULL, NULL, "Print JSON for machines instead of a table for people."},
     [GR_FLAG_NO_ROLLUPS] = {"--no-rollups", NULL, NULL, "Answer from the source, whatever pre-aggregation would fit."},
+    [GR_FLAG_ESTIMATE] = {"--estimate", NULL, NULL,
+                          "Count the rows that repairs would make; scans the source once for each."},
     [GR_FLAG_TIMEZONE] = {"--timezone", NULL, "ZONE", "IANA time zone, instead of the query's own (or the default)."},
     [GR_FLAG_LOCAL] = {"--local", NULL, NULL, "Work in this process, even when a server runs on this store."},
     [GR_FLAG_ALL] = {"--all", NULL, NULL, "Every pre-aggregation of the model."},

@@ -20,6 +20,7 @@ typedef enum gr_cli_flag_id {
     GR_FLAG_CONFIG,
     GR_FLAG_JSON,
     GR_FLAG_NO_ROLLUPS,
+    GR_FLAG_ESTIMATE,
     GR_FLAG_TIMEZONE,
     GR_FLAG_LOCAL,
     GR_FLAG_ALL,

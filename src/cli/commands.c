@@ -23,11 +23,10 @@ static const gr_cli_command commands[] = {
      gr_cli_run_query},
     {"sql", "'<query JSON>' | -", 1, 1, QUERY_FLAGS, true, false, "Print the SQL of a query and its parameters.", NULL,
      gr_cli_run_sql},
-    {"explain", "'<query JSON>' | -", 1, 1, QUERY_FLAGS | F(NO_ROLLUPS), true, false,
-     "Print what serves a query, and for each other candidate why it does not.",
-     "With --json prints an object with pre_aggregations (names of those that serve; empty for the source) and "
-     "refusals\n"
-     "(pre_aggregation, rule, detail, repair).",
+    {"explain", "'<query JSON>' | -", 1, 1, QUERY_FLAGS | F(NO_ROLLUPS) | F(ESTIMATE), true, false,
+     "Print what serves a query, for each candidate every rule that it fails, and what would make it fit.",
+     "The query may also be a comparison or an array of queries. With --json prints what /v1/explain answers\n"
+     "(docs/http-api.md): pre_aggregations (those that serve; empty for the source), refusals, grain_groups, pieces.",
      gr_cli_run_explain},
     {"check", "", 0, 0, F(CONFIG) | F(JSON), true, false,
      "Check the configuration and the model; print every diagnostic.",

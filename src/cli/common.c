@@ -52,6 +52,17 @@ static gr_status read_all(int fd, size_t max_bytes, gr_buf *out, const char *wha
     }
 }
 
+/* In an array in every query; what is no query is found out when they are parsed. */
+static gr_status put_zone(json_t *query, gr_str zone, gr_error *err) {
+    json_t *value = json_stringn(zone.p, zone.n);
+    if (!value) return gr_error_set(err, GR_ERR_QUERY_TIMEZONE, "--timezone is not a text in UTF-8");
+    if (json_is_object(query)) json_object_set(query, "timezone", value);
+    for (size_t i = 0; json_is_array(query) && i < json_array_size(query); i++)
+        json_object_set(json_array_get(query, i), "timezone", value);
+    json_decref(value);
+    return GR_OK;
+}
+
 gr_status gr_cli_query_operand(gr_cli *cli, json_t **ret, gr_error *err) {
     gr_str text = cli->args.operands[0];
     if (gr_str_eq_z(text, "-")) {
@@ -63,17 +74,13 @@ gr_status gr_cli_query_operand(gr_cli *cli, json_t **ret, gr_error *err) {
     }
     json_t *query;
     GR_TRY(gr_json_parse(text, GR_CLI_MAX_QUERY_BYTES, cli->arena, &query, err));
-    if (!json_is_object(query)) {
+    bool may_be_many = cli->args.command->run == gr_cli_run_explain;
+    if (!json_is_object(query) && !(may_be_many && json_is_array(query))) {
         gr_status status = gr_error_set(err, GR_ERR_QUERY_INVALID, "the query must be one JSON object");
         gr_error_hint(err, "for example '{\"measures\": [\"orders.count\"]}'");
         return status;
     }
-    if (cli->args.has[GR_FLAG_TIMEZONE]) {
-        gr_str zone = cli->args.value[GR_FLAG_TIMEZONE];
-        json_t *value = json_stringn(zone.p, zone.n);
-        if (!value || json_object_set_new(query, "timezone", value))
-            return gr_error_set(err, GR_ERR_QUERY_TIMEZONE, "--timezone is not a text in UTF-8");
-    }
+    if (cli->args.has[GR_FLAG_TIMEZONE]) GR_TRY(put_zone(query, cli->args.value[GR_FLAG_TIMEZONE], err));
     *ret = query;
     return GR_OK;
 }

@@ -24,7 +24,7 @@ typedef struct run_result {
 static gr_status run_once(gr_door *door, json_t *query, bool without_rollups, gr_arena *arena, run_result *ret,
                           gr_error *err) {
     gr_buf out;
-    gr_door_query asked = {query, without_rollups};
+    gr_door_query asked = {.query = query, .without_rollups = without_rollups};
     gr_buf_init(&out, GR_CLI_MAX_OUTPUT_BYTES);
     int64_t started = gr_clock_mono_us();
     gr_status status = door->load(door, &asked, &out, err);

@@ -10,6 +10,7 @@ typedef struct gr_door gr_door;
 typedef struct gr_door_query {
     json_t *query; /* borrowed */
     bool without_rollups;
+    bool wants_estimate; /* explain */
 } gr_door_query;
 
 typedef struct gr_door_build {

@@ -83,29 +83,32 @@ static gr_status local_load(gr_door *door, const gr_door_query *query, gr_buf *o
     return status;
 }
 
-static gr_status local_plan(gr_door *door, const gr_door_query *query, bool is_explain, gr_buf *out, gr_error *err) {
+static gr_status local_sql(gr_door *door, const gr_door_query *query, gr_buf *out, gr_error *err) {
     local_door *d = (local_door *)door;
     gr_arena *arena = gr_arena_new();
     gr_ctx ctx = new_ctx(arena);
     gr_request request = {.query = query->query, .without_rollups = query->without_rollups};
     gr_answer answer = {0};
     /* The SQL is that of the rollup also while it is not built; explain tells what there is now. */
-    gr_status status = gr_serve_plan(d->serve, &ctx, &request, !is_explain, &answer, err);
-    if (!status) {
-        status = is_explain ? gr_http_encode_explain(&answer, arena, out, err)
-                            : gr_http_encode_sql(&answer, d->config, arena, out, err);
-        gr_answer_done(&answer);
-    }
+    gr_status status = gr_serve_plan(d->serve, &ctx, &request, true, &answer, err);
+    if (!status) status = gr_http_encode_sql(&answer, d->config, arena, out, err);
+    gr_answer_done(&answer);
     gr_arena_free(arena);
     return status;
 }
 
-static gr_status local_sql(gr_door *door, const gr_door_query *query, gr_buf *out, gr_error *err) {
-    return local_plan(door, query, false, out, err);
-}
-
 static gr_status local_explain(gr_door *door, const gr_door_query *query, gr_buf *out, gr_error *err) {
-    return local_plan(door, query, true, out, err);
+    local_door *d = (local_door *)door;
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = new_ctx(arena);
+    gr_explain_request request = {.serve = {.query = query->query, .without_rollups = query->without_rollups},
+                                  .wants_estimate = query->wants_estimate};
+    gr_explanations all = {0};
+    gr_status status = gr_serve_explain(d->serve, &ctx, &request, &all, err);
+    if (!status) status = gr_http_encode_explain(&all, arena, out, err);
+    gr_explanations_done(&all);
+    gr_arena_free(arena);
+    return status;
 }
 
 static gr_status local_preaggs(gr_door *door, gr_buf *out, gr_error *err) {

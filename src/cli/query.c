@@ -86,7 +86,7 @@ static void print_footer(const json_t *result, size_t n_rows, int64_t took_us, g
     gr_buf_z(out, ")\n");
 }
 
-/* ---- the commands -------------------------------------------------------------------------------------------------
+/* ---- asking -------------------------------------------------------------------------------------------------------
  */
 
 static gr_status ask_through(gr_cli *cli, size_t which, json_t *query, gr_buf *out, int64_t *ret_took_us,
@@ -96,7 +96,9 @@ static gr_status ask_through(gr_cli *cli, size_t which, json_t *query, gr_buf *o
     GR_TRY(gr_cli_config(cli, &config, err));
     GR_TRY(gr_cli_door_open(cli, config, &door, err));
     const ask_fn asks[] = {door->load, door->sql, door->explain};
-    gr_door_query asked = {query, cli->args.has[GR_FLAG_NO_ROLLUPS]};
+    gr_door_query asked = {.query = query,
+                           .without_rollups = cli->args.has[GR_FLAG_NO_ROLLUPS],
+                           .wants_estimate = cli->args.has[GR_FLAG_ESTIMATE]};
     int64_t started = gr_clock_mono_us();
     gr_status status = asks[which](door, &asked, out, err);
     *ret_took_us = gr_clock_mono_us() - started;
@@ -142,17 +144,17 @@ static void render_sql(const json_t *answer, int64_t took_us, gr_arena *arena, g
         gr_buf_printf(out, "-- $%zu = " GR_FMT "\n", i + 1, GR_ARG(cell_text(json_array_get(params, i), arena)));
 }
 
-static void render_served(const json_t *answer, gr_buf *out) {
+/* ---- explanations ------------------------------------------------------------------------------------------------ */
+
+static void print_served(const json_t *answer, gr_buf *out) {
     const json_t *serving = json_object_get(answer, "pre_aggregations");
     const json_t *to_build = json_object_get(answer, "to_build");
-    gr_str exactness = gr_cli_json_text(answer, "exactness");
+    gr_str exactness = gr_cli_json_text(answer, "exactness"), source = gr_cli_json_text(answer, "source");
     gr_buf_z(out, "Served by: ");
     for (size_t i = 0; i < json_array_size(serving); i++)
         gr_buf_printf(out, "%s" GR_FMT, i ? ", " : "", GR_ARG(gr_json_str(json_array_get(serving, i))));
-    if (json_array_size(serving) == 0) {
-        gr_str source = gr_cli_json_text(answer, "source");
-        gr_buf_printf(out, "the source \"" GR_FMT "\"", GR_ARG(source));
-    }
+    if (source.n)
+        gr_buf_printf(out, "%sthe source \"" GR_FMT "\"", json_array_size(serving) ? ", " : "", GR_ARG(source));
     if (exactness.n && !gr_str_eq_z(exactness, "exact")) gr_buf_printf(out, " (" GR_FMT ")", GR_ARG(exactness));
     gr_buf_char(out, '\n');
     for (size_t i = 0; i < json_array_size(to_build); i++) {
@@ -161,25 +163,119 @@ static void render_served(const json_t *answer, gr_buf *out) {
     }
 }
 
-static void render_explain(const json_t *answer, int64_t took_us, gr_arena *arena, gr_buf *out) {
-    static const char *const keys[] = {"pre_aggregation", "rule", "detail", "repair"};
-    const gr_cli_column columns[] = {{GR_STR("pre-aggregation"), GR_ALIGN_LEFT},
-                                     {GR_STR("refused by"), GR_ALIGN_LEFT},
-                                     {GR_STR("because"), GR_ALIGN_LEFT},
-                                     {GR_STR("repair"), GR_ALIGN_LEFT}};
-    (void)took_us;
-    render_served(answer, out);
-    const json_t *refusals = json_object_get(answer, "refusals");
-    if (json_array_size(refusals) == 0) return;
-    gr_cli_table *table = gr_cli_table_new(arena, columns, 4);
-    for (size_t i = 0; i < json_array_size(refusals); i++) {
-        gr_str cells[4];
-        for (size_t k = 0; k < 4; k++) cells[k] = gr_cli_json_text(json_array_get(refusals, i), keys[k]);
-        gr_cli_table_row(table, cells);
+static gr_str reads_of(const json_t *piece, gr_arena *arena) {
+    gr_str id = gr_cli_json_text(piece, "pre_aggregation"), source = gr_cli_json_text(piece, "source");
+    if (id.n) return id;
+    return source.n ? gr_arena_printf(arena, "source \"" GR_FMT "\"", GR_ARG(source)) : GR_STR("");
+}
+
+static gr_str range_of(const json_t *piece, gr_arena *arena) {
+    gr_str all = {0};
+    const json_t *ranges = json_object_get(piece, "ranges");
+    for (size_t i = 0; i < json_array_size(ranges); i++) {
+        const json_t *range = json_array_get(ranges, i);
+        gr_str dimension = gr_cli_json_text(range, "dimension"), from = gr_cli_json_text(range, "from"),
+               to = gr_cli_json_text(range, "to");
+        all = gr_arena_printf(arena, GR_FMT "%s" GR_FMT " from " GR_FMT " to before " GR_FMT, GR_ARG(all),
+                              all.n ? ", " : "", GR_ARG(dimension), GR_ARG(from), GR_ARG(to));
     }
+    return all;
+}
+
+enum { DEEPEST_PIECE = 40 };
+
+/* Windows and stages stand over the pieces that they are made of. */
+static void add_pieces(gr_cli_table *table, const json_t *pieces, int depth, gr_arena *arena) {
+    for (size_t i = 0; i < json_array_size(pieces) && depth < DEEPEST_PIECE; i++) {
+        const json_t *piece = json_array_get(pieces, i);
+        gr_str kind = gr_cli_json_text(piece, "kind"), form = gr_cli_json_text(piece, "form");
+        kind = gr_arena_printf(arena, "%*s" GR_FMT "%s" GR_FMT, depth * 2, "", GR_ARG(kind), form.n ? " " : "",
+                               GR_ARG(form));
+        const gr_str cells[] = {kind, reads_of(piece, arena), range_of(piece, arena)};
+        gr_cli_table_row(table, cells);
+        add_pieces(table, json_object_get(piece, "rows"), depth + 1, arena);
+        add_pieces(table, json_object_get(piece, "pieces"), depth + 1, arena);
+    }
+}
+
+static void print_pieces(const json_t *answer, gr_arena *arena, gr_buf *out) {
+    const gr_cli_column columns[] = {{GR_STR("piece"), GR_ALIGN_LEFT},
+                                     {GR_STR("reads"), GR_ALIGN_LEFT},
+                                     {GR_STR("range"), GR_ALIGN_LEFT}};
+    const json_t *pieces = json_object_get(answer, "pieces"), *first = json_array_get(pieces, 0);
+    if (json_array_size(pieces) < 2 && (!first || gr_str_eq_z(gr_cli_json_text(first, "kind"), "scan"))) return;
+    gr_cli_table *table = gr_cli_table_new(arena, columns, 3);
+    add_pieces(table, pieces, 0, arena);
     gr_buf_char(out, '\n');
     gr_cli_table_print(table, 0, out);
 }
+
+/* Every rule that a candidate fails, one row each. */
+static size_t add_failed(gr_cli_table *table, const json_t *candidate) {
+    const json_t *failed = json_object_get(candidate, "failed");
+    for (size_t i = 0; i < json_array_size(failed); i++) {
+        const json_t *refusal = json_array_get(failed, i);
+        const gr_str cells[] = {gr_cli_json_text(candidate, "pre_aggregation"), gr_cli_json_text(refusal, "rule"),
+                                gr_cli_json_text(refusal, "detail")};
+        gr_cli_table_row(table, cells);
+    }
+    return json_array_size(failed);
+}
+
+static void print_repair(const json_t *candidate, gr_buf *out) {
+    const json_t *repair = json_object_get(candidate, "repair"), *changes = json_object_get(repair, "changes");
+    const json_t *added = json_object_get(repair, "estimated_rows_added"),
+                 *rows = json_object_get(repair, "estimated_rows");
+    gr_str id = gr_cli_json_text(candidate, "pre_aggregation");
+    if (!json_array_size(changes)) return;
+    bool is_proved = json_is_true(json_object_get(repair, "is_proved"));
+    gr_buf_printf(out, "%s " GR_FMT ": ", is_proved ? "To use" : "What would help", GR_ARG(id));
+    for (size_t i = 0; i < json_array_size(changes); i++)
+        gr_buf_printf(out, "%s" GR_FMT, i ? "; " : "", GR_ARG(gr_json_str(json_array_get(changes, i))));
+    if (json_is_integer(rows)) gr_buf_printf(out, " (%lld rows then", (long long)json_integer_value(rows));
+    if (json_is_integer(rows) && json_is_integer(added))
+        gr_buf_printf(out, ", %lld more than now", (long long)json_integer_value(added));
+    gr_buf_printf(out, "%s\n", json_is_integer(rows) ? ")" : "");
+}
+
+static void print_group(const json_t *group, bool is_alone, gr_arena *arena, gr_buf *out) {
+    const gr_cli_column columns[] = {{GR_STR("pre-aggregation"), GR_ALIGN_LEFT},
+                                     {GR_STR("refused by"), GR_ALIGN_LEFT},
+                                     {GR_STR("because"), GR_ALIGN_LEFT}};
+    const json_t *candidates = json_object_get(group, "candidates");
+    gr_str fact = gr_cli_json_text(group, "fact"), key = gr_cli_json_text(group, "key_cube");
+    if (!is_alone)
+        gr_buf_printf(out, "\nRows of " GR_FMT "%s" GR_FMT ":\n", GR_ARG(fact), key.n ? ", each key once of " : "",
+                      GR_ARG(key));
+    gr_cli_table *table = gr_cli_table_new(arena, columns, 3);
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(candidates); i++) n += add_failed(table, json_array_get(candidates, i));
+    if (!n) return;
+    gr_buf_char(out, '\n');
+    gr_cli_table_print(table, 0, out);
+    gr_buf_char(out, '\n');
+    for (size_t i = 0; i < json_array_size(candidates); i++) print_repair(json_array_get(candidates, i), out);
+}
+
+static void print_explanation(const json_t *answer, gr_arena *arena, gr_buf *out) {
+    const json_t *groups = json_object_get(answer, "grain_groups");
+    print_served(answer, out);
+    print_pieces(answer, arena, out);
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        print_group(json_array_get(groups, i), json_array_size(groups) == 1, arena, out);
+}
+
+static void render_explain(const json_t *answer, int64_t took_us, gr_arena *arena, gr_buf *out) {
+    (void)took_us;
+    if (json_is_object(answer)) print_explanation(answer, arena, out);
+    for (size_t i = 0; json_is_array(answer) && i < json_array_size(answer); i++) {
+        gr_buf_printf(out, "%sQuery %zu of %zu\n", i ? "\n" : "", i + 1, json_array_size(answer));
+        print_explanation(json_array_get(answer, i), arena, out);
+    }
+}
+
+/* ---- the commands -------------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_cli_run_query(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     (void)ret_exit;

@@ -256,7 +256,7 @@ static gr_status ask(remote_door *d, const question *q, gr_buf *out, gr_error *e
 
 static gr_status ask_query(gr_door *door, route r, const gr_door_query *query, gr_buf *out, gr_error *err) {
     json_t *body = json_pack("{s:O}", "query", query->query);
-    if (!body) gr_mem_die(0);
+    if (!body || (query->wants_estimate && json_object_set_new(body, "estimate", json_true()))) gr_mem_die(0);
     question q = {.route = r, .body = body};
     if (query->without_rollups) q.param = "without_rollups", q.value = GR_STR("1");
     gr_status status = ask((remote_door *)door, &q, out, err);

@@ -83,6 +83,7 @@ static gr_status transaction_status(const char *message) {
 static gr_status input_status(const char *message) {
     static const char *const refusals[] = {"Cannot prepare multiple statements", "No statement to prepare",
                                            "attached in read-only mode", "Values were not provided"};
+    if (strstr(message, "sketch.invalid: ")) return GR_ERR_SKETCH;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (strstr(message, refusals[i])) return GR_ERR_ENGINE_SQL;
     return GR_ERR_ENGINE_DATA;

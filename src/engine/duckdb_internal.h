@@ -104,6 +104,7 @@ typedef struct gr_duckdb_conn {
     gr_engine_conn base;
     duckdb_connection handle;
     gr_duckdb_stream *open;     /* the unfinished stream, or NULL */
+    gr_duckdb_running running;  /* from the start of a statement until its stream has let go of the result */
     bool may_be_in_transaction; /* BEGIN, COMMIT or ROLLBACK was run since it was reset */
     bool tells_progress;        /* the progress of its statements is kept: 2 % of a small query */
     atomic_bool is_interrupted; /* from outside, since the last statement began */

@@ -70,7 +70,10 @@ gr_status gr_engine_duckdb_query(gr_engine_conn *base, const gr_ctx *ctx, gr_str
     atomic_store(&conn->is_interrupted, false);
     gr_engine_duckdb_stream_detach(conn);
     GR_TRY(gr_engine_duckdb_watch_begin(&gr_engine_duckdb_of(base)->watch, &call, conn->handle, ctx, err));
-    return finish(conn, &call, run_query(conn, ctx, sql, params, n_params, hint_cache, ret, err), err);
+    gr_engine_duckdb_running_begin(&conn->running);
+    gr_status status = finish(conn, &call, run_query(conn, ctx, sql, params, n_params, hint_cache, ret, err), err);
+    if (status) gr_engine_duckdb_running_end(&conn->running);
+    return status;
 }
 
 /* ---- update -------------------------------------------------------------------------------------------------------
@@ -192,7 +195,10 @@ gr_status gr_engine_duckdb_update(gr_engine_conn *base, const gr_ctx *ctx, gr_st
     atomic_store(&conn->is_interrupted, false);
     gr_engine_duckdb_stream_detach(conn);
     GR_TRY(gr_engine_duckdb_watch_begin(&gr_engine_duckdb_of(base)->watch, &call, conn->handle, ctx, err));
-    return finish(conn, &call, run_update(conn, sql, params, n_params, &p, ret_rows, err), err);
+    gr_engine_duckdb_running_begin(&conn->running);
+    gr_status status = finish(conn, &call, run_update(conn, sql, params, n_params, &p, ret_rows, err), err);
+    gr_engine_duckdb_running_end(&conn->running);
+    return status;
 }
 
 /* ---- describe -----------------------------------------------------------------------------------------------------
@@ -256,6 +262,7 @@ gr_status gr_engine_duckdb_describe(gr_engine_conn *base, gr_str sql, gr_arena *
                                     size_t *ret_n, gr_error *err) {
     gr_duckdb_conn *conn = (gr_duckdb_conn *)(void *)base;
     gr_engine_duckdb_stream_detach(conn);
+    gr_engine_duckdb_running_begin(&conn->running);
     duckdb_prepared_statement prepared = NULL;
     gr_status status = gr_engine_duckdb_prepare(conn->handle, sql, &prepared, err);
     if (!status) status = check_rows(prepared, err);
@@ -265,5 +272,6 @@ gr_status gr_engine_duckdb_describe(gr_engine_conn *base, gr_str sql, gr_arena *
         status = schema_by_running(conn, sql, arena, ret, ret_n, err);
     duckdb_destroy_prepare(&prepared);
     if (status) gr_engine_duckdb_rollback(conn->handle);
+    gr_engine_duckdb_running_end(&conn->running);
     return status;
 }

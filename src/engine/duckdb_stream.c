@@ -25,6 +25,7 @@ struct gr_duckdb_stream {
 static void let_go(gr_duckdb_stream *s) {
     if (!s->conn) return;
     duckdb_destroy_result(&s->result);
+    gr_engine_duckdb_running_end(&s->conn->running);
     s->conn->open = NULL;
     s->conn = NULL;
 }

@@ -99,6 +99,10 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
     size_t n_errors = diags->n_errors;
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], diags);
+    gr_arena *scratch = gr_arena_new();
+    gr_plan_defaults defaults = {config->external_default, config->allow_non_strict, false};
+    gr_plan_index_new(model, defaults, diags, scratch); /* static filters are read here */
+    gr_arena_free(scratch);
     if (diags->n_errors > n_errors)
         return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT,
                             GR_ARG(diags->list.v[diags->list.n - 1].message));

@@ -19,12 +19,12 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     gr_error err = {0};
     gr_engine_conn *conn = NULL;
     gr_column_schema *columns;
-    gr_status status = gr_sql_describe_cube(cube, exec->dialect, scratch, &members, &n, &text, &err);
+    gr_status status = gr_sql_describe_cube(base->model, cube, exec->dialect, scratch, &members, &n, &text, &err);
     if (!status) status = gr_pool_take(exec->pool, &ctx, cube->data_source, &conn, &err);
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
     if (conn) gr_pool_give(exec->pool, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
-    for (size_t i = 0; !status && i < n && i < n_columns && cube->n_dimensions; i++)
+    for (size_t i = 0; !status && i < n && i < n_columns; i++)
         base->types[members[i]->index] = &columns[i];
     gr_arena_free(scratch);
 }
@@ -36,7 +36,7 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) 
     base->model = gr_model_ref(model);
     gr_plan_defaults defaults = {.is_external = exec->config->external_default,
                                  .is_non_strict = exec->config->allow_non_strict};
-    base->index = gr_plan_index_new(model, defaults, diags, base->arena);
+    base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
     base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);

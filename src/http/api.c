@@ -55,7 +55,7 @@ static gr_str text_of(const json_t *object, const char *key) {
     return json_is_string(value) ? gr_json_str(value) : (gr_str){0};
 }
 
-static gr_status read_body(gr_http_request *request, json_t **ret_query, gr_str *ret_type, gr_str *ret_cache,
+static gr_status read_body(gr_http_request *request, gr_http_asked *ret, gr_str *ret_type, gr_str *ret_cache,
                            gr_error *err) {
     json_t *body;
     GR_TRY(gr_http_body_json(request, &body, err));
@@ -65,8 +65,9 @@ static gr_status read_body(gr_http_request *request, json_t **ret_query, gr_str 
     if (!query || json_is_null(query)) return gr_error_set(err, GR_ERR_QUERY_INVALID, "Query param is required");
     *ret_type = text_of(body, "queryType");
     *ret_cache = text_of(body, "cache");
-    if (json_is_string(query)) return parse_query_text(request, gr_json_str(query), ret_query, err);
-    *ret_query = query;
+    ret->wants_estimate = json_is_true(json_object_get(body, "estimate"));
+    if (json_is_string(query)) return parse_query_text(request, gr_json_str(query), &ret->serve.query, err);
+    ret->serve.query = query;
     return GR_OK;
 }
 
@@ -74,7 +75,7 @@ static gr_status read_asked(gr_http_request *request, gr_http_asked *ret, gr_err
     gr_str type = {0}, cache = {0};
     *ret = (gr_http_asked){0};
     if (request->method == GR_HTTP_POST) {
-        GR_TRY(read_body(request, &ret->serve.query, &type, &cache, err));
+        GR_TRY(read_body(request, ret, &type, &cache, err));
     } else {
         type = gr_http_param_get(request, GR_STR("queryType"));
         cache = gr_http_param_get(request, GR_STR("cache"));
@@ -84,6 +85,7 @@ static gr_status read_asked(gr_http_request *request, gr_http_asked *ret, gr_err
     ret->is_multi = gr_str_eq(type, GR_STR("multi"));
     ret->type = gr_query_type_of(ret->serve.query);
     ret->serve.without_rollups = gr_http_param_is_on(request, GR_STR("without_rollups"));
+    ret->wants_estimate |= gr_http_param_is_on(request, GR_STR("estimate"));
     return GR_OK;
 }
 
@@ -92,7 +94,7 @@ gr_http_load_options gr_http_load_options_of(const gr_http_request *request) {
     const gr_config *config = request->http->config;
     return (gr_http_load_options){
         .config = config,
-        .want_explain = config->dev_mode || gr_http_param_is_on(request, GR_STR("explain")),
+        .want_explain = gr_http_param_is_on(request, GR_STR("explain")),
         .request_id = config->dev_mode ? request->request_id : (gr_str){0},
     };
 }
@@ -101,7 +103,8 @@ static gr_status encode_load(gr_http_request *request, const gr_http_asked *aske
     gr_http_load_options options = gr_http_load_options_of(request);
     options.is_multi = asked->is_multi;
     GR_TRY(gr_http_encode_load(answer, &options, request->work, &request->out, err));
-    request->served_by = gr_arena_dup(request->arena, gr_http_served_by(answer));
+    request->served_by = (gr_str){0};
+    gr_http_add_served(request, answer);
     request->planned_us = answer->planned_us;
     request->engine_us = answer->started_us;
     request->has_timing = true;
@@ -125,17 +128,16 @@ gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
 typedef gr_status plan_encoder(gr_http_request *request, const gr_answer *answer, gr_error *err);
 typedef gr_status set_handler(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
 
-/* `of_set` may be NULL: one query only. */
-static gr_status with_plan(gr_http_request *request, bool as_if_built, plan_encoder *encode, set_handler *of_set,
-                           gr_error *err) {
+static gr_status with_plan(gr_http_request *request, plan_encoder *encode, set_handler *of_set, gr_error *err) {
     gr_http_asked asked;
     GR_TRY(read_asked(request, &asked, err));
-    if (asked.type && of_set) return of_set(request, &asked, err);
+    if (asked.type) return of_set(request, &asked, err);
     gr_ctx ctx = gr_http_ctx(request);
     gr_answer answer = {0};
-    gr_status status = gr_serve_plan(request->http->serve, &ctx, &asked.serve, as_if_built, &answer, err);
+    gr_status status = gr_serve_plan(request->http->serve, &ctx, &asked.serve, true, &answer, err);
     if (!status) {
-        request->served_by = gr_arena_dup(request->arena, gr_http_served_by(&answer));
+        request->served_by = (gr_str){0};
+        gr_http_add_served(request, &answer);
         status = encode(request, &answer, err);
     }
     gr_answer_done(&answer);
@@ -152,18 +154,27 @@ static gr_status encode_dry_run(gr_http_request *request, const gr_answer *answe
     return gr_http_encode_dry_run(&alone, request->work, &request->out, err);
 }
 
-static gr_status encode_explain(gr_http_request *request, const gr_answer *answer, gr_error *err) {
-    return gr_http_encode_explain(answer, request->work, &request->out, err);
-}
-
 gr_status gr_http_do_sql(gr_http_request *request, gr_error *err) {
-    return with_plan(request, true, encode_sql, gr_http_sql_set, err);
+    return with_plan(request, encode_sql, gr_http_sql_set, err);
 }
 gr_status gr_http_do_dry_run(gr_http_request *request, gr_error *err) {
-    return with_plan(request, true, encode_dry_run, gr_http_dry_run_set, err);
+    return with_plan(request, encode_dry_run, gr_http_dry_run_set, err);
 }
+
 gr_status gr_http_do_explain(gr_http_request *request, gr_error *err) {
-    return with_plan(request, gr_http_param_is_on(request, GR_STR("as_if_built")), encode_explain, NULL, err);
+    gr_http_asked asked;
+    GR_TRY(read_asked(request, &asked, err));
+    gr_ctx ctx = gr_http_ctx(request);
+    gr_explain_request wanted = {.serve = asked.serve,
+                                 .as_if_built = gr_http_param_is_on(request, GR_STR("as_if_built")),
+                                 .wants_estimate = asked.wants_estimate};
+    gr_explanations all;
+    GR_TRY(gr_serve_explain(request->http->serve, &ctx, &wanted, &all, err));
+    request->served_by = (gr_str){0};
+    for (size_t i = 0; i < all.n; i++) gr_http_add_served(request, &all.v[i].answer);
+    gr_status status = gr_http_encode_explain(&all, request->work, &request->out, err);
+    gr_explanations_done(&all);
+    return status;
 }
 
 /* ---- meta and health ------------------------------------------------------------------------- */

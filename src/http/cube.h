@@ -16,7 +16,7 @@ typedef struct gr_http_load_options {
     bool is_multi;           /* the envelope of queryType=multi around the one result */
     const gr_query_set *set; /* the answer is one of these, and its rows say which; no envelope. Or NULL */
     size_t part;             /* which */
-    bool want_explain;       /* add "explain": what gr_http_encode_explain writes */
+    bool want_explain;       /* add "explain": the decision with its words, and "preAggregationRefusals" in any case */
     gr_str request_id;       /* "requestId" in the result (developer mode); empty: left out */
 } gr_http_load_options;
 
@@ -28,8 +28,9 @@ GR_MUST_CHECK gr_status gr_http_encode_load(gr_answer *answer, const gr_http_loa
  * written to w->out in between, with commas. */
 void gr_http_encode_set_begin(const gr_query_set *set, gr_jw *w);
 GR_MUST_CHECK gr_status gr_http_encode_set_end(const gr_query_set *set, gr_arena *arena, gr_jw *w, gr_error *err);
-/* Value of x-granary-served-by: "orders.main", or "source". In `arena` or borrowed from the answer. */
-gr_str gr_http_served_by(const gr_answer *answer);
+/* Value of x-granary-served-by: "orders.main", "source", "orders.main, orders.by_hour, source". In `arena` or borrowed
+ * from the answer. */
+gr_str gr_http_served_by(const gr_answer *answer, gr_arena *arena);
 
 /* ---- answers of gr_serve_plan ---------------------------------------------------------------- */
 /* {"sql":{"sql":[text,[params]],…},"dataSource":…} */
@@ -37,10 +38,13 @@ GR_MUST_CHECK gr_status gr_http_encode_sql(const gr_answer *answer, const gr_con
                                            gr_buf *out, gr_error *err);
 /* {"queryType","normalizedQueries","queryOrder","transformedQueries","pivotQuery"} */
 GR_MUST_CHECK gr_status gr_http_encode_dry_run(const gr_query_set *set, gr_arena *arena, gr_buf *out, gr_error *err);
-/* {"pre_aggregations":[ids that serve, also one that is built first],"source":name or
- * null,"exactness","to_build":[{"pre_aggregation","timezone"}],
- *  "refusals":[{"pre_aggregation","rule","member"?,"detail","repair"?}],"sql":text or null,"params":[…]} */
-GR_MUST_CHECK gr_status gr_http_encode_explain(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err);
+/* {"pre_aggregations":[ids that serve, also one that is built first],"source":name when it is read, or null,
+ *  "exactness","to_build":[{"pre_aggregation","timezone"}],
+ *  "refusals":[{"pre_aggregation","rule","member"?,"detail","repair"?}],"sql":text or null,"params":[…],
+ *  "join_tree":[…],"grain_groups":[…],"pieces":[…],"timings_us":{…}} as docs/http-api.md says; of several queries an
+ * array of these. */
+GR_MUST_CHECK gr_status gr_http_encode_explain(const gr_explanations *explanations, gr_arena *arena, gr_buf *out,
+                                               gr_error *err);
 
 /* ---- the model ------------------------------------------------------------------------------- */
 typedef struct gr_http_meta_options {

@@ -21,10 +21,17 @@ gr_str gr_http_agg_type(const gr_member *asked);     /* static: "countDistinct" 
 gr_str gr_http_dim_type(const gr_member *asked);     /* static: "string" … */
 
 void gr_http_put_annotation(gr_jw *w, const gr_query *query);
+/* The decision as an object: what serves, what is built first, who was refused, SQL. */
 void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena);
+void gr_http_put_decision(gr_jw *w, const gr_answer *answer, gr_arena *arena); /* its keys alone */
+void gr_http_put_refusal(gr_jw *w, const gr_refusal *refusal, bool with_name, gr_arena *arena);
+void gr_http_put_params(gr_jw *w, const gr_sql *sql);
 void gr_http_put_normalized(gr_jw *w, const gr_query *query);
 /* "pivotQuery": how the results of the set are laid side by side. */
 void gr_http_put_pivot(gr_jw *w, const gr_query_set *set, gr_arena *arena);
+gr_str gr_http_preagg_type(const gr_preagg *preagg); /* static: "rollup", "originalSql", "rollupJoin" */
+/* Everything is served by rollups in Granary's own store. */
+bool gr_http_is_external(const gr_plan *plan);
 /* `<schema>.<cube>_<pre-aggregation>` without version (cube.md 3.4). */
 gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena);
 

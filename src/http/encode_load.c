@@ -321,26 +321,86 @@ gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_a
                            GR_ARG(rollup->preagg->alias));
 }
 
-gr_str gr_http_served_by(const gr_answer *answer) {
-    return answer->plan && answer->plan->rollup ? answer->plan->rollup->preagg->id : GR_STR("source");
+gr_str gr_http_preagg_type(const gr_preagg *preagg) {
+    static const gr_str names[] = {[GR_PREAGG_ROLLUP] = GR_STR_INIT("rollup"),
+                                   [GR_PREAGG_ORIGINAL_SQL] = GR_STR_INIT("originalSql"),
+                                   [GR_PREAGG_ROLLUP_JOIN] = GR_STR_INIT("rollupJoin"),
+                                   [GR_PREAGG_ROLLUP_LAMBDA] = GR_STR_INIT("rollupLambda")};
+    return names[preagg->type];
+}
+
+/* Nothing but the source: also for a plan that has no pieces yet. */
+static bool reads_source(const gr_plan *plan) { return plan->reads_source || (!plan->n_uses && !plan->to_build); }
+
+bool gr_http_is_external(const gr_plan *plan) {
+    bool is_external = plan->n_uses > 0 && !reads_source(plan);
+    for (size_t i = 0; i < plan->n_uses; i++) is_external = is_external && plan->uses[i].rollup->is_external;
+    return is_external;
+}
+
+gr_str gr_http_served_by(const gr_answer *answer, gr_arena *arena) {
+    const gr_plan *plan = answer->plan;
+    gr_str all = plan->n_uses || !plan->to_build ? (gr_str){0} : plan->to_build->preagg->id;
+    for (size_t i = 0; i < plan->n_uses; i++)
+        all = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(all), all.n ? ", " : "",
+                              GR_ARG(plan->uses[i].rollup->preagg->id));
+    if (!reads_source(plan)) return all;
+    return all.n ? gr_arena_printf(arena, GR_FMT ", source", GR_ARG(all)) : GR_STR("source");
+}
+
+/* Some piece reads the rollup over a range that is not whole buckets. */
+static bool is_loose(const gr_plan *plan, const gr_rollup *rollup) {
+    for (size_t i = 0; plan && i < plan->n_pieces; i++) {
+        const gr_piece *p = &plan->pieces[i];
+        if (p->kind == GR_PIECE_SCAN && p->scan.rollup == rollup && p->scan.is_non_strict_range) return true;
+        if (is_loose(p->window.inner, rollup) || is_loose(p->stage.rows, rollup) || is_loose(p->stage.inner, rollup))
+            return true;
+    }
+    return false;
+}
+
+static void put_use(gr_jw *w, const gr_plan *plan, const gr_plan_use *use) {
+    bool is_inexact = plan->is_non_strict_range && is_loose(plan, use->rollup);
+    gr_jw_object(w);
+    gr_jw_key_str(w, "preAggregationId", use->rollup->preagg->id);
+    if (use->state) gr_jw_key_i64(w, "lastUpdatedAt", use->state->built_at_us / 1000);
+    gr_jw_key_str(w, "type", gr_http_preagg_type(use->rollup->preagg));
+    if (use->state) {
+        gr_jw_key_i64(w, "version", use->state->build_number);
+        gr_jw_key_i64(w, "id", use->state->entity_id);
+    }
+    gr_jw_key_str(w, "exactness", is_inexact ? GR_STR("non_strict_range") : GR_STR("exact"));
+    gr_jw_object_end(w);
 }
 
 static void put_used(gr_jw *w, const gr_plan *plan, const gr_config *config, gr_arena *arena) {
-    if (!plan->rollup) return;
+    if (!plan->n_uses) return;
     gr_jw_key(w, GR_STR("usedPreAggregations"));
     gr_jw_object(w);
-    gr_jw_key(w, gr_http_preagg_key(plan->rollup, config, arena));
-    gr_jw_object(w);
-    gr_jw_key_str(w, "preAggregationId", plan->rollup->preagg->id);
-    if (plan->state) gr_jw_key_i64(w, "lastUpdatedAt", plan->state->built_at_us / 1000);
-    gr_jw_key_str(w, "type", GR_STR("rollup"));
-    if (plan->state) {
-        gr_jw_key_i64(w, "version", plan->state->build_number);
-        gr_jw_key_i64(w, "id", plan->state->entity_id);
+    for (size_t i = 0; i < plan->n_uses; i++) {
+        gr_jw_key(w, gr_http_preagg_key(plan->uses[i].rollup, config, arena));
+        put_use(w, plan, &plan->uses[i]);
     }
-    gr_jw_key_str(w, "exactness", plan->is_non_strict_range ? GR_STR("non_strict_range") : GR_STR("exact"));
     gr_jw_object_end(w);
-    gr_jw_object_end(w);
+}
+
+/* Ids alone: the words are for who asks (decisions 11, 14). */
+static void put_short_refusals(gr_jw *w, const gr_plan *plan, const gr_http_load_options *options) {
+    const gr_config *config = options->config;
+    bool is_developer = config->dev_mode || !config->api_secret.value.n;
+    bool is_news = is_developer && reads_source(plan) && plan->n_refusals;
+    if (!options->want_explain && !is_news) return;
+    gr_jw_key(w, GR_STR("preAggregationRefusals"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < plan->n_refusals; i++) {
+        const gr_refusal *r = &plan->refusals[i];
+        gr_jw_object(w);
+        gr_jw_key_str(w, "preAggregation", r->rollup->preagg->id);
+        gr_jw_key_str(w, "rule", gr_rule_id(r->rule));
+        if (r->member) gr_jw_key_str(w, "member", r->member->id);
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
 }
 
 void gr_http_put_normalized(gr_jw *w, const gr_query *query) {
@@ -357,8 +417,8 @@ static void put_facts(gr_jw *w, const gr_answer *answer) {
     gr_jw_key_str(w, "dataSource", answer->data_source);
     gr_jw_key_str(w, "dbType", GR_STR("duckdb"));
     gr_jw_key_str(w, "extDbType", GR_STR("duckdb"));
-    if (plan->rollup)
-        gr_jw_key_bool(w, "external", plan->rollup->is_external);
+    if (plan->n_uses)
+        gr_jw_key_bool(w, "external", gr_http_is_external(plan));
     else
         gr_http_put_null_key(w, "external");
     gr_jw_key_bool(w, "slowQuery", false);
@@ -376,6 +436,7 @@ static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_opti
     gr_jw_key(w, GR_STR("lastRefreshTime"));
     gr_http_put_instant(w, answer->refreshed_us);
     put_used(w, answer->plan, options->config, arena);
+    put_short_refusals(w, answer->plan, options);
     gr_http_put_text_key(w, "requestId", options->request_id);
     gr_http_put_annotation(w, answer->query);
     put_facts(w, answer);

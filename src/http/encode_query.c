@@ -1,4 +1,4 @@
-/* Answers about a query that is not run: its SQL, its normal form, and what would serve it and why nothing else does.
+/* Answers about a query that is not run: its SQL, its normal form, and the decision: what serves it and what does not.
  * Invariant: a value of the query never stands in the SQL text; it is listed in `params`. Source: cube.md 3.7;
  * decisions 14. */
 #include "http/encode.h"
@@ -28,7 +28,7 @@ static void put_value(gr_jw *w, const gr_value *value) {
     gr_jw_null(w);
 }
 
-static void put_params(gr_jw *w, const gr_sql *sql) {
+void gr_http_put_params(gr_jw *w, const gr_sql *sql) {
     gr_jw_array(w);
     for (size_t i = 0; i < sql->n_params; i++) put_value(w, &sql->params[i]);
     gr_jw_array_end(w);
@@ -40,21 +40,18 @@ static gr_str order_id(const gr_query *query, const gr_order *order) {
     return column->kind == GR_COLUMN_TIME ? query->time_dimensions[column->index].field.id : column->key;
 }
 
-/* The rollup that serves, or that would once it is built. */
-static const gr_rollup *chosen(const gr_plan *plan) { return plan->rollup ? plan->rollup : plan->to_build; }
-
 /* ---- /v1/sql --------------------------------------------------------------------------------- */
-static void put_descriptions(gr_jw *w, const gr_answer *answer, const gr_config *config, gr_arena *arena) {
-    const gr_rollup *rollup = chosen(answer->plan);
+static void put_descriptions(gr_jw *w, const gr_plan *plan, const gr_config *config, gr_arena *arena) {
     gr_jw_key(w, GR_STR("preAggregations"));
     gr_jw_array(w);
-    if (rollup) {
+    for (size_t i = 0; i < plan->n_uses; i++) {
+        const gr_rollup *rollup = plan->uses[i].rollup;
         gr_jw_object(w);
         gr_jw_key_str(w, "preAggregationId", rollup->preagg->id);
         gr_jw_key_str(w, "tableName", gr_http_preagg_key(rollup, config, arena));
-        gr_jw_key_str(w, "type", GR_STR("rollup"));
+        gr_jw_key_str(w, "type", gr_http_preagg_type(rollup->preagg));
         gr_jw_key_bool(w, "external", rollup->is_external);
-        gr_jw_key_str(w, "dataSource", answer->plan->data_source);
+        gr_jw_key_str(w, "dataSource", plan->data_source);
         gr_jw_object_end(w);
     }
     gr_jw_array_end(w);
@@ -70,18 +67,20 @@ static void put_aliases(gr_jw *w, const gr_query *query) {
     gr_jw_object_end(w);
 }
 
+void gr_http_put_refusal(gr_jw *w, const gr_refusal *refusal, bool with_name, gr_arena *arena) {
+    gr_jw_object(w);
+    if (with_name) gr_jw_key_str(w, "pre_aggregation", refusal->rollup->preagg->id);
+    gr_jw_key_str(w, "rule", gr_rule_id(refusal->rule));
+    if (refusal->member) gr_jw_key_str(w, "member", refusal->member->id);
+    if (refusal->granularity) gr_jw_key_str(w, "granularity", refusal->granularity->name);
+    gr_jw_key_str(w, "detail", gr_refusal_detail(refusal, arena));
+    gr_http_put_text_key(w, "repair", gr_refusal_repair(refusal, arena));
+    gr_jw_object_end(w);
+}
+
 static void put_refusals(gr_jw *w, const gr_plan *plan, gr_arena *arena) {
     gr_jw_array(w);
-    for (size_t i = 0; i < plan->n_refusals; i++) {
-        const gr_refusal *refusal = &plan->refusals[i];
-        gr_jw_object(w);
-        gr_jw_key_str(w, "pre_aggregation", refusal->rollup->preagg->id);
-        gr_jw_key_str(w, "rule", gr_rule_id(refusal->rule));
-        if (refusal->member) gr_jw_key_str(w, "member", refusal->member->id);
-        gr_jw_key_str(w, "detail", gr_refusal_detail(refusal, arena));
-        gr_http_put_text_key(w, "repair", gr_refusal_repair(refusal, arena));
-        gr_jw_object_end(w);
-    }
+    for (size_t i = 0; i < plan->n_refusals; i++) gr_http_put_refusal(w, &plan->refusals[i], true, arena);
     gr_jw_array_end(w);
 }
 
@@ -96,7 +95,7 @@ gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, g
     gr_jw_key(w, GR_STR("sql"));
     gr_jw_array(w);
     gr_jw_str(w, answer->sql.text);
-    put_params(w, &answer->sql);
+    gr_http_put_params(w, &answer->sql);
     gr_jw_array_end(w);
     gr_jw_key(w, GR_STR("order"));
     gr_jw_array(w);
@@ -107,8 +106,8 @@ gr_status gr_http_encode_sql(const gr_answer *answer, const gr_config *config, g
         gr_jw_object_end(w);
     }
     gr_jw_array_end(w);
-    gr_jw_key_bool(w, "external", answer->plan->rollup && answer->plan->rollup->is_external);
-    put_descriptions(w, answer, config, arena);
+    gr_jw_key_bool(w, "external", gr_http_is_external(answer->plan));
+    put_descriptions(w, answer->plan, config, arena);
     put_aliases(w, query);
     gr_jw_key_str(w, "dataSource", answer->plan->data_source);
     gr_jw_key(w, GR_STR("rollupMatchResults"));
@@ -181,19 +180,19 @@ gr_status gr_http_encode_dry_run(const gr_query_set *set, gr_arena *arena, gr_bu
     return gr_http_encode_check(out, err);
 }
 
-/* ---- /v1/explain ----------------------------------------------------------------------------- */
-void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
-    const gr_plan *plan = answer->plan;
-    gr_jw_object(w);
+/* ---- decisions ------------------------------------------------------------------------------- */
+void gr_http_put_decision(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
+    const gr_plan *plan = answer->plan, *shown = answer->shown ? answer->shown : plan;
     gr_jw_key(w, GR_STR("pre_aggregations"));
     gr_jw_array(w);
-    if (chosen(plan)) gr_jw_str(w, chosen(plan)->preagg->id);
+    for (size_t i = 0; i < shown->n_uses; i++) gr_jw_str(w, shown->uses[i].rollup->preagg->id);
+    if (!shown->n_uses && plan->to_build) gr_jw_str(w, plan->to_build->preagg->id);
     gr_jw_array_end(w);
-    if (chosen(plan))
-        gr_http_put_null_key(w, "source");
+    if (shown->reads_source || (!shown->n_uses && !plan->to_build))
+        gr_jw_key_str(w, "source", shown->data_source);
     else
-        gr_jw_key_str(w, "source", plan->data_source);
-    gr_jw_key_str(w, "exactness", plan->is_non_strict_range ? GR_STR("non_strict_range") : GR_STR("exact"));
+        gr_http_put_null_key(w, "source");
+    gr_jw_key_str(w, "exactness", shown->is_non_strict_range ? GR_STR("non_strict_range") : GR_STR("exact"));
     gr_jw_key(w, GR_STR("to_build"));
     gr_jw_array(w);
     if (plan->to_build) {
@@ -210,13 +209,11 @@ void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
     else
         gr_http_put_null_key(w, "sql");
     gr_jw_key(w, GR_STR("params"));
-    put_params(w, &answer->sql);
-    gr_jw_object_end(w);
+    gr_http_put_params(w, &answer->sql);
 }
 
-gr_status gr_http_encode_explain(const gr_answer *answer, gr_arena *arena, gr_buf *out, gr_error *err) {
-    gr_jw w;
-    gr_jw_init(&w, out);
-    gr_http_put_explain(&w, answer, arena);
-    return gr_http_encode_check(out, err);
+void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
+    gr_jw_object(w);
+    gr_http_put_decision(w, answer, arena);
+    gr_jw_object_end(w);
 }

@@ -295,8 +295,10 @@ void *gr_http_timer_run(void *http);
 typedef struct gr_http_asked {
     gr_request serve; /* of the query, when it is one */
     gr_query_type type;
-    bool is_multi;
+    bool is_multi, wants_estimate;
 } gr_http_asked;
+/* What serves an answer, into request->served_by: each once, however many parts of a request it serves. */
+void gr_http_add_served(gr_http_request *request, const gr_answer *answer);
 gr_http_load_options gr_http_load_options_of(const gr_http_request *request);
 /* The same routes for a comparison or a blend. One part that fails fails the whole; nothing runs before everything is
  * good and every build that is needed is there. */

@@ -56,8 +56,7 @@ static gr_status check_time(const parts *p, gr_error *err) {
     return GR_OK;
 }
 
-/* The text of what serves a part, once for all parts that it serves. */
-static void add_served(gr_http_request *request, gr_str id) {
+static void add_one(gr_http_request *request, gr_str id) {
     gr_str all = request->served_by;
     for (size_t at = 0; at < all.n;) {
         size_t end = gr_str_find(all, ',', at);
@@ -68,6 +67,16 @@ static void add_served(gr_http_request *request, gr_str id) {
     if (all.n + id.n + 2 > MOST_SERVED_BYTES) return;
     request->served_by = all.n ? gr_arena_printf(request->arena, GR_FMT ", " GR_FMT, GR_ARG(all), GR_ARG(id))
                                : gr_arena_dup(request->arena, id);
+}
+
+void gr_http_add_served(gr_http_request *request, const gr_answer *answer) {
+    gr_str all = gr_http_served_by(answer, request->work);
+    for (size_t at = 0; at < all.n;) {
+        size_t end = gr_str_find(all, ',', at);
+        if (end == SIZE_MAX) end = all.n;
+        add_one(request, gr_str_sub(all, at, end - at));
+        at = end + 2;
+    }
 }
 
 /* ---- plans ----------------------------------------------------------------------------------- */
@@ -86,7 +95,7 @@ static gr_status plan_one(parts *p, size_t index, bool as_if_built, plan_user *u
 
 static gr_status put_sql(parts *p, size_t index, const gr_answer *answer, gr_error *err) {
     if (index) gr_buf_char(&p->request->out, ',');
-    add_served(p->request, gr_http_served_by(answer));
+    gr_http_add_served(p->request, answer);
     return gr_http_encode_sql(answer, p->request->http->config, p->ctx.arena, &p->request->out, err);
 }
 
@@ -103,7 +112,7 @@ gr_status gr_http_sql_set(gr_http_request *request, const gr_http_asked *asked, 
 static gr_status note_served(parts *p, size_t index, const gr_answer *answer, gr_error *err) {
     (void)index;
     (void)err;
-    add_served(p->request, gr_http_served_by(answer));
+    gr_http_add_served(p->request, answer);
     return GR_OK;
 }
 
@@ -135,7 +144,7 @@ static gr_status encode_part(parts *p, size_t index, gr_answer *answer, gr_error
     options.part = index;
     if (index) gr_buf_char(&request->out, ',');
     GR_TRY(gr_http_encode_load(answer, &options, p->ctx.arena, &request->out, err));
-    add_served(request, gr_http_served_by(answer));
+    gr_http_add_served(p->request, answer);
     request->planned_us += answer->planned_us;
     request->engine_us += answer->started_us;
     return GR_OK;

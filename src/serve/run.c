@@ -1,15 +1,18 @@
 /* The use case of a query: parse, plan, build what is missing, execute. */
 #include "serve/internal.h"
 
-static gr_query_options query_options(const gr_serve *serve, const gr_tz *tz, int64_t now_us) {
+gr_status gr_serve_query_options(const gr_serve *serve, int64_t now_us, gr_query_options *ret, gr_error *err) {
     const gr_config *c = serve->config;
-    return (gr_query_options){.default_limit = c->default_limit,
+    const gr_tz *tz;
+    GR_TRY(gr_tz_get(c->default_timezone, &tz, err));
+    *ret = (gr_query_options){.default_limit = c->default_limit,
                               .max_limit = c->max_limit,
                               .max_members = (size_t)c->max_members,
                               .max_filter_depth = (size_t)c->max_filter_depth,
                               .max_filter_values = (size_t)c->max_filter_values,
                               .default_tz = tz,
                               .now_us = now_us};
+    return GR_OK;
 }
 
 /* Rollups whose build failed during this request. */
@@ -37,11 +40,12 @@ static gr_status ask_span(gr_serve *serve, const gr_ctx *ctx, const gr_plan *pla
 
 static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                            const rollups *failed, gr_answer *a, gr_error *err) {
-    const gr_tz *tz;
-    GR_TRY(gr_tz_get(serve->config->default_timezone, &tz, err));
-    gr_query_options options = query_options(serve, tz, ctx->now_us);
+    gr_query_options options;
     gr_query *query;
+    int64_t start = gr_clock_mono_us();
+    GR_TRY(gr_serve_query_options(serve, ctx->now_us, &options, err));
     GR_TRY(gr_query_parse(a->snapshot->model, request->query, &options, ctx->arena, &query, err));
+    a->parsed_us = gr_clock_mono_us() - start;
     if (request->has_cache) query->cache = request->cache;
     a->query = query;
     gr_plan_options how = {.without_rollups = request->without_rollups,
@@ -79,13 +83,15 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
     gr_status status = plan_once(serve, ctx, request, as_if_built, &(rollups){0}, &a, err);
     if (!status) {
         const gr_plan *decided = a.plan;
-        const gr_plan *shown = decided;
+        a.shown = decided;
         if (decided->to_build) { /* what is built first serves then */
             status = plan_once(serve, ctx, request, true, &(rollups){0}, &a, err);
-            shown = a.plan;
+            a.shown = a.plan;
             a.plan = decided;
         }
-        if (!status) status = gr_sql_query(shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+        int64_t planned = gr_clock_mono_us();
+        if (!status) status = gr_sql_query(a.shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+        a.rendered_us = gr_clock_mono_us() - planned;
     }
     a.planned_us = gr_clock_mono_us() - start;
     if (status)

@@ -47,6 +47,8 @@ typedef struct gr_answer {
     const gr_snapshot *snapshot; /* referenced */
     const gr_query *query;       /* in ctx->arena */
     const gr_plan *plan;
+    const gr_plan *shown; /* gr_serve_plan: whose SQL it is: `plan`, or when that has something to build first, the one
+                             after the build */
     gr_sql sql;
     gr_stream *stream; /* NULL for limit 0 is never the case: an empty stream */
     bool has_total;
@@ -54,6 +56,7 @@ typedef struct gr_answer {
     int64_t refreshed_us; /* lastRefreshTime: build time of the rollup, or now for the source */
     gr_str data_source;
     int64_t planned_us, started_us; /* durations: parse+plan, engine until first batch (monotonic differences) */
+    int64_t parsed_us, rendered_us; /* gr_serve_plan: parts of planned_us */
 } gr_answer;
 
 /* Parse, plan, build on demand, execute. When a build is needed: with must_not_wait *ret_flight (owned:
@@ -66,6 +69,57 @@ void gr_answer_done(gr_answer *answer);
 /* Parse and plan only. With `as_if_built`, rollups match by definition alone. ret->stream is NULL. */
 GR_MUST_CHECK gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                                       gr_answer *ret, gr_error *err);
+
+/* ---- explanations ------------------------------------------------------------------------------------------------ */
+typedef enum gr_change_kind {
+    GR_CHANGE_MEASURE,
+    GR_CHANGE_DIMENSION,
+    GR_CHANGE_SEGMENT,
+    GR_CHANGE_TIME_DIMENSION
+} gr_change_kind;
+/* One addition to the definition of a pre-aggregation. */
+typedef struct gr_change {
+    gr_change_kind kind;
+    gr_str member;                         /* as it is written there: "status", "users.country" */
+    const gr_granularity *granularity;     /* of a time dimension */
+    const gr_granularity *old_granularity; /* that this one stands in place of, or NULL: it is new */
+} gr_change;
+typedef GR_VEC(gr_change) gr_changes;
+
+/* What would make a candidate fit. */
+typedef struct gr_repair {
+    bool is_known;      /* every rule that fails says what would help: `texts` */
+    gr_str *texts;
+    size_t n_texts;
+    bool is_proved;     /* with `changes` alone the definition passes every rule: it was matched again */
+    gr_changes changes;
+    bool has_rows, has_rows_now;
+    int64_t rows;        /* of the changed definition, counted at the source (gr_explain_request.wants_estimate) */
+    int64_t rows_now;    /* of what is built */
+    gr_str rows_problem; /* why they were not counted, or empty */
+} gr_repair;
+
+typedef struct gr_explanation {
+    gr_answer answer;
+    gr_plan_report report;
+    gr_repair *repairs;  /* parallel to report.candidates */
+    const gr_dialect *dialect;
+} gr_explanation;
+typedef struct gr_explanations {
+    gr_query_type type;
+    gr_explanation *v; /* one for each query of the request */
+    size_t n;
+} gr_explanations;
+typedef struct gr_explain_request {
+    gr_request serve;    /* `query` may be a request of any type */
+    bool as_if_built;
+    bool wants_estimate; /* count the rows that repairs would make: scans the source once for each */
+} gr_explain_request;
+/* What would serve each query, and for every candidate why it does not and what would help. Nothing is built. Memory:
+ * ctx->arena. Errors: query.*, plan.*; with the estimate also cancelled, timeout. */
+GR_MUST_CHECK gr_status gr_serve_explain(gr_serve *serve, const gr_ctx *ctx, const gr_explain_request *request,
+                                         gr_explanations *ret, gr_error *err);
+void gr_explanations_done(gr_explanations *explanations);
 
 /* ---- builds -------------------------------------------------------------------------------------------------------
  */

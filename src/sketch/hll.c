@@ -36,6 +36,10 @@ void gr_hll_add_many(gr_hll *s, const uint64_t *hashes, size_t n) {
     for (; i < n; i++) gr_sketch_register_add(registers, hashes[i], log2m);
 }
 
+void gr_hll_prefetch(const gr_hll *s) {
+    if (!s->is_dense && s->n) __builtin_prefetch(&s->values[s->n - 1], 1);
+}
+
 /* The inner loop has a constant length, so that it becomes vector instructions at -O2. */
 void gr_sketch_max(uint8_t *restrict into, const uint8_t *restrict from, size_t n) {
     for (size_t at = 0; at < n; at += GR_SKETCH_BLOCK)
@@ -43,6 +47,7 @@ void gr_sketch_max(uint8_t *restrict into, const uint8_t *restrict from, size_t 
             into[at + i] = into[at + i] > from[at + i] ? into[at + i] : from[at + i];
 }
 
+/* `other` is only read, not even settled: the engine combines one state into several on several threads. */
 gr_status gr_hll_union(gr_hll *into, const gr_hll *other, gr_error *err) {
     if (into->log2m != other->log2m)
         return gr_error_set(err, GR_ERR_SKETCH, "register count does not match: 2^%d and 2^%d", into->log2m,

@@ -23,6 +23,8 @@ void gr_hll_free(gr_hll *sketch);
 int gr_hll_log2m(const gr_hll *sketch);
 void gr_hll_add(gr_hll *sketch, uint64_t hash);
 void gr_hll_add_many(gr_hll *sketch, const uint64_t *hashes, size_t n);
+/* Hint that something will be added soon, when many sketches are added to by turns. The sketch itself is read. */
+void gr_hll_prefetch(const gr_hll *sketch);
 /* Both of one precision, else GR_ERR_SKETCH: "register count does not match". */
 GR_MUST_CHECK gr_status gr_hll_union(gr_hll *into, const gr_hll *other, gr_error *err);
 double gr_hll_cardinality(const gr_hll *sketch); /* the extension's own estimate, not rounded */

@@ -37,13 +37,21 @@ static gr_str log2m_text(gr_sqlw *w, const gr_component *c) {
     return gr_arena_printf(w->arena, "%d", gr_measure_log2m(c->measure));
 }
 
+/* Integers are hashed as bigint, everything else as its text (decisions 23). */
+static gr_str hashed(gr_sqlw *w, const gr_member *m, gr_str value) {
+    const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    bool is_integer = type && type->type == GR_TYPE_INT64;
+    return gr_sqlw_op1(w, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT, value);
+}
+
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     static const gr_sql_op ops[GR_AGG__COUNT] = {
         [GR_AGG_COUNT] = GR_SQL_COUNT, [GR_AGG_SUM] = GR_SQL_SUM, [GR_AGG_MIN] = GR_SQL_MIN,
         [GR_AGG_MAX] = GR_SQL_MAX,     [GR_AGG_M2] = GR_SQL_M2,   [GR_AGG_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
     };
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
-    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX) return gr_sqlw_op2(w, GR_SQL_HLL_ADD, value, log2m_text(w, c));
+    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
+        return gr_sqlw_op2(w, GR_SQL_HLL_ADD, hashed(w, c->measure, value), log2m_text(w, c));
     return gr_sqlw_op1(w, ops[c->agg], value);
 }
 

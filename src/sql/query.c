@@ -276,27 +276,35 @@ static bool expr_stays_home(const gr_expr *expr) {
     return true;
 }
 
-gr_status gr_sql_describe_cube(const gr_cube *cube, const gr_dialect *dialect, gr_arena *arena,
+/* A measure whose values are hashed: how depends on their type (decisions 23). */
+static bool is_hashed(const gr_member *m, const gr_cube *cube) {
+    return m->kind == GR_MEMBER_MEASURE && m->cube == cube && !m->alias_of && m->sql &&
+           m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
+}
+
+gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_dialect *dialect, gr_arena *arena,
                                const gr_member ***ret_members, size_t *ret_n, gr_str *ret_text, gr_error *err) {
     statement s = {0};
     gr_sqlw w = {
         .dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .params = &s.params, .status = &s.status, .err = err};
-    const gr_member **members = GR_NEW_N(arena, const gr_member *, cube->n_dimensions + 1);
-    gr_str *texts = GR_NEW_N(arena, gr_str, cube->n_dimensions + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < cube->n_dimensions; i++) {
-        if (!member_stays_home(cube->dimensions[i])) continue;
-        members[n] = cube->dimensions[i];
-        gr_str text = gr_sqlw_member(&w, cube->dimensions[i]);
-        texts[n] = gr_arena_printf(arena, GR_FMT " AS c%zu", GR_ARG(text), n);
-        n++;
+    GR_VEC(const gr_member *) members = {0};
+    for (size_t i = 0; i < cube->n_dimensions; i++)
+        if (member_stays_home(cube->dimensions[i])) GR_PUSH(arena, &members, cube->dimensions[i]);
+    for (size_t i = 0; i < model->n_members; i++)
+        if (is_hashed(model->members[i], cube) && member_stays_home(model->members[i]))
+            GR_PUSH(arena, &members, model->members[i]);
+    gr_str *texts = GR_NEW_N(arena, gr_str, members.n + 1);
+    for (size_t i = 0; i < members.n; i++) {
+        bool is_measure = members.v[i]->kind == GR_MEMBER_MEASURE;
+        gr_str text = is_measure ? gr_sqlw_expr(&w, members.v[i]->sql, cube) : gr_sqlw_member(&w, members.v[i]);
+        texts[i] = gr_arena_printf(arena, GR_FMT " AS c%zu", GR_ARG(text), i);
     }
-    if (!n) texts[n++] = GR_STR("1 AS c0");
     gr_tree_node root = {.cube = cube};
-    gr_str list = gr_sqlw_join(&w, texts, n, ", "), from = gr_sqlw_from(&w, &(gr_tree){&root, 1});
+    gr_str list = members.n ? gr_sqlw_join(&w, texts, members.n, ", ") : GR_STR("1 AS c0");
+    gr_str from = gr_sqlw_from(&w, &(gr_tree){&root, 1});
     if (s.status) return s.status;
-    *ret_members = members;
-    *ret_n = n;
+    *ret_members = members.v;
+    *ret_n = members.n;
     *ret_text = gr_arena_printf(arena, "SELECT " GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from));
     return GR_OK;
 }

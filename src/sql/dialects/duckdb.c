@@ -34,6 +34,7 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_MERGE_ONE] = GR_STR_INIT("any_value({0})"),
             [GR_SQL_AVG_FINISH] = GR_STR_INIT("(CAST({0} AS DOUBLE) / nullif({1}, 0))"),
             [GR_SQL_BOOLEAN] = GR_STR_INIT("CAST({0} AS BOOLEAN)"),
+            [GR_SQL_BIGINT] = GR_STR_INIT("CAST({0} AS BIGINT)"),
             [GR_SQL_TEXT] = GR_STR_INIT("CAST({0} AS VARCHAR)"),
             [GR_SQL_LIKE] = GR_STR_INIT("{0} ILIKE {1} ESCAPE '\\'"),
             [GR_SQL_NOT_LIKE] = GR_STR_INIT("{0} NOT ILIKE {1} ESCAPE '\\'"),

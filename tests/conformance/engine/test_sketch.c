@@ -1,7 +1,7 @@
 /* The functions that the DuckDB driver adds for sketches and for merged variances: the bytes are those of the sketch
  * room, groups and threads change nothing, NULLs are skipped, and what is broken is an error of the statement only. */
 #include "conformance/engine/engine_fixture.h"
-#include "sketch/sketch.h"
+#include "engine/duckdb_internal.h"
 
 #include <math.h>
 
@@ -282,6 +282,87 @@ static void test_errors(void **state) {
     assert_rows("SELECT 1", "1");
 }
 
+/* The engine does not destroy the states of groups that nobody reads; none may stay behind all the same. */
+static void test_nothing_stays(void **state) {
+    (void)state;
+    static const char *const cases[] = {
+        "SELECT g, granary_hll_add(v, 11) FROM (SELECT i % 90000 AS g, i AS v FROM range(270000) t(i)) GROUP BY g "
+        "LIMIT 1",
+        "SELECT g, granary_hll_add(v, 11) FROM (SELECT i % 90000 AS g, i AS v FROM range(270000) t(i)) GROUP BY g "
+        "LIMIT 0",
+        "SELECT granary_hll_union(s) FROM (SELECT granary_hll_add(v, 11) AS s FROM (SELECT i % 90000 AS g, i AS v FROM "
+        "range(270000) t(i)) GROUP BY g LIMIT 100)",
+        "SELECT g, CAST('x' || granary_hll_cardinality(granary_hll_add(v, 11)) AS INTEGER) FROM (SELECT i % 90000 AS "
+        "g, i AS "
+        "v FROM range(270000) t(i)) GROUP BY g",
+        "SELECT g, granary_hll_union(s) FROM (SELECT i % 40000 AS g, granary_hll_add(i, 11 + (i // 200000)::INTEGER) "
+        "AS s "
+        "FROM range(400000) t(i) GROUP BY i, g) GROUP BY g",
+        "SELECT granary_hll_add(i, 11) OVER (ORDER BY i ROWS 5 PRECEDING) FROM range(5000) t(i) LIMIT 3",
+    };
+    gr_engine_conn *other = connect_to(&f, "");
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (int cached = 0; cached < 3; cached++) {
+            gr_str text;
+            (void)!try_rows(&f, f.conn, cases[i], NULL, 0, cached > 0, &text);
+            if (gr_engine_duckdb_held_count()) fail_msg("%s: %zu stay", cases[i], gr_engine_duckdb_held_count());
+        }
+    gr_stream *stream; /* left unread, and another statement ends in the meantime */
+    assert_int_equal(driver->query(f.conn, &f.ctx, gr_str_from(cases[0]), NULL, 0, false, &stream, &f.err), GR_OK);
+    const char *wanted = sketch_hex(11, NULL, 0, 99999);
+    assert_string_equal(rows_on(&f, other, "SELECT granary_hll_add(i, 11) FROM range(100000) t(i)"), wanted);
+    stream->close(stream);
+    assert_string_equal(rows(&f, "SELECT 1"), "1"); /* until then tasks of the unread one may go on */
+    assert_int_equal(gr_engine_duckdb_held_count(), 0);
+    driver->disconnect(other);
+}
+
+typedef struct reader {
+    pthread_t thread;
+    gr_engine_conn *conn;
+    const char *wanted;
+    bool is_equal;
+} reader;
+
+static void *read_on(void *arg) {
+    reader *r = arg;
+    fixture mine = f; /* with an arena and an error of its own */
+    mine.arena = gr_arena_new();
+    mine.ctx = (gr_ctx){.arena = mine.arena};
+    r->is_equal = true;
+    for (int i = 0; i < 20; i++) {
+        gr_str text;
+        if (try_rows(&mine, r->conn,
+                     "SELECT granary_hll_union(s) FROM (SELECT granary_hll_add(v, 11) AS s FROM range(60000) t(v) "
+                     "GROUP BY v % 20000)",
+                     NULL, 0, true, &text) ||
+            strcmp(text.p, r->wanted))
+            r->is_equal = false;
+        if (try_rows(&mine, r->conn, "SELECT granary_hll_add(v, 11) FROM range(30000) t(v) GROUP BY v % 10000 LIMIT 2",
+                     NULL, 0, true, &text))
+            r->is_equal = false;
+    }
+    gr_arena_free(mine.arena);
+    return NULL;
+}
+
+/* What ended statements leave is freed while others run, and nothing of theirs. */
+static void test_nothing_stays_of_many(void **state) {
+    (void)state;
+    reader readers[4];
+    const char *wanted = sketch_hex(11, NULL, 0, 59999);
+    for (size_t i = 0; i < COUNT(readers); i++) {
+        readers[i] = (reader){.conn = connect_to(&f, ""), .wanted = wanted};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]), 0);
+    }
+    for (size_t i = 0; i < COUNT(readers); i++) {
+        pthread_join(readers[i].thread, NULL);
+        driver->disconnect(readers[i].conn);
+        assert_true(readers[i].is_equal);
+    }
+    assert_int_equal(gr_engine_duckdb_held_count(), 0);
+}
+
 /* ---- granary_merge_m2 ---------------------------------------------------------------------------------------------
  */
 
@@ -349,6 +430,8 @@ int main(void) {
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_forms_of_aggregation),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_nothing_stays),
+        cmocka_unit_test(test_nothing_stays_of_many),
         cmocka_unit_test(test_merge_m2_types),
         cmocka_unit_test(test_merge_m2_does_not_cancel),
     };
