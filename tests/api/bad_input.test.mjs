@@ -297,7 +297,7 @@ const models = [
   ['model.cycle', cube('      - {name: x, type: number, sql: "{y} + 1"}\n      - {name: y, type: number, sql: "{x} + 1"}\n'), 'name: '],
   ['model.join', cube('', '    joins:\n      - {name: nobody, relationship: many_to_one, sql: "{CUBE}.a = {nobody.id}"}\n'), 'nobody'],
   ['model.unsupported', cube('', '    access_policy: [{group: all}]\n'), 'access_policy'],
-  ['model.unsupported', cube('      - {name: x, type: sum, sql: a, rolling_window: {trailing: 7 day}}\n'), 'rolling_window'],
+  ['model.unsupported', cube('      - {name: x, type: number, sql: a, case: {}}\n'), 'case'],
   ['yaml.syntax', 'cubes:\n  - name: orders\n   sql_table: x\n', ''],
 ];
 for (const [id, text, mark] of models)

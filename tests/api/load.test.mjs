@@ -410,7 +410,6 @@ describe('load', () => {
     ['a date that cannot be parsed', { measures: ['items.count'], timeDimensions: [{ dimension: 'items.at', dateRange: 'the day after' }] }, 400, 'query.date', "Can't parse date: 'the day after'"],
     ['an unknown granularity', { timeDimensions: [{ dimension: 'items.at', granularity: 'fortnight' }] }, 400, 'query.granularity', 'Granularity "fortnight" does not exist in dimension items.at'],
     ['a granularity of a text', { dimensions: ['items.city.day'] }, 400, 'query.granularity', /items\.city/],
-    ['compareDateRange', { measures: ['items.count'], timeDimensions: [{ dimension: 'items.at', granularity: 'day', compareDateRange: ['today', 'yesterday'] }] }, 400, 'query.unsupported', /compareDateRange/],
     ['an array of queries', [{ measures: ['items.count'] }], 400, 'query.unsupported', /blending/i],
     ['ungrouped that is no boolean', { measures: ['items.count'], dimensions: ['items.id'], ungrouped: 'yes' }, 400, 'query.invalid', 'Invalid query format: "ungrouped" must be a boolean'],
   ];
