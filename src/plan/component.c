@@ -115,8 +115,8 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
 bool gr_measure_has_stage(const gr_member *m) {
     const gr_stage *s = m->stage;
     if (!s) return false;
-    bool is_plain = !s->has_group_by && !s->n_reduce_by && !s->n_add_group_by && !s->n_shifts &&
-                    !s->n_filter_exclude && !s->has_filter_keep;
+    bool is_plain = !s->has_group_by && !s->n_reduce_by && !s->n_add_group_by && !s->n_shifts && !s->n_filter_exclude &&
+                    !s->has_filter_keep;
     return !(is_plain && m->is_calculated && m->agg != GR_MEASURE_RANK && m->agg != GR_MEASURE_NUMBER_AGG &&
              gr_measure_is_decomposable(m));
 }
@@ -144,8 +144,8 @@ gr_str gr_component_value(const gr_member *m, gr_arena *arena) {
 }
 
 static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
-    static const char *const names[GR_AGG__COUNT] = {"count",          "sum",    "min", "max",
-                                                     "count_distinct", "approx", "m2",  "opaque", "stage"};
+    static const char *const names[GR_AGG__COUNT] = {"count",  "sum", "min",    "max",  "count_distinct",
+                                                     "approx", "m2",  "opaque", "stage"};
     gr_buf key;
     gr_buf_init(&key, 1 << 20);
     gr_buf_printf(&key, "%s ", names[agg]);

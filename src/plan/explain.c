@@ -2,7 +2,8 @@
  * explanation cannot say something else than what was done. */
 #include "plan/internal.h"
 
-static void explain_group(gr_planner *p, const gr_ask *ask, size_t group, const gr_groups *groups, gr_plan_report *ret) {
+static void explain_group(gr_planner *p, const gr_ask *ask, size_t group, const gr_groups *groups,
+                          gr_plan_report *ret) {
     const gr_group *g = &groups->v[group];
     for (size_t i = 0; i < p->candidates.n; i++) {
         const gr_rollup *r = p->candidates.v[i];

@@ -19,8 +19,7 @@ static void collect_shared(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
     const gr_query *q = ask->query;
     for (size_t i = 0; i < q->n_dimensions; i++)
         gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, out);
-    for (size_t i = 0; i < q->n_segments; i++)
-        gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
+    for (size_t i = 0; i < q->n_segments; i++) gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
     for (size_t i = 0; i < q->n_row_filters; i++) collect_filter(q->row_filters[i], arena, out);
     for (size_t i = 0; i < q->n_time_dimensions; i++)
         gr_tree_collect(q->time_dimensions[i].field.member, q->time_dimensions[i].field.path, arena, out);
@@ -75,8 +74,7 @@ static void collect_all(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
                             arena, out);
     for (size_t i = 0; i < q->n_dimensions; i++)
         gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, out);
-    for (size_t i = 0; i < q->n_segments; i++)
-        gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
+    for (size_t i = 0; i < q->n_segments; i++) gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
     for (size_t i = 0; i < q->n_row_filters; i++) collect_filter(q->row_filters[i], arena, out);
     for (size_t i = 0; i < q->n_measure_filters; i++) collect_measure_filter(ask, q->measure_filters[i], arena, out);
     for (size_t i = 0; i < q->n_time_dimensions; i++)
@@ -136,7 +134,8 @@ gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_
     gr_group whole = {.key_node = GR_TREE_NONE, .components = ask->components};
     gr_error first = {0};
     gr_status status = gr_tree_build(&paths, ask->snapshot->model->n_cubes, arena, &whole.tree, &first);
-    if (status && ask->components.n > 1 && !ask->query->is_ungrouped && !split_facts(ask, arena, ret, NULL)) return GR_OK;
+    if (status && ask->components.n > 1 && !ask->query->is_ungrouped && !split_facts(ask, arena, ret, NULL))
+        return GR_OK;
     if (status) {
         if (err) *err = first;
         return status;
@@ -148,8 +147,8 @@ gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_
 /* ---- fan-out ----------------------------------------------------------------------------------------------------- */
 
 static gr_status fan_out_error(const gr_component *c, const gr_tree *tree, const char *why, gr_error *err) {
-    gr_status status = gr_error_set(err, GR_ERR_PLAN_FAN_OUT, "The joins of this query multiply the rows of '" GR_FMT
-                                                              "', and '" GR_FMT "' %s",
+    gr_status status = gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
+                                    "The joins of this query multiply the rows of '" GR_FMT "', and '" GR_FMT "' %s",
                                     GR_ARG(c->measure->cube->name), GR_ARG(c->measure->id), why);
     gr_error_hint(err, "ask for the measures of '" GR_FMT "' in a query of their own, without members of '" GR_FMT "'",
                   GR_ARG(c->measure->cube->name), GR_ARG(tree->nodes[0].cube->name));
@@ -206,7 +205,7 @@ static void prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena
 
 gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *arena, gr_groups *out, gr_error *err) {
     gr_groups groups = {0};
-    GR_VEC(uint32_t) nodes = {0};
+    uint32_t *nodes = GR_NEW_N(arena, uint32_t, fact->components.n + 1);
     size_t n_keyed = 0;
     for (size_t i = 0; i < fact->components.n; i++) {
         const gr_component *c = &fact->components.v[i];
@@ -214,7 +213,7 @@ gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *aren
         bool is_keyed = !ask->query->is_ungrouped && node != GR_TREE_NONE && fact->tree.nodes[node].is_multiplied &&
                         !gr_component_survives_fan_out(c->agg);
         if (is_keyed) GR_TRY(check_keyed(fact, c, node, arena, err));
-        GR_PUSH(arena, &nodes, is_keyed ? node : GR_TREE_NONE);
+        nodes[i] = is_keyed ? node : GR_TREE_NONE;
         n_keyed += is_keyed;
     }
     if (!n_keyed) {
@@ -224,9 +223,9 @@ gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *aren
     for (size_t i = 0; i < fact->components.n; i++) { /* what stands the joins goes along with its cube's own group */
         const gr_component *c = &fact->components.v[i];
         uint32_t node = gr_tree_find(&fact->tree, c->measure->cube);
-        for (size_t k = 0; k < nodes.n && nodes.v[i] == GR_TREE_NONE && c->agg != GR_AGG_OPAQUE; k++)
-            if (nodes.v[k] == node) nodes.v[i] = node;
-        GR_PUSH(arena, &group_of_key(&groups, nodes.v[i], fact->fact, arena)->components, *c);
+        for (size_t k = 0; k < fact->components.n && nodes[i] == GR_TREE_NONE && c->agg != GR_AGG_OPAQUE; k++)
+            if (nodes[k] == node) nodes[i] = node;
+        GR_PUSH(arena, &group_of_key(&groups, nodes[i], fact->fact, arena)->components, *c);
     }
     for (size_t i = 0; i < groups.n; i++) {
         prune(ask, fact, &groups.v[i], arena);

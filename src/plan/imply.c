@@ -70,7 +70,7 @@ static const shape shapes[GR_OP__COUNT] = {
 
 static shape shape_of(const gr_filter *f) {
     bool is_time = f->field.member->kind == GR_MEMBER_DIMENSION && f->field.member->dim_type == GR_DIM_TIME;
-    if (is_time && shapes[f->op] == INTERVAL) return OTHER;
+    if (f->op >= GR_OP__COUNT || (is_time && shapes[f->op] == INTERVAL)) return OTHER;
     return shapes[f->op];
 }
 
@@ -157,7 +157,8 @@ static bool interval_avoids(const gr_filter *p, const gr_filter *list) {
     return true;
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct stretch {
     int64_t from, to; /* instants, [from, to) */
@@ -215,7 +216,8 @@ static bool leaf_implies(const gr_filter *p, const gr_filter *c) {
     return ps == TIME_INTERVAL && cs == TIME_INTERVAL && stretch_in(stretch_of(p), stretch_of(c));
 }
 
-/* ---- trees --------------------------------------------------------------------------------------------------------- */
+/* ---- trees ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool implies(const gr_filter *p, const gr_filter *c) {
     if (c->kind != GR_FILTER_LEAF && c->n_children == 0) return true; /* an empty group asks nothing */
@@ -250,8 +252,8 @@ bool gr_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field 
     for (size_t i = 0; i < n; i++)
         if (implies(premises[i], conclusion)) return true;
     for (size_t i = 0; i < n_times; i++) {
-        gr_filter range = {.kind = GR_FILTER_LEAF, .op = GR_OP_IN_DATE_RANGE, .field = times[i].field,
-                           .range = times[i].range};
+        gr_filter range = {
+            .kind = GR_FILTER_LEAF, .op = GR_OP_IN_DATE_RANGE, .field = times[i].field, .range = times[i].range};
         if (times[i].has_range && implies(&range, conclusion)) return true;
     }
     if (conclusion->kind == GR_FILTER_OR) {

@@ -135,7 +135,8 @@ static gr_status compute(gr_plan_index *index, gr_rollup *r, const gr_components
         GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &r->groups, err));
     }
     r->tree = r->trees[0];
-    if (check_sources(r)) return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "its cubes live in different data sources");
+    if (check_sources(r))
+        return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "its cubes live in different data sources");
     return GR_OK;
 }
 
@@ -334,8 +335,10 @@ static bool share_identity(gr_plan_index *index, gr_rollup *first, gr_rollup *ot
     *q = *first->definition;
     q->measures = GR_NEW_N(arena, gr_field, q->n_measures + other->definition->n_measures + 1);
     q->n_measures = 0;
-    for (size_t i = 0; i < first->definition->n_measures; i++) q->measures[q->n_measures++] = first->definition->measures[i];
-    for (size_t i = 0; i < other->definition->n_measures; i++) q->measures[q->n_measures++] = other->definition->measures[i];
+    for (size_t i = 0; i < first->definition->n_measures; i++)
+        q->measures[q->n_measures++] = first->definition->measures[i];
+    for (size_t i = 0; i < other->definition->n_measures; i++)
+        q->measures[q->n_measures++] = other->definition->measures[i];
     wide.definition = q;
     if (compute(index, &wide, &all, arena, NULL) || wide.n_facts != 1 || wide.facts[0] != first->facts[0]) return false;
     *first = wide;

@@ -21,15 +21,15 @@ static void add_column(gr_query *q, gr_column_kind kind, size_t index, const gr_
     gr_str alias = field->asked->column;
     if (granularity) alias = gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(alias), GR_ARG(granularity->name));
     for (size_t i = 0; i < q->n_columns; i++) /* a dimension `t_day` beside `t` by day */
-        if (gr_str_eq_nocase(q->columns[i].alias, alias)) alias = gr_arena_printf(arena, GR_FMT "__%zu", GR_ARG(alias), i);
+        if (gr_str_eq_nocase(q->columns[i].alias, alias))
+            alias = gr_arena_printf(arena, GR_FMT "__%zu", GR_ARG(alias), i);
     q->columns[q->n_columns++] = (gr_query_column){kind, index, field->id, alias};
 }
 
 void gr_query_group_columns(gr_query *q, gr_arena *arena) {
     q->columns = GR_NEW_N(arena, gr_query_column, q->n_dimensions + q->n_time_dimensions + 1);
     q->n_columns = 0;
-    for (size_t i = 0; i < q->n_dimensions; i++)
-        add_column(q, GR_COLUMN_DIMENSION, i, &q->dimensions[i], NULL, arena);
+    for (size_t i = 0; i < q->n_dimensions; i++) add_column(q, GR_COLUMN_DIMENSION, i, &q->dimensions[i], NULL, arena);
     for (size_t i = 0; i < q->n_time_dimensions; i++)
         if (q->time_dimensions[i].granularity)
             add_column(q, GR_COLUMN_TIME, i, &q->time_dimensions[i].field, q->time_dimensions[i].granularity, arena);
@@ -106,7 +106,8 @@ gr_status gr_plan_sub_query(const gr_snapshot *s, const gr_member *dimension, co
     return GR_OK;
 }
 
-/* ---- the span of a time dimension --------------------------------------------------------------------------------- */
+/* ---- the span of a time dimension ---------------------------------------------------------------------------------
+ */
 
 gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err) {
     gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err, .options = {.without_rollups = true}};

@@ -42,7 +42,7 @@ GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, 
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
-void gr_component_index(gr_plan_index *index, gr_arena *arena); /* fills index->components */
+void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills index->components */
 
 /* ---- plan.c ---- */
 typedef struct gr_planner {
@@ -117,8 +117,8 @@ typedef struct gr_tiling {
     size_t time;                    /* of the query's time dimensions */
     gr_range outer, inner;
 } gr_tiling;
-/* Decide whether `rollup` can serve the scan's group by definition; on success fills the scan's match fields, and with a
- * tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */
+/* Decide whether `rollup` can serve the scan's group by definition; on success fills the scan's match fields, and with
+ * a tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */
 bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
                      gr_refusal *ret_refusal);
 /* After the inner range has been narrowed: what cannot be put together from pieces is cut at whole groups. */

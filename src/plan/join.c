@@ -1,10 +1,11 @@
-/* rollup_join (cube.md 4.9): a rollup that is no table of its own, but tables of other rollups, joined when a query asks.
+/* rollup_join (cube.md 4.9): a rollup that is no table of its own, but tables of other rollups, joined when a query
+ * asks.
  *
  *      visitors_rollup (visitor_id, source)  --visitor_id = visitor_id-->  checkins_rollup (visitor_id; count)
  *
- * Each hop between two parts is a declared join over dimensions that both parts store. Measures come from one part; seen
- * from it, every other part has at most one row for a row of the join, because it is met on the primary key of the only
- * cube that it stores. Otherwise the definition is refused: the join would multiply what is summed. */
+ * Each hop between two parts is a declared join over dimensions that both parts store. Measures come from one part;
+ * seen from it, every other part has at most one row for a row of the join, because it is met on the primary key of the
+ * only cube that it stores. Otherwise the definition is refused: the join would multiply what is summed. */
 #include "plan/internal.h"
 
 static bool problem(gr_rollup *r, gr_status status, gr_str text) {
@@ -34,9 +35,9 @@ static bool place_columns(gr_plan_index *index, gr_rollup *r, gr_arena *arena) {
             if (found) c->part = part;
         }
         if (!found)
-            return problem(r, GR_ERR_PLAN_UNSUPPORTED,
-                           gr_arena_printf(arena, "'" GR_FMT "' is stored in none of its rollups",
-                                           GR_ARG(c->member->id)));
+            return problem(
+                r, GR_ERR_PLAN_UNSUPPORTED,
+                gr_arena_printf(arena, "'" GR_FMT "' is stored in none of its rollups", GR_ARG(c->member->id)));
         c->name = found->name;
         c->is_instant = found->is_instant;
     }
@@ -64,8 +65,7 @@ static bool place_components(gr_plan_index *index, gr_rollup *r, const gr_rollup
             return problem(r, GR_ERR_PLAN_FAN_OUT, GR_STR("its measures come from more than one of its rollups"));
         if (!gr_component_is_mergeable(c->component.agg))
             return problem(r, GR_ERR_PLAN_UNSUPPORTED,
-                           gr_arena_printf(arena, "'" GR_FMT "' cannot be merged",
-                                           GR_ARG(c->component.measure->id)));
+                           gr_arena_printf(arena, "'" GR_FMT "' cannot be merged", GR_ARG(c->component.measure->id)));
         *ret_part = c->part;
     }
     return true;
@@ -130,8 +130,8 @@ static bool add_link(gr_plan_index *index, gr_rollup *r, uint32_t node, gr_arena
     if (!to || !from)
         return problem(r, GR_ERR_PLAN_UNSUPPORTED,
                        gr_arena_printf(arena,
-                                       "No rollups found that can be used for a rollup join from \"" GR_FMT "\" to \"" GR_FMT
-                                       "\"",
+                                       "No rollups found that can be used for a rollup join from \"" GR_FMT
+                                       "\" to \"" GR_FMT "\"",
                                        GR_ARG(join->from->name), GR_ARG(join->to->name)));
     gr_rollup_link *link = &r->links[r->n_links];
     *link = (gr_rollup_link){.from = from, .to = to};
@@ -162,8 +162,9 @@ static bool check_fan_out(gr_rollup *r, const gr_rollup *measured, gr_arena *are
             const gr_rollup *next = has_from ? l->to : l->from;
             if (!is_met_on_key(next, has_from ? l->to_columns : l->from_columns, l->n))
                 return problem(r, GR_ERR_PLAN_FAN_OUT,
-                               gr_arena_printf(arena, "'" GR_FMT "' is not met on its whole primary key, so the join "
-                                                      "would multiply the measures",
+                               gr_arena_printf(arena,
+                                               "'" GR_FMT "' is not met on its whole primary key, so the join "
+                                               "would multiply the measures",
                                                GR_ARG(next->preagg->id)));
             if (n_seen < 64) seen[n_seen++] = next;
         }
@@ -174,10 +175,13 @@ bool gr_rollup_join_prepare(gr_plan_index *index, gr_rollup *r, gr_arena *arena)
     const gr_preagg *p = r->preagg;
     for (size_t k = 0; k < p->n_rollups; k++) {
         const gr_rollup *part = index->rollups[p->rollups[k]->index].entity;
-        if (!part->can_build || part->n_facts != 1 || part->n_filters || part->ranged || part->is_external != r->is_external)
+        if (!part->can_build || part->n_facts != 1 || part->n_filters || part->ranged ||
+            part->is_external != r->is_external)
             return problem(r, GR_ERR_PLAN_UNSUPPORTED,
-                           gr_arena_printf(arena, "its rollup '" GR_FMT "' cannot be built, has filters or a build range, or lives in "
-                                                  "another store",
+                           gr_arena_printf(arena,
+                                           "its rollup '" GR_FMT
+                                           "' cannot be built, has filters or a build range, or lives in "
+                                           "another store",
                                            GR_ARG(p->rollups[k]->id)));
         r->depends_on_zone |= part->depends_on_zone;
     }

@@ -273,8 +273,8 @@ static bool range_is_aligned(const gr_time_field *t, const gr_granularity *have)
     return gr_range_is_aligned(&t->range, have, t->anchor_local_us);
 }
 
-/* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed, and the
- * grain that would do but for the range. */
+/* The first stored grain of the time dimension that the query's can be computed from; else the rule that failed, and
+ * the grain that would do but for the range. */
 static const gr_rollup_column *pick_time(const gr_scan *scan, const gr_rollup *rollup, const gr_time_field *t,
                                          const gr_rollup_column **ret_loose, gr_rule *ret_rule) {
     *ret_rule = GR_RULE_TIME_MISSING;
@@ -341,8 +341,7 @@ static bool check_time(matcher *m, size_t index) {
     /* A doubled hour has two stored instants and one name on the wall clock, so only UTC keeps them one to one. */
     bool is_one_to_one = !best->is_instant || gr_tz_is_utc(m->query->tz);
     bool is_grouped = t->granularity && gr_granularity_eq(t->granularity, best->granularity) && is_one_to_one;
-    if (is_grouped || (!m->is_non_strict && is_one_bucket(m, t, best)))
-        m->is_covered[best - m->rollup->columns] = true;
+    if (is_grouped || (!m->is_non_strict && is_one_bucket(m, t, best))) m->is_covered[best - m->rollup->columns] = true;
     return true;
 }
 

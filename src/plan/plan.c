@@ -5,8 +5,8 @@
  *                       -> windows:      an inner plan over the widened range (window.c)
  *                       -> stages:       inner plans at the stage's own grain (stage.c)
  *
- * A candidate is refused (rule, member), serves, or fits and is to be built first; then planning stops, and is done again
- * afterwards. Candidates are tried in a fixed order, so that the same inputs give the same plan. */
+ * A candidate is refused (rule, member), serves, or fits and is to be built first; then planning stops, and is done
+ * again afterwards. Candidates are tried in a fixed order, so that the same inputs give the same plan. */
 #include "plan/internal.h"
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */
@@ -164,8 +164,8 @@ static bool matches(gr_planner *p, const gr_groups *facts, const gr_rollup *r, g
     return true;
 }
 
-/* The first candidate that serves, or the one of the fewest rows. With `ret_tiling` only those are tried whose range was
- * all that stood against them. */
+/* The first candidate that serves, or the one of the fewest rows. With `ret_tiling` only those are tried whose range
+ * was all that stood against them. */
 static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
                       gr_tiling *ret_tiling, gr_scan *ret) {
     gr_scan best = {0};
@@ -350,8 +350,7 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
     for (size_t i = 0; i < windows.n && !status && !gr_planner_must_stop(p); i++)
         status = gr_window_plan(p, &windows.v[i], plan);
     for (size_t i = 0; i < ask->components.n && !status && !gr_planner_must_stop(p); i++)
-        if (ask->components.v[i].agg == GR_AGG_STAGE)
-            status = gr_stage_plan(p, ask, &ask->components.v[i], plan);
+        if (ask->components.v[i].agg == GR_AGG_STAGE) status = gr_stage_plan(p, ask, &ask->components.v[i], plan);
     plan->pieces = plan->piece_list.v;
     plan->n_pieces = plan->piece_list.n;
     p->depth--;
@@ -428,9 +427,9 @@ static void finish(gr_planner *p, gr_plan *plan) {
 static gr_status check_required(const gr_planner *p, const gr_query *q, gr_plan *plan, gr_error *err) {
     bool is_required = (p->snapshot->is_rollup_only || q->rollups == GR_ROLLUPS_REQUIRE) && !p->options.without_rollups;
     if (!is_required || !p->reads_source || plan->to_build) return GR_OK;
-    gr_status status = gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY, "No pre-aggregation serves this query, and %s",
-                                    p->snapshot->is_rollup_only ? "rollup-only mode is on"
-                                                                : "it asks for `preAggregations: require`");
+    gr_status status =
+        gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY, "No pre-aggregation serves this query, and %s",
+                     p->snapshot->is_rollup_only ? "rollup-only mode is on" : "it asks for `preAggregations: require`");
     if (plan->n_refusals) {
         gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
         gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
@@ -449,7 +448,7 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
         add_filter_components(&p, query->measure_filters[i], &ask.components);
     GR_TRY(check_ungrouped(query, &ask.components, err));
     gr_planner_find_candidates(&p, query);
-    gr_plan *plan;
+    gr_plan *plan = GR_NEW(arena, gr_plan);
     GR_TRY(gr_relation_plan(&p, &ask, &plan));
     finish(&p, plan);
     GR_TRY(check_required(&p, query, plan, err));

@@ -42,13 +42,13 @@ typedef enum gr_agg {
 
 typedef struct gr_component {
     gr_agg agg;
-    const gr_member *measure; /* whose sql and filters are accumulated */
-    gr_str key;               /* canonical: aggregation, expression, filters; and the window, if any */
-    gr_str stored_key;        /* without the window: what a rollup stores */
+    const gr_member *measure;  /* whose sql and filters are accumulated */
+    gr_str key;                /* canonical: aggregation, expression, filters; and the window, if any */
+    gr_str stored_key;         /* without the window: what a rollup stores */
     gr_str count_key, sum_key; /* M2: stored keys of the other two of its three */
-    gr_str suffix;            /* of the stored column: "", "__sum", "__count", "__m2" */
-    gr_str value;             /* canonical text of what a row contributes; empty with filters */
-    const gr_window *window;  /* read through a rolling window, or NULL */
+    gr_str suffix;             /* of the stored column: "", "__sum", "__count", "__m2" */
+    gr_str value;              /* canonical text of what a row contributes; empty with filters */
+    const gr_window *window;   /* read through a rolling window, or NULL */
 } gr_component;
 typedef GR_VEC(gr_component) gr_components;
 
@@ -79,8 +79,8 @@ typedef struct gr_rollup_column {
     const gr_granularity *granularity; /* time dimension at a grain, else NULL */
     uint32_t node;                     /* of the rollup's tree */
     gr_str name;                       /* stored column: "orders__created_at_day" */
-    bool is_instant;      /* hour and finer: stored as the UTC instant at which the bucket starts (decisions 6) */
-    bool depends_on_zone; /* day and coarser, and expressions that truncate in the query's zone */
+    bool is_instant;       /* hour and finer: stored as the UTC instant at which the bucket starts (decisions 6) */
+    bool depends_on_zone;  /* day and coarser, and expressions that truncate in the query's zone */
     const gr_rollup *part; /* of a rollup_join: the rollup that stores it */
     gr_str value;          /* canonical text of the stored expression; empty for buckets and segments */
 } gr_rollup_column;
@@ -114,11 +114,11 @@ struct gr_rollup {
     size_t n_components;
     gr_filter **filters; /* static: only rows that pass are stored (ANDed) */
     size_t n_filters;
-    gr_str filters_text; /* canonical, an extra of the identity; empty without */
-    const gr_query *definition; /* its members as a query; NULL for original_sql */
-    gr_str range_start, range_end; /* build_range_start, build_range_end: SELECTs of the source, or empty */
+    gr_str filters_text;            /* canonical, an extra of the identity; empty without */
+    const gr_query *definition;     /* its members as a query; NULL for original_sql */
+    gr_str range_start, range_end;  /* build_range_start, build_range_end: SELECTs of the source, or empty */
     const gr_rollup_column *ranged; /* the time column that they limit; NULL: everything is stored */
-    gr_rollup_link *links; /* rollup_join: one for each part but the first */
+    gr_rollup_link *links;          /* rollup_join: one for each part but the first */
     size_t n_links;
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the embedded store; else in the source */
@@ -232,7 +232,7 @@ typedef struct gr_scan {
     const gr_query *query;
     const gr_snapshot *snapshot;
     gr_group group;
-    gr_time_field *times; /* parallel to the query's, with the ranges of this piece */
+    gr_time_field *times;    /* parallel to the query's, with the ranges of this piece */
     const gr_rollup *rollup; /* NULL: the source */
     const gr_rollup_state *state;
     const gr_tz *rollup_zone;
@@ -242,7 +242,7 @@ typedef struct gr_scan {
 
 /* A rolling window (cube.md 5.8): the buckets of the answer, each with the stretch of time that it looks at. */
 typedef struct gr_bucket {
-    int64_t at_local_us;             /* the answer's bucket */
+    int64_t at_local_us;                /* the answer's bucket */
     int64_t from_local_us, to_local_us; /* [from, to) on the wall clock; INT64_MIN, INT64_MAX: unbounded */
 } gr_bucket;
 
@@ -251,8 +251,9 @@ typedef struct gr_window_read {
     size_t time;          /* index of the time dimension, in both queries */
     gr_bucket *buckets;
     size_t n_buckets;
-    bool keeps_empty; /* no dimensions: a bucket without data is a row too */
-    bool counts_values; /* distinct counts: the last dimension of `inner` is the value, and the one component counts it */
+    bool keeps_empty;   /* no dimensions: a bucket without data is a row too */
+    bool counts_values; /* distinct counts: the last dimension of `inner` is the value, and the one component counts it
+                         */
 } gr_window_read;
 
 /* A multi-stage measure (5.9). */
@@ -266,8 +267,9 @@ typedef enum gr_stage_form {
 typedef struct gr_stage_read {
     gr_stage_form form;
     const gr_member *measure;
-    const gr_plan *rows;  /* SPREAD: the groups of the answer */
-    const gr_plan *inner; /* at the stage's own grain; the group columns of the answer come first, as far as it has them */
+    const gr_plan *rows; /* SPREAD: the groups of the answer */
+    const gr_plan
+        *inner; /* at the stage's own grain; the group columns of the answer come first, as far as it has them */
     /* By group column of the answer. SPREAD: its place in `inner`, SIZE_MAX when the stage does not have it. OVER and
      * RANK: SIZE_MAX when rows that differ in it are one partition. FOLD, SHIFT: its place in `inner`. */
     size_t *column_of;
@@ -299,7 +301,7 @@ struct gr_plan {
     gr_piece *pieces;
     size_t n_pieces;
     GR_VEC(gr_piece) piece_list; /* while planning */
-    gr_original *originals; /* cubes that are read from their original_sql table */
+    gr_original *originals;      /* cubes that are read from their original_sql table */
     size_t n_originals;
     gr_plan_use *uses; /* every rollup that serves, also in inner plans; none: the source alone */
     size_t n_uses;
@@ -312,8 +314,8 @@ struct gr_plan {
     /* A rollup that matches and is to be built on demand first; then plan again. No pieces then. */
     const gr_rollup *to_build;
     const gr_tz *to_build_zone;
-    /* A time dimension whose first and last value must be known first (a window without dateRange); then plan again with
-     * it among options.spans. */
+    /* A time dimension whose first and last value must be known first (a window without dateRange); then plan again
+     * with it among options.spans. */
     const gr_time_field *to_probe;
     gr_refusal *refusals; /* one for each candidate that does not serve, in order of trial */
     size_t n_refusals;
@@ -336,19 +338,20 @@ typedef struct gr_plan_options {
     int64_t now_us; /* for retries of failed builds; an input, so that planning stays pure */
 } gr_plan_options;
 
-/* Errors: plan.no_join_path, plan.fan_out_unsupported, plan.rollup_only, plan.mixed_sources, plan.series_too_long. Never
- * fails because no rollup fits: it plans the source and records refusals. */
+/* Errors: plan.no_join_path, plan.fan_out_unsupported, plan.rollup_only, plan.mixed_sources, plan.series_too_long.
+ * Never fails because no rollup fits: it plans the source and records refusals. */
 GR_MUST_CHECK gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_plan_options options,
                                       gr_arena *arena, gr_plan **ret, gr_error *err);
-/* The plan that fills a sub_query dimension: its measure per primary key of its cube, from the source; `outer` gives the
- * filters that are propagated and may be NULL. */
+/* The plan that fills a sub_query dimension: its measure per primary key of its cube, from the source; `outer` gives
+ * the filters that are propagated and may be NULL. */
 GR_MUST_CHECK gr_status gr_plan_sub_query(const gr_snapshot *snapshot, const gr_member *dimension,
                                           const gr_query *outer, const gr_tz *tz, gr_arena *arena, gr_plan **ret,
                                           gr_error *err);
 /* The first and last value of a time dimension: a query of its own. */
 GR_MUST_CHECK gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err);
 
-/* ---- explanations -------------------------------------------------------------------------------------------------- */
+/* ---- explanations --------------------------------------------------------------------------------------------------
+ */
 /* One candidate for one grain group, with every rule that it fails; none: it fits by definition. */
 typedef struct gr_candidate {
     const gr_rollup *rollup;
@@ -356,7 +359,7 @@ typedef struct gr_candidate {
     gr_refusals refusals;
 } gr_candidate;
 typedef struct gr_plan_report {
-    gr_groups groups; /* of the plain measures; windows and stages show in the pieces */
+    gr_groups groups;         /* of the plain measures; windows and stages show in the pieces */
     gr_candidate *candidates; /* by group, then in order of trial */
     size_t n_candidates;
 } gr_plan_report;
@@ -367,8 +370,8 @@ GR_MUST_CHECK gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr
 const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_member *member);
 /* The stored bucket column that serves a time dimension of the scan. */
 const gr_rollup_column *gr_scan_stored_time(const gr_scan *scan, const gr_time_field *time);
-/* A column that holds the very values a component is over, of a kind that repeated rows do not change (min, max, distinct
- * counts): it can be computed anew from them. NULL: none, or the stored component itself is read. */
+/* A column that holds the very values a component is over, of a kind that repeated rows do not change (min, max,
+ * distinct counts): it can be computed anew from them. NULL: none, or the stored component itself is read. */
 const gr_rollup_column *gr_scan_value_column(const gr_scan *scan, const gr_component *component);
 /* Stored component of the scan's rollup, or NULL. */
 const gr_rollup_component *gr_scan_stored_component(const gr_scan *scan, gr_str stored_key);
@@ -383,7 +386,7 @@ int64_t gr_plan_anchor(const gr_granularity *granularity, int64_t anchor_local_u
 /* Calculated from other measures alone: no aggregate and no raw column of its own. */
 bool gr_measure_is_decomposable(const gr_member *measure);
 bool gr_measure_has_stage(const gr_member *measure); /* multi-stage, and no mere calculation */
-int gr_measure_log2m(const gr_member *measure); /* precision of a count_distinct_approx */
+int gr_measure_log2m(const gr_member *measure);      /* precision of a count_distinct_approx */
 /* The component that is stored under this key and read through the same window as `component`; SIZE_MAX: none. */
 size_t gr_components_sibling(const gr_components *all, const gr_component *component, gr_str stored_key);
 void gr_components_add(gr_components *out, const gr_component *component, gr_arena *arena); /* once by key */

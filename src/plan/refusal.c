@@ -89,12 +89,13 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
         return gr_arena_printf(arena, "group by " GR_FMT " or fix it to one value, or define a rollup without it",
                                GR_ARG(member));
     case GR_RULE_EDGES:
-        return gr_arena_printf(arena, "ask by a granularity whose buckets the range cuts, or start and end the range on "
-                                      "whole stored units");
+        return gr_arena_printf(arena,
+                               "ask by a granularity whose buckets the range cuts, or start and end the range on "
+                               "whole stored units");
     case GR_RULE_BUILD_RANGE:
-        return gr_arena_printf(arena, "widen build_range_start and build_range_end of " GR_FMT
-                                      ", or ask for a dateRange within them",
-                               GR_ARG(rollup));
+        return gr_arena_printf(
+            arena, "widen build_range_start and build_range_end of " GR_FMT ", or ask for a dateRange within them",
+            GR_ARG(rollup));
     case GR_RULE_FORBIDDEN:
     case GR_RULE_FACTS:
     case GR_RULE_SUB_QUERY:

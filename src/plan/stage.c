@@ -19,7 +19,8 @@ static bool is_listed(const gr_member *const *list, size_t n, const gr_member *m
     return false;
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------- */
+/* ---- filters -------------------------------------------------------------------------------------------------------
+ */
 
 static bool filter_is_kept(const gr_stage *s, const gr_filter *f) {
     if (f->kind == GR_FILTER_LEAF) {
@@ -47,7 +48,8 @@ static void keep_filters(const gr_stage *s, gr_query *q, gr_arena *arena) {
     }
 }
 
-/* ---- grains -------------------------------------------------------------------------------------------------------- */
+/* ---- grains --------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_in_grain(const gr_stage *s, const gr_member *m) {
     if (s->has_group_by) return is_listed(s->group_by, s->n_group_by, m);
@@ -113,7 +115,8 @@ static size_t *partitions(const gr_stage *s, const gr_query *q, gr_arena *arena)
     return out;
 }
 
-/* ---- time shifts --------------------------------------------------------------------------------------------------- */
+/* ---- time shifts ---------------------------------------------------------------------------------------------------
+ */
 
 static gr_grain unit_of(gr_interval i) {
     if (i.us) return i.us % 3600000000 == 0 ? GR_GRAIN_HOUR : i.us % 60000000 == 0 ? GR_GRAIN_MINUTE : GR_GRAIN_SECOND;
@@ -182,7 +185,8 @@ static gr_status shift_times(const gr_member *m, const gr_components *components
     return GR_OK;
 }
 
-/* ---- the stage ----------------------------------------------------------------------------------------------------- */
+/* ---- the stage -----------------------------------------------------------------------------------------------------
+ */
 
 static void inner_components(const gr_planner *p, const gr_expr *sql, gr_components *out) {
     for (size_t i = 0; sql && i < sql->n_parts; i++)
@@ -243,11 +247,9 @@ gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c,
     }
     GR_TRY(relation(p, inner, &below, &read->inner));
     if (gr_planner_must_stop(p)) return GR_OK;
-    if (read->form == GR_STAGE_SPREAD)
-        GR_TRY(relation(p, gr_query_inner(ask->query, p->arena), &below, &read->rows));
+    if (read->form == GR_STAGE_SPREAD) GR_TRY(relation(p, gr_query_inner(ask->query, p->arena), &below, &read->rows));
     bool is_partitioned = read->form == GR_STAGE_OVER || read->form == GR_STAGE_RANK;
-    read->column_of =
-        is_partitioned ? partitions(m->stage, ask->query, p->arena) : places(ask->query, inner, p->arena);
+    read->column_of = is_partitioned ? partitions(m->stage, ask->query, p->arena) : places(ask->query, inner, p->arena);
     if (!plan->tree.n) plan->tree = read->inner->tree;
     GR_PUSH(p->arena, &plan->piece_list, piece);
     return GR_OK;

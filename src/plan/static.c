@@ -80,16 +80,16 @@ gr_status gr_static_filters_read(const gr_model *model, gr_rollup *r, gr_arena *
     gr_query *q = NULL;
     gr_status status = ask ? gr_query_parse(model, ask, &options, arena, &q, err)
                            : gr_error_set(err, GR_ERR_MODEL_INVALID, "its filters cannot be read");
-    if (!status && q->n_measure_filters)
+    if (!status && q && q->n_measure_filters)
         status = gr_error_set(err, GR_ERR_MODEL_INVALID, "a filter is on a measure, and rows have none");
-    for (size_t i = 0; !status && i < q->n_row_filters; i++) {
+    for (size_t i = 0; !status && q && i < q->n_row_filters; i++) {
         const gr_filter *f = relative_date(q->row_filters[i]);
         if (f)
             status = gr_error_set(err, GR_ERR_MODEL_INVALID,
                                   "the filter on '" GR_FMT "' has a relative date, and what is stored stays",
                                   GR_ARG(f->field.id));
     }
-    if (!status) {
+    if (!status && q) {
         r->filters = q->row_filters;
         r->n_filters = q->n_row_filters;
         char *text = json_dumps(json_object_get(q->normalized, "filters"), JSON_COMPACT | JSON_SORT_KEYS);

@@ -5,9 +5,9 @@
  *      base grain                   | d | d | d | d | d | d | d | d | d |
  *
  * Below, the same components are planned without the window, at a base grain that divides both the answer's buckets and
- * the window, over the range widened by the window; so a rollup stores the measure un-windowed and serves it. Above, the
- * base rows of each bucket's stretch are merged. The stretches are worked out here, on the wall clock and by the calendar,
- * and the engine only compares.
+ * the window, over the range widened by the window; so a rollup stores the measure un-windowed and serves it. Above,
+ * the base rows of each bucket's stretch are merged. The stretches are worked out here, on the wall clock and by the
+ * calendar, and the engine only compares.
  *
  * Invariant: each stretch begins and ends on a boundary of the base grain, or is unbounded. */
 #include "plan/internal.h"
@@ -43,8 +43,8 @@ typedef struct stretch {
     int64_t from, to;
 } stretch;
 
-/* The rows of [from, to) that the bucket [f, end) looks at. Of an end, the last millisecond is what an interval is taken
- * from: a month before February's last moment is January 28th's. */
+/* The rows of [from, to) that the bucket [f, end) looks at. Of an end, the last millisecond is what an interval is
+ * taken from: a month before February's last moment is January 28th's. */
 static stretch stretch_of(const gr_window *w, int64_t f, int64_t end) {
     if (w->kind == GR_WINDOW_TO_DATE)
         return (stretch){gr_granularity_floor(gr_granularity_predefined(w->to_date), 0, f), end};
@@ -225,7 +225,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
         read_once(w, range, base_time, q->tz);
     } else {
         if (piece.window.counts_values) GR_TRY(add_values(&ask->components.v[0], inner, p->arena, p->err));
-        gr_grain base;
+        gr_grain base = GR_GRAIN_NONE;
         GR_TRY(list_buckets(w, t, range, p->arena, &piece.window, &base, p->err));
         stretch all = widened(w, range);
         base_time->granularity = gr_granularity_predefined(base);

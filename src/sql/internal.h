@@ -39,13 +39,13 @@ typedef struct gr_sql_sub_query {
 typedef struct gr_sqlw {
     const gr_dialect *dialect;
     const gr_snapshot *snapshot;
-    const gr_query *query;  /* whose columns and conditions are written; NULL when a cube is described */
-    const gr_query *outer;  /* whose filters sub_query dimensions may take over, or NULL */
+    const gr_query *query; /* whose columns and conditions are written; NULL when a cube is described */
+    const gr_query *outer; /* whose filters sub_query dimensions may take over, or NULL */
     gr_sql_read read;
-    const gr_scan *scan;    /* SOURCE (NULL in loads), STORED */
-    const gr_rollup *from;  /* STORED: the rollup that is read; else NULL */
+    const gr_scan *scan;             /* SOURCE (NULL in loads), STORED */
+    const gr_rollup *from;           /* STORED: the rollup that is read; else NULL */
     const gr_components *components; /* UNION, PLAIN: of c0 … */
-    gr_str rows;            /* UNION, PLAIN: alias of the relation, quoted */
+    gr_str rows;                     /* UNION, PLAIN: alias of the relation, quoted */
     const gr_original *originals;
     size_t n_originals;
     const gr_rollup_column *limited; /* loads: only this range of the column, or NULL */
@@ -53,9 +53,9 @@ typedef struct gr_sqlw {
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
-    gr_sql_params *params; /* shared by the writers of one statement */
+    gr_sql_params *params;                /* shared by the writers of one statement */
     GR_VEC(gr_sql_sub_query) sub_queries; /* of the SELECT in the making */
-    gr_status *status;      /* shared by the writers of one statement */
+    gr_status *status;                    /* shared by the writers of one statement */
     gr_error *err;
 } gr_sqlw;
 
@@ -96,8 +96,8 @@ gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *member, const char *comparison
 
 /* measure.c */
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
-gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure);    /* ANDed; empty when it has none */
-gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);      /* what one row contributes; empty: every row */
+gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empty when it has none */
+gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);   /* what one row contributes; empty: every row */
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);
 /* A component where the writer reads: accumulated, merged, or as it is. */
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component);
@@ -122,8 +122,8 @@ gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
 gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan);
 
 /* relation.c: plans as relations of group columns and components */
-gr_str gr_sqlw_relation(gr_sqlw *w, const gr_plan *plan); /* one row for each group */
-gr_str gr_sqlw_pieces(gr_sqlw *w, const gr_plan *plan);   /* UNION ALL of the pieces */
+gr_str gr_sqlw_relation(gr_sqlw *w, const gr_plan *plan);         /* one row for each group */
+gr_str gr_sqlw_pieces(gr_sqlw *w, const gr_plan *plan);           /* UNION ALL of the pieces */
 gr_str gr_sqlw_merged(gr_sqlw *w, const gr_component *component); /* UNION: over c<i> */
 
 /* stage.c */

@@ -53,8 +53,8 @@ static gr_str case_text(gr_sqlw *w, const gr_member *m) {
 /* Of a rollup alone its own short name; parts of a join of rollups may have the same. */
 static gr_str rollup_alias(gr_sqlw *w, const gr_rollup *part) {
     if (!part) return gr_sqlw_ident(w, w->from->preagg->alias);
-    gr_str name = gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(part->preagg->cube->alias),
-                                  GR_ARG(part->preagg->alias));
+    gr_str name =
+        gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(part->preagg->cube->alias), GR_ARG(part->preagg->alias));
     return gr_sqlw_ident(w, name);
 }
 

@@ -157,13 +157,14 @@ gr_status gr_sql_span(const gr_plan *plan, const gr_dialect *dialect, gr_arena *
     gr_str rows = gr_sqlw_relation(&w, plan), column = gr_sqlw_ident(&w, plan->query->columns[0].alias);
     gr_str min = gr_sqlw_op1(&w, GR_SQL_MIN, column), max = gr_sqlw_op1(&w, GR_SQL_MAX, column);
     return finish(&s,
-                  gr_arena_printf(arena, "SELECT " GR_FMT " AS \"first\", " GR_FMT " AS \"last\" FROM (" GR_FMT
-                                         ") AS \"r\"",
+                  gr_arena_printf(arena,
+                                  "SELECT " GR_FMT " AS \"first\", " GR_FMT " AS \"last\" FROM (" GR_FMT ") AS \"r\"",
                                   GR_ARG(min), GR_ARG(max), GR_ARG(rows)),
                   ret);
 }
 
-/* ---- loads --------------------------------------------------------------------------------------------------------- */
+/* ---- loads ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Time first: a range then reads a run of rows (duckdb.md §7). */
 static gr_str load_order(gr_sqlw *w, const gr_rollup *r) {
@@ -214,8 +215,7 @@ static gr_str plain_load(gr_sqlw *w, const gr_rollup *r) {
         texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
     }
     for (size_t i = 0; i < r->n_components; i++) {
-        gr_str text = gr_sqlw_component(w, &r->components[i].component),
-               name = gr_sqlw_ident(w, r->components[i].name);
+        gr_str text = gr_sqlw_component(w, &r->components[i].component), name = gr_sqlw_ident(w, r->components[i].name);
         texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
     }
     gr_str list = gr_sqlw_join(w, texts, n, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &r->tree),
@@ -262,7 +262,8 @@ gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, cons
 static bool expr_stays_home(const gr_expr *expr);
 
 static bool member_stays_home(const gr_member *m) {
-    bool is_home = !m->is_sub_query && expr_stays_home(m->sql) && expr_stays_home(m->latitude) && expr_stays_home(m->longitude);
+    bool is_home =
+        !m->is_sub_query && expr_stays_home(m->sql) && expr_stays_home(m->latitude) && expr_stays_home(m->longitude);
     for (size_t i = 0; i < m->n_cases; i++)
         is_home = is_home && expr_stays_home(m->cases[i].when) && expr_stays_home(m->cases[i].label_sql);
     return is_home;

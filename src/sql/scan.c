@@ -7,7 +7,8 @@
  *   SELECT group columns, sum(v0) FROM (SELECT DISTINCT group columns, keys, value AS v0 FROM …) GROUP BY 1, 2 */
 #include "sql/internal.h"
 
-/* ---- conditions ---------------------------------------------------------------------------------------------------- */
+/* ---- conditions ----------------------------------------------------------------------------------------------------
+ */
 
 typedef GR_VEC(gr_str) texts_vec;
 
@@ -46,7 +47,8 @@ gr_str gr_sqlw_where(gr_sqlw *w) {
     return gr_arena_printf(w->arena, " WHERE " GR_FMT, GR_ARG(text));
 }
 
-/* ---- group columns ------------------------------------------------------------------------------------------------- */
+/* ---- group columns -------------------------------------------------------------------------------------------------
+ */
 
 size_t gr_sqlw_grain_n(const gr_sql_grain *g) {
     if (g->load) return g->load->n_columns;
@@ -85,7 +87,8 @@ gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n) {
 
 gr_str gr_sqlw_slot(gr_sqlw *w, size_t i) { return gr_sqlw_ident(w, gr_arena_printf(w->arena, "c%zu", i)); }
 
-/* ---- the SELECT ---------------------------------------------------------------------------------------------------- */
+/* ---- the SELECT ----------------------------------------------------------------------------------------------------
+ */
 
 static const gr_component *given(const gr_group *group, gr_str key) {
     for (size_t i = 0; i < group->components.n; i++)
@@ -105,8 +108,8 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
     for (size_t i = 0; i < cube->n_primary_keys; i++)
         texts[at++] = named(w, gr_sqlw_member(w, cube->primary_keys[i]), gr_arena_printf(w->arena, "\"k%zu\"", i));
     for (size_t i = 0; i < group->components.n; i++)
-        texts[at++] = named(w, gr_sqlw_row_value(w, group->components.v[i].measure),
-                            gr_arena_printf(w->arena, "\"v%zu\"", i));
+        texts[at++] =
+            named(w, gr_sqlw_row_value(w, group->components.v[i].measure), gr_arena_printf(w->arena, "\"v%zu\"", i));
     gr_str list = gr_sqlw_join(w, texts, at, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
     return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
                            GR_ARG(where));
@@ -121,8 +124,8 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
-        gr_str value = c ? gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v))
-                         : GR_STR("NULL");
+        gr_str value =
+            c ? gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v)) : GR_STR("NULL");
         texts[n + i] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
     }
     gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), keys = distinct_keys(w, grain, group);

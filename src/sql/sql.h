@@ -36,7 +36,8 @@ typedef struct gr_sql_load_options {
 } gr_sql_load_options;
 /* The SELECT that fills a rollup for a zone; its text (without options) is also what the structure hash is made of. */
 GR_MUST_CHECK gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                                    gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
+                                    gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena,
+                                    gr_sql *ret, gr_error *err);
 /* `SELECT <every dimension's expression, and what is hashed> FROM <cube>`: described, not run, to learn the types. */
 GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_dialect *dialect,
                                              gr_arena *arena, const gr_member ***ret_members, size_t *ret_n,

@@ -1,7 +1,9 @@
-/* Pieces that stand on a relation of their own: rolling windows, and the forms of multi-stage measures (plan/stage.c). */
+/* Pieces that stand on a relation of their own: rolling windows, and the forms of multi-stage measures (plan/stage.c).
+ */
 #include "sql/internal.h"
 
-/* ---- common --------------------------------------------------------------------------------------------------------- */
+/* ---- common ---------------------------------------------------------------------------------------------------------
+ */
 
 static gr_str of(gr_sqlw *w, const char *rows, gr_str column) {
     return gr_arena_printf(w->arena, "\"%s\"." GR_FMT, rows, GR_ARG(column));
@@ -50,7 +52,8 @@ static size_t group_count(const gr_query *q) {
     return gr_sqlw_grain_n(&grain);
 }
 
-/* ---- windows -------------------------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------------------------------
+ */
 
 static gr_str series(gr_sqlw *w, const gr_window_read *read) {
     gr_str *rows = GR_NEW_N(w->arena, gr_str, read->n_buckets + 1);
@@ -58,8 +61,8 @@ static gr_str series(gr_sqlw *w, const gr_window_read *read) {
         const gr_bucket *b = &read->buckets[i];
         gr_str at = gr_sqlw_stamp(w, b->at_local_us), from = gr_sqlw_stamp(w, b->from_local_us),
                to = gr_sqlw_stamp(w, b->to_local_us);
-        rows[i] = gr_arena_printf(w->arena, "(" GR_FMT ", " GR_FMT ", " GR_FMT ")", GR_ARG(at), GR_ARG(from),
-                                  GR_ARG(to));
+        rows[i] =
+            gr_arena_printf(w->arena, "(" GR_FMT ", " GR_FMT ", " GR_FMT ")", GR_ARG(at), GR_ARG(from), GR_ARG(to));
     }
     gr_str all = gr_sqlw_join(w, rows, read->n_buckets, ", ");
     return gr_arena_printf(w->arena, "(VALUES " GR_FMT ") AS \"s\"(\"at\", \"from\", \"to\")", GR_ARG(all));
@@ -122,7 +125,8 @@ gr_str gr_sqlw_window(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece) {
                            GR_ARG(base), GR_ARG(base), GR_ARG(by));
 }
 
-/* ---- stages --------------------------------------------------------------------------------------------------------- */
+/* ---- stages ---------------------------------------------------------------------------------------------------------
+ */
 
 /* What the measure is over one inner group. */
 static gr_str inner_value(gr_sqlw *r, const gr_member *m) { return gr_sqlw_expr(r, m->sql, m->cube); }
@@ -187,8 +191,7 @@ static gr_str spread_stage(gr_sqlw *w, const gr_plan *plan, const gr_piece *piec
     for (size_t i = 0; i < n; i++) {
         groups[i] = of(w, "r", alias_of(w, read->rows->query, i));
         if (read->column_of[i] != SIZE_MAX)
-            tests[n_tests++] =
-                gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, groups[i], inner_group(w, "v", read->column_of[i]));
+            tests[n_tests++] = gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, groups[i], inner_group(w, "v", read->column_of[i]));
     }
     gr_str value = GR_STR("\"v\".\"value\""), rows = gr_sqlw_relation(w, read->rows), values = inner_rows(w, read);
     gr_str list = select_list(w, plan, piece, groups, n, given_value, &value);
@@ -200,12 +203,12 @@ static gr_str spread_stage(gr_sqlw *w, const gr_plan *plan, const gr_piece *piec
 
 static gr_str aggregate(gr_sqlw *w, const gr_member *m, gr_str value) {
     static const gr_sql_op ops[] = {
-        [GR_MEASURE_COUNT] = GR_SQL_COUNT, [GR_MEASURE_SUM] = GR_SQL_SUM, [GR_MEASURE_AVG] = GR_SQL_AVG,
-        [GR_MEASURE_MIN] = GR_SQL_MIN,     [GR_MEASURE_MAX] = GR_SQL_MAX, [GR_MEASURE_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
+        [GR_MEASURE_COUNT] = GR_SQL_COUNT, [GR_MEASURE_SUM] = GR_SQL_SUM,
+        [GR_MEASURE_AVG] = GR_SQL_AVG,     [GR_MEASURE_MIN] = GR_SQL_MIN,
+        [GR_MEASURE_MAX] = GR_SQL_MAX,     [GR_MEASURE_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
     };
     if (m->agg > GR_MEASURE_COUNT_DISTINCT)
-        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "'" GR_FMT "' cannot aggregate aggregated rows",
-                            GR_ARG(m->id));
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "'" GR_FMT "' cannot aggregate aggregated rows", GR_ARG(m->id));
     return gr_sqlw_op1(w, ops[m->agg], value);
 }
 
@@ -257,8 +260,8 @@ static gr_str rank_stage(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece)
     gr_sqlw r = reader(w, read->inner, GR_READ_PLAIN);
     for (size_t i = 0; i < s->n_order_by; i++) {
         gr_str key = gr_sqlw_operand(w, gr_sqlw_expr(&r, s->order_by[i].sql, read->measure->cube));
-        order[i] = gr_arena_printf(w->arena, GR_FMT " %s NULLS LAST", GR_ARG(key),
-                                   s->order_by[i].is_desc ? "DESC" : "ASC");
+        order[i] =
+            gr_arena_printf(w->arena, GR_FMT " %s NULLS LAST", GR_ARG(key), s->order_by[i].is_desc ? "DESC" : "ASC");
     }
     gr_str keys = gr_sqlw_join(w, order, s->n_order_by, ", ");
     gr_str by = gr_arena_printf(w->arena, " ORDER BY " GR_FMT, GR_ARG(keys));
