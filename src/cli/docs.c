@@ -1,17 +1,15 @@
 /* granary docs (hidden): the documents that are made from tables. `--check` writes nothing and fails when one is not
  * current, which a test does. */
-#include "cli/command.h"
+#include "cli/docs.h"
 
+#include "cli/command.h"
 #include "model/docs.h"
-#include "plan/plan.h"
 
 #include <stdio.h>
 
-static const char banner[] = "<!-- Made from %s by `granary docs`; do not edit. -->\n\n";
-
 static void write_errors(gr_buf *out) {
     gr_buf_z(out, "# Errors\n\n");
-    gr_buf_printf(out, banner, "src/base/errors.def");
+    gr_buf_printf(out, GR_CLI_DOCS_BANNER, "src/base/errors.def");
     gr_buf_z(out,
              "Every error has an id that stays the same over versions; its text may change. *Retry*: the same request\n"
              "may succeed later. *Exit*: what the command line ends with.\n\n"
@@ -23,36 +21,11 @@ static void write_errors(gr_buf *out) {
     }
 }
 
-static void write_matching(gr_buf *out) {
-    gr_buf_z(out, "# How a query is matched to a pre-aggregation\n\n");
-    gr_buf_printf(out, banner, "src/plan/rules.def");
-    gr_buf_z(
-        out,
-        "Candidates are the rollups of every cube in the query: cubes in the order in which the query names them, then "
-        "in\n"
-        "the order of definition. The first one that passes every rule serves. Each candidate that does not serve is\n"
-        "recorded with the rule that refused it; `granary explain` and `POST /v1/explain` show them with the smallest\n"
-        "repair.\n\n"
-        "A measure is made of *components* (count: a count; avg: a sum and a count; a calculated measure: those of "
-        "its\n"
-        "leaves). A rollup serves a measure when it stores all of its components and each of them can be merged from "
-        "the\n"
-        "stored grain to the asked one. Components that cannot be merged (distinct counts) serve at exactly their "
-        "grain.\n\n"
-        "A pre-aggregation that passes and is not built yet is built first when it says `build: on_demand` (the "
-        "default),\n"
-        "once for any number of waiting queries.\n\n"
-        "| rule | a rollup may not serve because |\n|---|---|\n");
-    for (unsigned i = 0; i < GR_RULE__COUNT; i++)
-        gr_buf_printf(out, "| `" GR_FMT "` | " GR_FMT " |\n", GR_ARG(gr_rule_id((gr_rule)i)),
-                      GR_ARG(gr_rule_doc((gr_rule)i)));
-}
-
 static const struct {
     const char *file;
     void (*write)(gr_buf *out);
 } documents[] = {
-    {"errors.md", write_errors},         {"matching.md", write_matching},
+    {"errors.md", write_errors},         {"matching.md", gr_cli_write_matching_docs},
     {"config.md", gr_config_write_docs}, {"model-keys.md", gr_model_write_key_docs},
     {"cli.md", gr_cli_args_write_docs},
 };

@@ -106,7 +106,7 @@ static gr_status local_explain(gr_door *door, const gr_door_query *query, gr_buf
     gr_explanations all = {0};
     gr_status status = gr_serve_explain(d->serve, &ctx, &request, &all, err);
     if (!status) status = gr_http_encode_explain(&all, arena, out, err);
-    gr_explanations_done(&all);
+    gr_serve_explanations_done(&all);
     gr_arena_free(arena);
     return status;
 }

@@ -199,9 +199,8 @@ static void add_pieces(gr_cli_table *table, const json_t *pieces, int depth, gr_
 }
 
 static void print_pieces(const json_t *answer, gr_arena *arena, gr_buf *out) {
-    const gr_cli_column columns[] = {{GR_STR("piece"), GR_ALIGN_LEFT},
-                                     {GR_STR("reads"), GR_ALIGN_LEFT},
-                                     {GR_STR("range"), GR_ALIGN_LEFT}};
+    const gr_cli_column columns[] = {
+        {GR_STR("piece"), GR_ALIGN_LEFT}, {GR_STR("reads"), GR_ALIGN_LEFT}, {GR_STR("range"), GR_ALIGN_LEFT}};
     const json_t *pieces = json_object_get(answer, "pieces"), *first = json_array_get(pieces, 0);
     if (json_array_size(pieces) < 2 && (!first || gr_str_eq_z(gr_cli_json_text(first, "kind"), "scan"))) return;
     gr_cli_table *table = gr_cli_table_new(arena, columns, 3);

@@ -56,7 +56,7 @@ typedef struct job {
     const gr_snapshot *snapshot;
     const gr_tz *zone;
     gr_sql_load_options options;
-    gr_range range; /* of the build range, in whole buckets */
+    gr_range range;  /* of the build range, in whole buckets */
     bool is_foreign; /* a table of that name was there before: not ours to drop */
 } job;
 
@@ -83,7 +83,8 @@ static gr_status limit(job *j, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(conn->driver->query(conn, j->ctx, sql, NULL, 0, false, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     const gr_tz *tz = r->ranged->is_instant ? gr_tz_utc() : j->zone;
-    int64_t from = INT64_MIN, to = INT64_MAX, anchor = gr_granularity_anchor(r->ranged->granularity, tz, j->ctx->now_us);
+    int64_t from = INT64_MIN, to = INT64_MAX,
+            anchor = gr_granularity_anchor(r->ranged->granularity, tz, j->ctx->now_us);
     if (!status && batch && batch->n_rows) {
         if (!gr_column_is_null(&batch->columns[0], 0))
             from = first_bucket(r, tz, ((const int64_t *)batch->columns[0].data)[0], anchor);
@@ -200,7 +201,8 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
     const gr_snapshot *current = gr_exec_snapshot_ref(exec); /* holds the tables that are read */
     const gr_rollup **deps;
     size_t n_deps = gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
-    gr_status originals = current->model == snapshot->model ? read_originals(&j, current, deps, n_deps, zone, err) : GR_OK;
+    gr_status originals =
+        current->model == snapshot->model ? read_originals(&j, current, deps, n_deps, zone, err) : GR_OK;
     if (originals) {
         gr_exec_snapshot_unref(current);
         return originals;

@@ -50,8 +50,8 @@ gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, c
     };
 }
 
-/* Instant columns by name: first and last bucket. "build range", which no column is called: what is stored of the ranged
- * column, null where there is no bound. */
+/* Instant columns by name: first and last bucket. "build range", which no column is called: what is stored of the
+ * ranged column, null where there is no bound. */
 static const char build_range[] = "build range";
 
 static void write_bound(gr_jw *w, int64_t us) {

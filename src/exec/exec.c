@@ -95,13 +95,25 @@ static void check_source(const gr_config *config, const gr_cube *cube, gr_diags 
     }
 }
 
+/* Queries are answered without them, so that they are no errors. */
+static void warn_unbuildable(const gr_model *model, const gr_plan_index *index, gr_diags *diags) {
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        const gr_rollup *r = gr_plan_index_rollup(index, model->preaggs[i]);
+        if (r->can_build || (r->preagg->filters && diags->n_errors)) continue;
+        gr_diag *d = gr_diags_warn(diags, GR_ERR_MODEL_INVALID, r->preagg->loc, "'" GR_FMT "' cannot be built: " GR_FMT,
+                                   GR_ARG(r->preagg->id), GR_ARG(r->problem_text));
+        d->hint = GR_STR("queries are answered without it");
+    }
+}
+
 gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags, gr_error *err) {
     size_t n_errors = diags->n_errors;
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], diags);
     gr_arena *scratch = gr_arena_new();
     gr_plan_defaults defaults = {config->external_default, config->allow_non_strict, false};
-    gr_plan_index_new(model, defaults, diags, scratch); /* static filters are read here */
+    gr_plan_index *index = gr_plan_index_new(model, defaults, diags, scratch); /* static filters are read here */
+    warn_unbuildable(model, index, diags);
     gr_arena_free(scratch);
     if (diags->n_errors > n_errors)
         return gr_error_set(err, GR_ERR_MODEL_INVALID_SET, "The model does not fit the configuration: " GR_FMT,

@@ -24,8 +24,7 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
     if (conn) gr_pool_give(exec->pool, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
-    for (size_t i = 0; !status && i < n && i < n_columns; i++)
-        base->types[members[i]->index] = &columns[i];
+    for (size_t i = 0; !status && i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
     gr_arena_free(scratch);
 }
 

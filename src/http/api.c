@@ -173,7 +173,7 @@ gr_status gr_http_do_explain(gr_http_request *request, gr_error *err) {
     request->served_by = (gr_str){0};
     for (size_t i = 0; i < all.n; i++) gr_http_add_served(request, &all.v[i].answer);
     gr_status status = gr_http_encode_explain(&all, request->work, &request->out, err);
-    gr_explanations_done(&all);
+    gr_serve_explanations_done(&all);
     return status;
 }
 

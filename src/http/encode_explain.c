@@ -1,15 +1,12 @@
-/* The answer of /v1/explain: the decision, and all that led to it: join trees, grain groups, every candidate with the rules
- * that it passed and failed and what would help, the pieces that were chosen.
- * Invariant: a rule is said to have passed only when it was asked. Source: decisions 11, 14; docs/http-api.md. */
+/* The answer of /v1/explain: the decision, and all that led to it: join trees, grain groups, every candidate with the
+ * rules that it passed and failed and what would help, the pieces that were chosen. Invariant: a rule is said to have
+ * passed only when it was asked. Source: decisions 11, 14; docs/http-api.md. */
 #include "http/encode.h"
 
 /* Rules about what there is now, or about the request; the others are about definitions. */
-static const bool is_of_the_moment[GR_RULE__COUNT] = {[GR_RULE_FORBIDDEN] = true,
-                                                      [GR_RULE_TIME_ZONE] = true,
-                                                      [GR_RULE_BUILD_RANGE] = true,
-                                                      [GR_RULE_EDGES] = true,
-                                                      [GR_RULE_NOT_BUILT] = true,
-                                                      [GR_RULE_BUILD_FAILED] = true};
+static const bool is_of_the_moment[GR_RULE__COUNT] = {
+    [GR_RULE_FORBIDDEN] = true, [GR_RULE_TIME_ZONE] = true, [GR_RULE_BUILD_RANGE] = true,
+    [GR_RULE_EDGES] = true,     [GR_RULE_NOT_BUILT] = true, [GR_RULE_BUILD_FAILED] = true};
 /* Asked first, in this order; when one fails, nothing else is asked. */
 static const gr_rule gates[] = {GR_RULE_CANNOT_BUILD, GR_RULE_ROOT, GR_RULE_FACTS};
 enum { N_GATES = sizeof gates / sizeof *gates };

@@ -111,6 +111,23 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
     if (is_wrapped) gr_buf_char(out, ')');
 }
 
+static bool expr_propagates(const gr_expr *e) {
+    for (size_t i = 0; e && i < e->n_parts; i++)
+        if (e->parts[i].kind == GR_PART_MEMBER && gr_member_propagates(e->parts[i].member)) return true;
+    return false;
+}
+
+/* Its value, or that of something in its expressions, takes over the filters of the query that asks. */
+bool gr_member_propagates(const gr_member *m) {
+    if (m->is_sub_query) return m->propagates_filters;
+    if (expr_propagates(m->sql) || expr_propagates(m->latitude) || expr_propagates(m->longitude)) return true;
+    for (size_t i = 0; i < m->n_cases; i++)
+        if (expr_propagates(m->cases[i].when) || expr_propagates(m->cases[i].label_sql)) return true;
+    for (size_t i = 0; i < m->n_filters; i++)
+        if (expr_propagates(m->filters[i])) return true;
+    return false;
+}
+
 /* A calculation over other measures needs no stage, whatever those are. */
 bool gr_measure_has_stage(const gr_member *m) {
     const gr_stage *s = m->stage;

@@ -2,15 +2,14 @@
  * explanation cannot say something else than what was done. */
 #include "plan/internal.h"
 
-static void explain_group(gr_planner *p, const gr_ask *ask, size_t group, const gr_groups *groups,
-                          gr_plan_report *ret) {
-    const gr_group *g = &groups->v[group];
+static void explain_group(gr_planner *p, const gr_ask *ask, size_t n_facts, size_t group, gr_plan_report *ret) {
+    const gr_group *g = &ret->groups.v[group];
     for (size_t i = 0; i < p->candidates.n; i++) {
         const gr_rollup *r = p->candidates.v[i];
         gr_candidate *c = &ret->candidates[ret->n_candidates++];
         *c = (gr_candidate){.rollup = r, .group = group};
         const gr_tree *tree = gr_rollup_fact_tree(r, g->tree.nodes[0].cube);
-        if (!r->can_build || !tree || r->n_facts > 1) {
+        if (!r->can_build || !tree || (r->n_facts > 1 && r->n_facts != n_facts)) {
             gr_rule rule = !r->can_build ? GR_RULE_CANNOT_BUILD : tree ? GR_RULE_FACTS : GR_RULE_ROOT;
             GR_PUSH(p->arena, &c->refusals, ((gr_refusal){rule, r, NULL, NULL}));
             continue;
@@ -35,6 +34,6 @@ gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr_plan_report *
     GR_TRY(gr_group_facts(&ask, arena, &facts, err));
     for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &ret->groups, err));
     ret->candidates = GR_NEW_N(arena, gr_candidate, ret->groups.n * p.candidates.n + 1);
-    for (size_t i = 0; i < ret->groups.n; i++) explain_group(&p, &ask, i, &ret->groups, ret);
+    for (size_t i = 0; i < ret->groups.n; i++) explain_group(&p, &ask, facts.n, i, ret);
     return GR_OK;
 }

@@ -15,6 +15,13 @@ static void collect_filter(const gr_filter *f, gr_arena *arena, gr_paths *out) {
     for (size_t i = 0; i < f->n_children; i++) collect_filter(f->children[i], arena, out);
 }
 
+/* measureFilter names a measure and is about rows. */
+static void collect_row_measures(const gr_filter *f, gr_arena *arena, gr_paths *out) {
+    if (f->kind == GR_FILTER_LEAF && f->op == GR_OP_MEASURE_FILTER)
+        gr_tree_collect(f->field.member, f->field.path, arena, out);
+    for (size_t i = 0; i < f->n_children; i++) collect_row_measures(f->children[i], arena, out);
+}
+
 static void collect_shared(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
     const gr_query *q = ask->query;
     for (size_t i = 0; i < q->n_dimensions; i++)
@@ -23,6 +30,7 @@ static void collect_shared(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
     for (size_t i = 0; i < q->n_row_filters; i++) collect_filter(q->row_filters[i], arena, out);
     for (size_t i = 0; i < q->n_time_dimensions; i++)
         gr_tree_collect(q->time_dimensions[i].field.member, q->time_dimensions[i].field.path, arena, out);
+    for (size_t i = 0; i < q->n_measure_filters; i++) collect_row_measures(q->measure_filters[i], arena, out);
 }
 
 /* A window reads the same components as without it. */
@@ -33,9 +41,14 @@ static bool gives(const gr_ask *ask, const gr_member *measure, const gr_componen
     return false;
 }
 
+/* What decides the joins: all that the whole query computes, so that a measure means the same rows whether it is read
+ * beside others or below a stage. */
+static const gr_components *deciding(const gr_ask *ask) { return ask->all ? ask->all : &ask->components; }
+
 static bool gives_any(const gr_ask *ask, const gr_member *measure) {
-    for (size_t i = 0; i < ask->components.n; i++)
-        if (gives(ask, measure, &ask->components.v[i])) return true;
+    const gr_components *all = deciding(ask);
+    for (size_t i = 0; i < all->n; i++)
+        if (gives(ask, measure, &all->v[i])) return true;
     return false;
 }
 
@@ -68,10 +81,10 @@ static void collect_all(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
     for (size_t i = 0; i < q->n_measures; i++)
         if (gives_any(ask, q->measures[i].member))
             gr_tree_collect(q->measures[i].member, q->measures[i].path, arena, out);
-    for (size_t i = 0; i < ask->components.n; i++) /* what a stage computes is named by no query */
-        if (!is_given(ask, &ask->components.v[i]))
-            gr_tree_collect(ask->components.v[i].measure, gr_path_of_cube(ask->components.v[i].measure->cube, arena),
-                            arena, out);
+    const gr_components *all = deciding(ask);
+    for (size_t i = 0; i < all->n; i++) /* what a stage computes is named by no query */
+        if (!is_given(ask, &all->v[i]))
+            gr_tree_collect(all->v[i].measure, gr_tree_path_of_cube(all->v[i].measure->cube, arena), arena, out);
     for (size_t i = 0; i < q->n_dimensions; i++)
         gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, out);
     for (size_t i = 0; i < q->n_segments; i++) gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
@@ -90,7 +103,7 @@ static gr_path path_of_component(const gr_ask *ask, const gr_component *c, gr_ar
         const gr_field *f = &q->measures[i];
         if (f->path.n && f->path.cubes[f->path.n - 1] == c->measure->cube && gives_any(ask, f->member)) return f->path;
     }
-    return gr_path_of_cube(c->measure->cube, arena);
+    return gr_tree_path_of_cube(c->measure->cube, arena);
 }
 
 static gr_status tree_of(const gr_ask *ask, const gr_components *components, gr_arena *arena, gr_tree *ret,
@@ -128,12 +141,32 @@ static gr_status split_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret,
     return GR_OK;
 }
 
+/* The tree without the branches that lead to nothing that this group needs. */
+static void prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena *arena) {
+    const gr_cube *key_cube = g->key_node == GR_TREE_NONE ? NULL : fact->tree.nodes[g->key_node].cube;
+    gr_paths paths = {0};
+    for (size_t i = 0; i < g->components.n; i++)
+        gr_tree_collect(g->components.v[i].measure, gr_tree_path_of_cube(g->components.v[i].measure->cube, arena), arena,
+                        &paths);
+    collect_shared(ask, arena, &paths);
+    g->tree = gr_tree_pruned(&fact->tree, &paths, arena);
+    if (g->key_node == GR_TREE_NONE) return;
+    g->key_node = gr_tree_find(&g->tree, key_cube);
+    if (!g->tree.nodes[g->key_node].is_multiplied) g->key_node = GR_TREE_NONE;
+}
+
 gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_error *err) {
     gr_paths paths = {0};
     collect_all(ask, arena, &paths);
     gr_group whole = {.key_node = GR_TREE_NONE, .components = ask->components};
     gr_error first = {0};
     gr_status status = gr_tree_build(&paths, ask->snapshot->model->n_cubes, arena, &whole.tree, &first);
+    if (ask->all && ask->all->n > ask->components.n) {
+        gr_ask alone = *ask;
+        alone.all = NULL;
+        if (status) return gr_group_facts(&alone, arena, ret, err); /* several facts: each by its own */
+        prune(ask, &whole, &whole, arena);
+    }
     if (status && ask->components.n > 1 && !ask->query->is_ungrouped && !split_facts(ask, arena, ret, NULL))
         return GR_OK;
     if (status) {
@@ -165,7 +198,7 @@ static gr_status check_keyed(const gr_group *fact, const gr_component *c, uint32
         return fan_out_error(c, &fact->tree, "aggregates in its own SQL, so that the repeated rows cannot be left out",
                              err);
     gr_paths paths = {0};
-    gr_tree_collect(c->measure, gr_path_of_cube(c->measure->cube, arena), arena, &paths);
+    gr_tree_collect(c->measure, gr_tree_path_of_cube(c->measure->cube, arena), arena, &paths);
     for (size_t i = 0; i < paths.n; i++) {
         uint32_t to = gr_tree_find(&fact->tree, paths.v[i].cubes[paths.v[i].n - 1]);
         if (to == GR_TREE_NONE || !gr_tree_multiplies(&fact->tree, node, to)) continue;
@@ -186,21 +219,6 @@ static gr_group *group_of_key(gr_groups *groups, uint32_t node, uint32_t fact, g
     gr_group fresh = {.key_node = node, .fact = fact};
     GR_PUSH(arena, groups, fresh);
     return &groups->v[groups->n - 1];
-}
-
-/* The tree without the branches that lead to nothing that this group needs. */
-static void prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena *arena) {
-    gr_paths paths = {0};
-    for (size_t i = 0; i < g->components.n; i++)
-        gr_tree_collect(g->components.v[i].measure, gr_path_of_cube(g->components.v[i].measure->cube, arena), arena,
-                        &paths);
-    collect_shared(ask, arena, &paths);
-    for (size_t i = 0; i < ask->query->n_measure_filters; i++) /* measureFilter is about rows */
-        collect_measure_filter(ask, ask->query->measure_filters[i], arena, &paths);
-    g->tree = gr_tree_pruned(&fact->tree, &paths, arena);
-    if (g->key_node == GR_TREE_NONE) return;
-    g->key_node = gr_tree_find(&g->tree, fact->tree.nodes[g->key_node].cube);
-    if (!g->tree.nodes[g->key_node].is_multiplied) g->key_node = GR_TREE_NONE;
 }
 
 gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *arena, gr_groups *out, gr_error *err) {
@@ -225,7 +243,8 @@ gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *aren
         uint32_t node = gr_tree_find(&fact->tree, c->measure->cube);
         for (size_t k = 0; k < fact->components.n && nodes[i] == GR_TREE_NONE && c->agg != GR_AGG_OPAQUE; k++)
             if (nodes[k] == node) nodes[i] = node;
-        GR_PUSH(arena, &group_of_key(&groups, nodes[i], fact->fact, arena)->components, *c);
+        gr_group *own = group_of_key(&groups, nodes[i], fact->fact, arena);
+        GR_PUSH(arena, &own->components, *c);
     }
     for (size_t i = 0; i < groups.n; i++) {
         prune(ask, fact, &groups.v[i], arena);

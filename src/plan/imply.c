@@ -28,11 +28,21 @@ static order compare_numbers(gr_str a, gr_str b) {
     return u < v ? LESS : u > v ? GREATER : UNKNOWN;
 }
 
+static bool is_time(const gr_member *m) { return m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME; }
+
+/* A time without offset is another instant in another zone, and the two filters may be read in two. */
+static bool is_instant(gr_str text) {
+    int64_t us;
+    gr_time_zone_part part;
+    bool is_date;
+    return gr_time_parse(text, &us, &part, &is_date) && part == GR_TIME_ZONED;
+}
+
 static order compare(const gr_member *m, gr_str a, gr_str b) {
     if (is_number(m)) return gr_str_eq(a, b) ? SAME : compare_numbers(a, b);
     if (m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_BOOLEAN)
         return truth_of(a) == truth_of(b) ? SAME : LESS;
-    if (m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_TIME) return gr_str_eq(a, b) ? SAME : UNKNOWN;
+    if (is_time(m)) return is_instant(a) && gr_str_eq(a, b) ? SAME : UNKNOWN;
     int c = gr_str_cmp(a, b);
     return c < 0 ? LESS : c > 0 ? GREATER : SAME;
 }
@@ -69,8 +79,7 @@ static const shape shapes[GR_OP__COUNT] = {
 };
 
 static shape shape_of(const gr_filter *f) {
-    bool is_time = f->field.member->kind == GR_MEMBER_DIMENSION && f->field.member->dim_type == GR_DIM_TIME;
-    if (f->op >= GR_OP__COUNT || (is_time && shapes[f->op] == INTERVAL)) return OTHER;
+    if (f->op >= GR_OP__COUNT || (is_time(f->field.member) && shapes[f->op] == INTERVAL)) return OTHER;
     return shapes[f->op];
 }
 
@@ -186,8 +195,9 @@ static bool is_all(const gr_filter *f) { return shape_of(f) == COFINITE && f->n_
 
 static bool same_values(const gr_filter *a, const gr_filter *b) {
     if (a->op != b->op || a->has_null != b->has_null || a->n_values != b->n_values) return false;
+    bool is_by_text = is_time(a->field.member) && (shape_of(a) == FINITE || shape_of(a) == COFINITE);
     for (size_t i = 0; i < a->n_values; i++)
-        if (!gr_str_eq(a->values[i], b->values[i])) return false;
+        if (!gr_str_eq(a->values[i], b->values[i]) || (is_by_text && !is_instant(a->values[i]))) return false;
     return a->range.from_utc_us == b->range.from_utc_us && a->range.to_utc_us == b->range.to_utc_us &&
            a->range.is_from_ambiguous == b->range.is_from_ambiguous &&
            a->range.is_to_ambiguous == b->range.is_to_ambiguous && a->range.from_local_us == b->range.from_local_us &&
@@ -234,7 +244,7 @@ static bool implies(const gr_filter *p, const gr_filter *c) {
     if (p->kind == GR_FILTER_AND) {
         for (size_t i = 0; i < p->n_children; i++)
             if (implies(p->children[i], c)) return true;
-        return false;
+        if (c->kind == GR_FILTER_LEAF) return false;
     }
     if (c->kind == GR_FILTER_LEAF) return leaf_implies(p, c);
     for (size_t i = 0; i < c->n_children; i++)
@@ -242,11 +252,11 @@ static bool implies(const gr_filter *p, const gr_filter *c) {
     return false;
 }
 
-bool gr_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field *times, size_t n_times,
+bool gr_plan_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field *times, size_t n_times,
                       const gr_filter *conclusion) {
     if (conclusion->kind == GR_FILTER_AND) {
         for (size_t i = 0; i < conclusion->n_children; i++)
-            if (!gr_filters_imply(premises, n, times, n_times, conclusion->children[i])) return false;
+            if (!gr_plan_filters_imply(premises, n, times, n_times, conclusion->children[i])) return false;
         return true;
     }
     for (size_t i = 0; i < n; i++)
@@ -258,7 +268,7 @@ bool gr_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field 
     }
     if (conclusion->kind == GR_FILTER_OR) {
         for (size_t i = 0; i < conclusion->n_children; i++)
-            if (gr_filters_imply(premises, n, times, n_times, conclusion->children[i])) return true;
+            if (gr_plan_filters_imply(premises, n, times, n_times, conclusion->children[i])) return true;
         return conclusion->n_children == 0;
     }
     return false;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 static gr_field field_of(const gr_member_ref *ref, gr_arena *arena) {
-    gr_path path = ref->path.n ? ref->path : gr_path_of_cube(ref->member->cube, arena);
+    gr_path path = ref->path.n ? ref->path : gr_tree_path_of_cube(ref->member->cube, arena);
     return (gr_field){ref->member->id, ref->member, ref->member, path};
 }
 
@@ -135,7 +135,8 @@ static gr_status compute(gr_plan_index *index, gr_rollup *r, const gr_components
         GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &r->groups, err));
     }
     r->tree = r->trees[0];
-    if (check_sources(r))
+    bool is_one_table = r->preagg->type != GR_PREAGG_ROLLUP_JOIN; /* its parts are built each in its own source */
+    if (is_one_table && check_sources(r))
         return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "its cubes live in different data sources");
     return GR_OK;
 }

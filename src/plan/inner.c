@@ -2,7 +2,7 @@
  * conditions, and neither order nor limit. */
 #include "plan/internal.h"
 
-gr_query *gr_query_inner(const gr_query *query, gr_arena *arena) {
+gr_query *gr_planner_inner_query(const gr_query *query, gr_arena *arena) {
     gr_query *q = GR_NEW(arena, gr_query);
     *q = *query;
     q->time_dimensions = GR_NEW_N(arena, gr_time_field, query->n_time_dimensions + 1);
@@ -26,7 +26,7 @@ static void add_column(gr_query *q, gr_column_kind kind, size_t index, const gr_
     q->columns[q->n_columns++] = (gr_query_column){kind, index, field->id, alias};
 }
 
-void gr_query_group_columns(gr_query *q, gr_arena *arena) {
+void gr_planner_group_columns(gr_query *q, gr_arena *arena) {
     q->columns = GR_NEW_N(arena, gr_query_column, q->n_dimensions + q->n_time_dimensions + 1);
     q->n_columns = 0;
     for (size_t i = 0; i < q->n_dimensions; i++) add_column(q, GR_COLUMN_DIMENSION, i, &q->dimensions[i], NULL, arena);
@@ -78,7 +78,7 @@ static void propagate(const gr_snapshot *s, const gr_query *outer, const gr_comp
 }
 
 static gr_field field_of(const gr_member *member, gr_arena *arena) {
-    return (gr_field){member->id, member, member, gr_path_of_cube(member->cube, arena)};
+    return (gr_field){member->id, member, member, gr_tree_path_of_cube(member->cube, arena)};
 }
 
 gr_status gr_plan_sub_query(const gr_snapshot *s, const gr_member *dimension, const gr_query *outer, const gr_tz *tz,
@@ -91,14 +91,14 @@ gr_status gr_plan_sub_query(const gr_snapshot *s, const gr_member *dimension, co
     q->measures[0] = field_of(dimension->sql->parts[0].member, arena);
     const gr_part *part = &dimension->sql->parts[0];
     if (part->n_path) /* by the way that the model names */
-        q->measures[0].path = gr_tree_path_through(gr_path_of_cube(cube, arena), part, arena);
+        q->measures[0].path = gr_tree_path_through(gr_tree_path_of_cube(cube, arena), part, arena);
     q->dimensions = GR_NEW_N(arena, gr_field, cube->n_primary_keys + 1);
     for (size_t i = 0; i < cube->n_primary_keys; i++)
         q->dimensions[q->n_dimensions++] = field_of(cube->primary_keys[i], arena);
     gr_ask ask = {.snapshot = s, .query = q};
     gr_measure_components(s->index, part->member, arena, &ask.components);
     if (outer && dimension->propagates_filters) propagate(s, outer, &ask.components, q, arena);
-    gr_query_group_columns(q, arena);
+    gr_planner_group_columns(q, arena);
     GR_TRY(gr_relation_plan(&p, &ask, ret));
     if (p.to_probe)
         return gr_error_set(err, GR_ERR_PLAN_UNSUPPORTED, "'" GR_FMT "' reads a measure over a window of time",
@@ -111,11 +111,11 @@ gr_status gr_plan_sub_query(const gr_snapshot *s, const gr_member *dimension, co
 
 gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err) {
     gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err, .options = {.without_rollups = true}};
-    gr_query *q = gr_query_inner(plan->query, arena);
+    gr_query *q = gr_planner_inner_query(plan->query, arena);
     q->n_dimensions = 0;
     q->n_time_dimensions = 1;
     q->time_dimensions[0] = *plan->to_probe;
-    gr_query_group_columns(q, arena);
+    gr_planner_group_columns(q, arena);
     gr_ask ask = {.snapshot = plan->snapshot, .query = q};
     return gr_relation_plan(&p, &ask, ret);
 }

@@ -23,7 +23,7 @@ bool gr_tree_multiplies(const gr_tree *tree, uint32_t from, uint32_t to);
 gr_tree gr_tree_pruned(const gr_tree *tree, const gr_paths *paths, gr_arena *arena);
 /* The owner's path, continued by the path written in a hole. */
 gr_path gr_tree_path_through(gr_path owner, const gr_part *part, gr_arena *arena);
-gr_path gr_path_of_cube(const gr_cube *cube, gr_arena *arena);
+gr_path gr_tree_path_of_cube(const gr_cube *cube, gr_arena *arena);
 
 /* ---- group.c ---- */
 /* What is to be computed: the groups and conditions of a query, and components. */
@@ -31,6 +31,7 @@ typedef struct gr_ask {
     const gr_snapshot *snapshot;
     const gr_query *query; /* its measures say where components come from; what is computed is `components` */
     gr_components components;
+    const gr_components *all; /* what the whole query computes, below its stages too; NULL: just these */
 } gr_ask;
 /* One group for each fact. */
 GR_MUST_CHECK gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_error *err);
@@ -41,6 +42,7 @@ GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, 
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
+bool gr_member_propagates(const gr_member *member);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
 void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills index->components */
 
@@ -52,6 +54,7 @@ typedef struct gr_planner {
     gr_error *err;
     GR_VEC(const gr_rollup *) candidates; /* in order of trial */
     bool is_cheapest;
+    gr_components all; /* leaf components of the whole query */
     int depth;
     /* what the pieces have in common */
     gr_refusals refusals;
@@ -77,14 +80,16 @@ bool gr_window_is_same(const gr_window *a, const gr_window *b);
 GR_MUST_CHECK gr_status gr_window_plan(gr_planner *planner, const gr_ask *ask, gr_plan *plan);
 
 /* ---- stage.c ---- */
+/* What a multi-stage measure is computed from. */
+void gr_stage_components(gr_planner *planner, const gr_member *measure, gr_components *out);
 GR_MUST_CHECK gr_status gr_stage_plan(gr_planner *planner, const gr_ask *ask, const gr_component *component,
                                       gr_plan *plan);
 
 /* ---- inner.c: queries made from queries ---- */
 /* The columns of the answer that group: dimensions, then time dimensions with granularity. */
-/* A copy whose lists can be changed; its columns are to be made again with gr_query_group_columns. */
-gr_query *gr_query_inner(const gr_query *query, gr_arena *arena);
-void gr_query_group_columns(gr_query *query, gr_arena *arena);
+/* A copy whose lists can be changed; its columns are to be made again with gr_planner_group_columns. */
+gr_query *gr_planner_inner_query(const gr_query *query, gr_arena *arena);
+void gr_planner_group_columns(gr_query *query, gr_arena *arena);
 
 /* ---- static.c ---- */
 /* Fills the rollup's static filters. The JSON that they came from is not kept. Errors: query.*, model.invalid. */

@@ -68,7 +68,7 @@ static bool expr_is_derivable(const matcher *m, const gr_expr *expr, int depth) 
 
 /* A sub_query dimension whose value depends on the filters of the query: what is stored was computed without. */
 static bool is_narrowed(const matcher *m, const gr_member *member) {
-    if (!member->is_sub_query || !member->propagates_filters) return false;
+    if (!gr_member_propagates(member)) return false;
     bool has_range = false;
     for (size_t i = 0; i < m->query->n_time_dimensions; i++) has_range |= m->scan->times[i].has_range;
     return has_range || m->query->n_row_filters || m->query->n_segments || m->rollup->n_filters;
@@ -188,7 +188,7 @@ static bool check_static_filters(matcher *m) {
     const gr_query *q = m->query;
     for (size_t i = 0; i < m->rollup->n_filters; i++) {
         const gr_filter *f = m->rollup->filters[i];
-        if (!gr_filters_imply(q->row_filters, q->n_row_filters, m->scan->times, q->n_time_dimensions, f) &&
+        if (!gr_plan_filters_imply(q->row_filters, q->n_row_filters, m->scan->times, q->n_time_dimensions, f) &&
             !refuse(m, GR_RULE_STATIC_FILTER, f->kind == GR_FILTER_LEAF ? f->field.member : NULL, NULL))
             return false;
         if (f->kind == GR_FILTER_LEAF && pins_one_value(m, f)) cover(m, f->field.member);
@@ -209,6 +209,7 @@ static bool check_dimensions(matcher *m) {
 static bool check_segments(matcher *m) {
     for (size_t i = 0; i < m->query->n_segments; i++) {
         const gr_member *member = m->query->segments[i].member;
+        if (is_narrowed(m, member) && !refuse(m, GR_RULE_SUB_QUERY, member, NULL)) return false;
         if ((!stored(m->rollup, member, NULL) || !same_way(m, member->cube)) &&
             !refuse(m, GR_RULE_SEGMENT_MISSING, member, NULL))
             return false;
@@ -219,7 +220,7 @@ static bool check_segments(matcher *m) {
 
 /* `is_required`: reached through AND nodes only, so that the condition holds for every row of the answer. */
 static bool check_row_filter(matcher *m, const gr_filter *f, bool is_required) {
-    if (m->rollup->n_filters && gr_filters_imply(m->rollup->filters, m->rollup->n_filters, NULL, 0, f)) return true;
+    if (m->rollup->n_filters && gr_plan_filters_imply(m->rollup->filters, m->rollup->n_filters, NULL, 0, f)) return true;
     if (f->kind == GR_FILTER_LEAF) {
         if (f->op == GR_OP_MEASURE_FILTER) return refuse(m, GR_RULE_MEASURE_FILTER, f->field.member, NULL);
         if (!is_derivable(m, f->field.member, 0) && !refuse(m, GR_RULE_FILTER_MISSING, f->field.member, NULL))
@@ -376,7 +377,7 @@ const gr_rollup_column *gr_scan_value_column(const gr_scan *scan, const gr_compo
 
 bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *f) {
     const gr_rollup *r = scan->rollup;
-    return r && r->n_filters && gr_filters_imply(r->filters, r->n_filters, NULL, 0, f);
+    return r && r->n_filters && gr_plan_filters_imply(r->filters, r->n_filters, NULL, 0, f);
 }
 
 static bool all_covered(const matcher *m) {
@@ -423,6 +424,7 @@ static bool check_components(matcher *m) {
         if (!is_merged && value_column(m->rollup, c) && same_way(m, c->measure->cube)) continue;
         if ((!have || !same_way(m, c->measure->cube)) && !refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL))
             return false;
+        if (is_narrowed(m, c->measure) && !refuse(m, GR_RULE_SUB_QUERY, c->measure, NULL)) return false;
         if (!check_merge(m, c)) return false;
     }
     return true;

@@ -309,7 +309,7 @@ static gr_status plan_scans(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     gr_groups facts = {0};
     GR_TRY(gr_group_facts(ask, p->arena, &facts, p->err));
     if (!plan->tree.n) plan->tree = facts.v[0].tree;
-    for (size_t i = 0; i < facts.n; i++) GR_TRY(check_one_source(&facts.v[i].tree, &p->first_source, p->err));
+    p->first_source = facts.v[0].tree.nodes[0].cube->data_source;
     gr_groups groups = {0};
     for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(ask, &facts.v[i], p->arena, &groups, p->err));
     if (groups.n > 1) { /* one rollup for everything goes first (4.7.8) */
@@ -331,7 +331,7 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
     p->depth++;
     gr_plan *plan = GR_NEW(p->arena, gr_plan);
     *plan = (gr_plan){.query = ask->query, .snapshot = p->snapshot, .components = ask->components};
-    gr_ask plain = {.snapshot = p->snapshot, .query = ask->query};
+    gr_ask plain = {.snapshot = p->snapshot, .query = ask->query, .all = ask->all};
     GR_VEC(gr_ask) windows = {0};
     for (size_t i = 0; i < ask->components.n; i++) {
         const gr_component *c = &ask->components.v[i];
@@ -342,7 +342,7 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
         }
         size_t at = 0;
         while (at < windows.n && !gr_window_is_same(windows.v[at].components.v[0].window, c->window)) at++;
-        if (at == windows.n) GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query}));
+        if (at == windows.n) GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query, .all = ask->all}));
         GR_PUSH(p->arena, &windows.v[at].components, *c);
     }
     gr_status status = GR_OK;
@@ -356,6 +356,29 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
     p->depth--;
     if (!status) *ret = plan;
     return status;
+}
+
+/* Components of measures below measures: the leaves of the whole query. */
+static void add_leaves(gr_planner *p, const gr_components *from, int depth) {
+    enum { DEEPEST = 16 };
+    for (size_t i = 0; i < from->n && depth < DEEPEST; i++) {
+        gr_component c = from->v[i];
+        if (c.agg == GR_AGG_STAGE) {
+            gr_components below = {0};
+            gr_stage_components(p, c.measure, &below);
+            add_leaves(p, &below, depth + 1);
+            continue;
+        }
+        c.window = NULL;
+        c.key = c.stored_key;
+        gr_components_add(&p->all, &c, p->arena);
+    }
+}
+
+static bool has_inner(const gr_components *components) {
+    for (size_t i = 0; i < components->n; i++)
+        if (components->v[i].window || components->v[i].agg == GR_AGG_STAGE) return true;
+    return false;
 }
 
 /* ---- the query --------------------------------------------------------------------------------------------------- */
@@ -448,6 +471,10 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
         add_filter_components(&p, query->measure_filters[i], &ask.components);
     GR_TRY(check_ungrouped(query, &ask.components, err));
     gr_planner_find_candidates(&p, query);
+    if (has_inner(&ask.components)) {
+        add_leaves(&p, &ask.components, 0);
+        ask.all = &p.all;
+    }
     gr_plan *plan = GR_NEW(arena, gr_plan);
     GR_TRY(gr_relation_plan(&p, &ask, &plan));
     finish(&p, plan);

@@ -76,7 +76,7 @@ static void extend(const gr_stage *s, gr_query *q, gr_arena *arena) {
         const gr_member *m = s->add_group_by[i];
         bool is_there = false;
         for (size_t k = 0; k < n; k++) is_there |= more[k].member == m;
-        if (!is_there) more[n++] = (gr_field){m->id, m, m, gr_path_of_cube(m->cube, arena)};
+        if (!is_there) more[n++] = (gr_field){m->id, m, m, gr_tree_path_of_cube(m->cube, arena)};
     }
     q->dimensions = more;
     q->n_dimensions = n;
@@ -194,9 +194,14 @@ static void inner_components(const gr_planner *p, const gr_expr *sql, gr_compone
             gr_measure_components(p->snapshot->index, gr_member_base(sql->parts[i].member), p->arena, out);
 }
 
+void gr_stage_components(gr_planner *p, const gr_member *m, gr_components *out) {
+    inner_components(p, m->sql, out);
+    for (size_t i = 0; i < m->stage->n_order_by; i++) inner_components(p, m->stage->order_by[i].sql, out);
+}
+
 static gr_status relation(gr_planner *p, gr_query *q, const gr_components *components, const gr_plan **ret) {
-    gr_query_group_columns(q, p->arena);
-    gr_ask ask = {.snapshot = p->snapshot, .query = q, .components = *components};
+    gr_planner_group_columns(q, p->arena);
+    gr_ask ask = {.snapshot = p->snapshot, .query = q, .components = *components, .all = &p->all};
     gr_plan *plan = NULL;
     GR_TRY(gr_relation_plan(p, &ask, &plan));
     *ret = plan;
@@ -226,6 +231,18 @@ static gr_status check_form(const gr_member *m, gr_stage_form form, gr_error *er
     return GR_OK;
 }
 
+/* What has the rows that the value is spread over: all else of the answer, and what it is computed from. */
+static gr_components spread_over(const gr_ask *ask, const gr_components *below, gr_arena *arena) {
+    gr_components rows = {0};
+    for (size_t i = 0; i < below->n; i++) gr_components_add(&rows, &below->v[i], arena);
+    for (size_t i = 0; i < ask->components.n; i++) {
+        const gr_component *c = &ask->components.v[i];
+        bool is_spread = c->agg == GR_AGG_STAGE && form_of(c->measure) == GR_STAGE_SPREAD;
+        if (!is_spread) gr_components_add(&rows, c, arena);
+    }
+    return rows;
+}
+
 gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c, gr_plan *plan) {
     const gr_member *m = c->measure;
     gr_piece piece = {.kind = GR_PIECE_STAGE};
@@ -234,9 +251,8 @@ gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c,
     *read = (gr_stage_read){.form = form_of(m), .measure = m};
     GR_TRY(check_form(m, read->form, p->err));
     gr_components below = {0};
-    inner_components(p, m->sql, &below);
-    for (size_t i = 0; i < m->stage->n_order_by; i++) inner_components(p, m->stage->order_by[i].sql, &below);
-    gr_query *inner = gr_query_inner(ask->query, p->arena);
+    gr_stage_components(p, m, &below);
+    gr_query *inner = gr_planner_inner_query(ask->query, p->arena);
     keep_filters(m->stage, inner, p->arena);
     switch (read->form) {
     case GR_STAGE_SHIFT: GR_TRY(shift_times(m, &below, inner, read, p->arena, p->err)); break;
@@ -247,7 +263,10 @@ gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c,
     }
     GR_TRY(relation(p, inner, &below, &read->inner));
     if (gr_planner_must_stop(p)) return GR_OK;
-    if (read->form == GR_STAGE_SPREAD) GR_TRY(relation(p, gr_query_inner(ask->query, p->arena), &below, &read->rows));
+    if (read->form == GR_STAGE_SPREAD) {
+        gr_components rows = spread_over(ask, &below, p->arena);
+        GR_TRY(relation(p, gr_planner_inner_query(ask->query, p->arena), &rows, &read->rows));
+    }
     bool is_partitioned = read->form == GR_STAGE_OVER || read->form == GR_STAGE_RANK;
     read->column_of = is_partitioned ? partitions(m->stage, ask->query, p->arena) : places(ask->query, inner, p->arena);
     if (!plan->tree.n) plan->tree = read->inner->tree;

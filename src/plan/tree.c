@@ -145,7 +145,7 @@ static bool edge_multiplies(const gr_join *join, bool is_with_declaration) {
     return join->relationship == (is_with_declaration ? GR_JOIN_ONE_TO_MANY : GR_JOIN_MANY_TO_ONE);
 }
 
-gr_path gr_path_of_cube(const gr_cube *cube, gr_arena *arena) {
+gr_path gr_tree_path_of_cube(const gr_cube *cube, gr_arena *arena) {
     gr_path path = {GR_NEW_N(arena, const gr_cube *, 1), 1};
     path.cubes[0] = cube;
     return path;

@@ -179,7 +179,7 @@ static gr_status add_values(const gr_component *c, gr_query *inner, gr_arena *ar
     }
     gr_field *dimensions = GR_NEW_N(arena, gr_field, inner->n_dimensions + 1);
     for (size_t i = 0; i < inner->n_dimensions; i++) dimensions[i] = inner->dimensions[i];
-    dimensions[inner->n_dimensions++] = (gr_field){value->id, value, value, gr_path_of_cube(cube, arena)};
+    dimensions[inner->n_dimensions++] = (gr_field){value->id, value, value, gr_tree_path_of_cube(cube, arena)};
     inner->dimensions = dimensions;
     return GR_OK;
 }
@@ -196,14 +196,14 @@ gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
                                 "'" GR_FMT "' is over a window of '" GR_FMT "', which is asked by two granularities",
                                 GR_ARG(ask->components.v[0].measure->id), GR_ARG(t->field.id));
     }
-    gr_ask merged = {.snapshot = ask->snapshot, .query = ask->query};
+    gr_ask merged = {.snapshot = ask->snapshot, .query = ask->query, .all = ask->all};
     for (size_t i = 0; i < ask->components.n; i++)
         if (!t->granularity || gr_component_is_mergeable(ask->components.v[i].agg))
             GR_PUSH(p->arena, &merged.components, ask->components.v[i]);
     if (merged.components.n) GR_TRY(plan_one(p, &merged, plan));
     for (size_t i = 0; i < ask->components.n && t->granularity && !gr_planner_must_stop(p); i++) {
         if (gr_component_is_mergeable(ask->components.v[i].agg)) continue;
-        gr_ask single = {.snapshot = ask->snapshot, .query = ask->query};
+        gr_ask single = {.snapshot = ask->snapshot, .query = ask->query, .all = ask->all};
         GR_PUSH(p->arena, &single.components, ask->components.v[i]);
         GR_TRY(plan_one(p, &single, plan));
     }
@@ -219,7 +219,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     piece.window.counts_values = t->granularity && !gr_component_is_mergeable(ask->components.v[0].agg);
     stretch range;
     if (!range_of(p, t, &range)) return GR_OK;
-    gr_query *inner = gr_query_inner(q, p->arena);
+    gr_query *inner = gr_planner_inner_query(q, p->arena);
     gr_time_field *base_time = &inner->time_dimensions[piece.window.time];
     if (!t->granularity) {
         read_once(w, range, base_time, q->tz);
@@ -238,8 +238,8 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
                 q->columns[i].kind == GR_COLUMN_MEASURE ||
                 (q->columns[i].kind == GR_COLUMN_TIME && q->columns[i].index == piece.window.time);
     }
-    gr_query_group_columns(inner, p->arena);
-    gr_ask below = {.snapshot = p->snapshot, .query = inner};
+    gr_planner_group_columns(inner, p->arena);
+    gr_ask below = {.snapshot = p->snapshot, .query = inner, .all = ask->all};
     for (size_t i = 0; i < ask->components.n && !piece.window.counts_values; i++) {
         gr_component c = ask->components.v[i];
         c.window = NULL;

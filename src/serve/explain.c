@@ -1,6 +1,6 @@
-/* The use case of an explanation: plan each query of a request, ask every candidate for every rule that it fails, and work
- * out what would help (repair.c). Invariant: nothing is built; without an estimate nothing is read but the ends of a time
- * dimension, where the plan itself needs them. */
+/* The use case of an explanation: plan each query of a request, ask every candidate for every rule that it fails, and
+ * work out what would help (repair.c). Invariant: nothing is built; without an estimate nothing is read but the ends of
+ * a time dimension, where the plan itself needs them. */
 #include "serve/internal.h"
 
 static gr_status explain_one(gr_serve *serve, const gr_ctx *ctx, const gr_explain_request *request, json_t *query,
@@ -12,7 +12,7 @@ static gr_status explain_one(gr_serve *serve, const gr_ctx *ctx, const gr_explai
     gr_status status = gr_plan_explain(e.answer.plan, ctx->arena, &e.report, err);
     e.repairs = GR_NEW_N(ctx->arena, gr_repair, e.report.n_candidates + 1);
     if (!status)
-        status = gr_repairs_find(serve, ctx, e.answer.plan, &e.report, request->wants_estimate, e.repairs, err);
+        status = gr_serve_repairs_find(serve, ctx, e.answer.plan, &e.report, request->wants_estimate, e.repairs, err);
     if (status)
         gr_answer_done(&e.answer);
     else
@@ -50,12 +50,12 @@ gr_status gr_serve_explain(gr_serve *serve, const gr_ctx *ctx, const gr_explain_
         gr_serve_snapshot_unref(snapshot);
     }
     if (status)
-        gr_explanations_done(&all);
+        gr_serve_explanations_done(&all);
     else
         *ret = all;
     return status;
 }
 
-void gr_explanations_done(gr_explanations *all) {
+void gr_serve_explanations_done(gr_explanations *all) {
     for (size_t i = 0; all && i < all->n; i++) gr_answer_done(&all->v[i].answer);
 }

@@ -64,9 +64,9 @@ GR_MUST_CHECK gr_status gr_serve_query_options(const gr_serve *serve, int64_t no
                                                gr_error *err);
 
 /* repair.c: what would make the candidates of a report fit. `ret`: parallel to report->candidates. */
-GR_MUST_CHECK gr_status gr_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan,
-                                        const gr_plan_report *report, bool wants_estimate, gr_repair *ret,
-                                        gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan,
+                                              const gr_plan_report *report, bool wants_estimate, gr_repair *ret,
+                                              gr_error *err);
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);

@@ -79,7 +79,6 @@ gr_status gr_serve_preaggs(gr_serve *serve, gr_arena *arena, gr_preagg_view **re
     gr_status status = GR_OK;
     for (size_t i = 0; !status && i < snapshot->model->n_preaggs; i++) {
         const gr_rollup *r = gr_plan_index_rollup(snapshot->index, snapshot->model->preaggs[i]);
-        if (r->preagg->type != GR_PREAGG_ROLLUP) continue;
         uint32_t at = r->entity->preagg->index;
         size_t n = snapshot->n_states[at];
         for (size_t k = 0; !status && k < (n ? n : 1); k++) {

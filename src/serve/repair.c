@@ -1,4 +1,5 @@
-/* What would make a refused candidate fit. Its definition is changed as its refusals say, indexed again, and asked again:
+/* What would make a refused candidate fit. Its definition is changed as its refusals say, indexed again, and asked
+ * again:
  *
  *   refusals ──> draft of the definition ──> index of the model with all drafts ──> report ──┬── none left: proved
  *      ^                                                                                     │
@@ -107,7 +108,8 @@ static bool is_rigid(const draft *d) {
     return false;
 }
 
-/* The coarsest grain that what is stored and what is asked for are both made of; what cannot be merged needs its own. */
+/* The coarsest grain that what is stored and what is asked for are both made of; what cannot be merged needs its own.
+ */
 static const gr_granularity *common_granularity(const draft *d, const gr_refusal *r, const gr_granularity *have) {
     const gr_time_field *t = asked_time(d, r);
     if (!t) return NULL;
@@ -272,7 +274,8 @@ static gr_status count_rows(const gr_serve *serve, const gr_ctx *ctx, const draf
     gr_stream *stream;
     const gr_batch *batch;
     const gr_tz *zone = gr_rollup_zone(d->changed, d->query->tz);
-    GR_TRY(gr_sql_load(d->snapshot, d->changed, zone, (gr_sql_load_options){0}, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_sql_load(d->snapshot, d->changed, zone, (gr_sql_load_options){0}, gr_exec_dialect(serve->exec),
+                       ctx->arena, &sql, err));
     sql.text = gr_arena_printf(ctx->arena, "SELECT count(*) AS \"rows\" FROM (" GR_FMT ") AS \"r\"", GR_ARG(sql.text));
     gr_str source = d->changed->tree.nodes[0].cube->data_source;
     GR_TRY(gr_exec_query(serve->exec, ctx, source, &sql, &stream, err));
@@ -361,8 +364,8 @@ static gr_status repair_group(const gr_serve *serve, const gr_ctx *ctx, const gr
     return GR_OK;
 }
 
-gr_status gr_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan, const gr_plan_report *report,
-                          bool wants_estimate, gr_repair *ret, gr_error *err) {
+gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan,
+                                const gr_plan_report *report, bool wants_estimate, gr_repair *ret, gr_error *err) {
     for (size_t group = 0; group < report->groups.n; group++)
         GR_TRY(repair_group(serve, ctx, plan, report, group, wants_estimate, ret, err));
     return GR_OK;

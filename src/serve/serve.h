@@ -88,10 +88,10 @@ typedef GR_VEC(gr_change) gr_changes;
 
 /* What would make a candidate fit. */
 typedef struct gr_repair {
-    bool is_known;      /* every rule that fails says what would help: `texts` */
+    bool is_known; /* every rule that fails says what would help: `texts` */
     gr_str *texts;
     size_t n_texts;
-    bool is_proved;     /* with `changes` alone the definition passes every rule: it was matched again */
+    bool is_proved; /* with `changes` alone the definition passes every rule: it was matched again */
     gr_changes changes;
     bool has_rows, has_rows_now;
     int64_t rows;        /* of the changed definition, counted at the source (gr_explain_request.wants_estimate) */
@@ -102,7 +102,7 @@ typedef struct gr_repair {
 typedef struct gr_explanation {
     gr_answer answer;
     gr_plan_report report;
-    gr_repair *repairs;  /* parallel to report.candidates */
+    gr_repair *repairs; /* parallel to report.candidates */
     const gr_dialect *dialect;
 } gr_explanation;
 typedef struct gr_explanations {
@@ -111,7 +111,7 @@ typedef struct gr_explanations {
     size_t n;
 } gr_explanations;
 typedef struct gr_explain_request {
-    gr_request serve;    /* `query` may be a request of any type */
+    gr_request serve; /* `query` may be a request of any type */
     bool as_if_built;
     bool wants_estimate; /* count the rows that repairs would make: scans the source once for each */
 } gr_explain_request;
@@ -119,7 +119,7 @@ typedef struct gr_explain_request {
  * ctx->arena. Errors: query.*, plan.*; with the estimate also cancelled, timeout. */
 GR_MUST_CHECK gr_status gr_serve_explain(gr_serve *serve, const gr_ctx *ctx, const gr_explain_request *request,
                                          gr_explanations *ret, gr_error *err);
-void gr_explanations_done(gr_explanations *explanations);
+void gr_serve_explanations_done(gr_explanations *explanations);
 
 /* ---- builds -------------------------------------------------------------------------------------------------------
  */

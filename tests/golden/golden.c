@@ -82,8 +82,10 @@ static gr_str plan_text(const gr_plan *plan) {
     const gr_rollup *r = plan->rollup;
     gr_buf_printf(&out,
                   "{\n  \"serves\": \"" GR_FMT "\",\n  \"zone\": \"" GR_FMT "\",\n  \"exact\": %s,\n  \"pieces\": [",
-                  GR_ARG(r ? r->preagg->id : plan->n_uses ? GR_STR("several") : GR_STR("source")), GR_ARG(r ? gr_tz_name(plan->rollup_zone) : GR_STR("")),
-                  plan->is_exact_match ? "true" : "false");
+                  GR_ARG(r              ? r->preagg->id
+                         : plan->n_uses ? GR_STR("several")
+                                        : GR_STR("source")),
+                  GR_ARG(r ? gr_tz_name(plan->rollup_zone) : GR_STR("")), plan->is_exact_match ? "true" : "false");
     add_pieces(plan, 0, &out);
     gr_buf_z(&out, "\n  ],\n  \"refusals\": [");
     for (size_t i = 0; i < plan->n_refusals; i++) {

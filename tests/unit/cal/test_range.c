@@ -225,11 +225,67 @@ static void test_aligned(void **state) {
     assert_false(gr_range_is_aligned(&r, &fiscal, anchor));
 }
 
+/* Given on the wall clock: the same instants and doubts as a range that was parsed; open ends stay open. */
+static void test_of_local(void **state) {
+    (void)state;
+    static const struct {
+        const char *zone, *from, *to, *from_utc, *to_utc; /* NULL: open */
+        bool is_from_ambiguous, is_to_ambiguous;
+    } rows[] = {
+        {"UTC", "2020-01-01", "2020-02-01", "2020-01-01", "2020-02-01", false, false},
+        {"America/New_York", "2020-01-01", "2020-07-01", "2020-01-01T05:00", "2020-07-01T04:00", false, false},
+        /* a gap: the instant of the jump, for both of its sides */
+        {"America/New_York", "2020-03-08T02:30", "2020-03-08T03:00", "2020-03-08T07:00", "2020-03-08T07:00", false,
+         false},
+        /* a doubled hour: the earlier instant; its first reading is certain, and so is the hour behind it */
+        {"America/New_York", "2019-11-03T01:00", "2019-11-03T01:30", "2019-11-03T05:00", "2019-11-03T05:30", false,
+         true},
+        {"America/New_York", "2019-11-03T01:30", "2019-11-03T02:00", "2019-11-03T05:30", "2019-11-03T07:00", true,
+         false},
+        {"UTC", NULL, "2020-02-01", NULL, "2020-02-01", false, false},
+        {"America/New_York", "2020-01-01", NULL, "2020-01-01T05:00", NULL, false, false},
+        {"America/New_York", NULL, NULL, NULL, NULL, false, false},
+        {"UTC", "2020-01-01", "2020-01-01", "2020-01-01", "2020-01-01", false, false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t from = rows[i].from ? at(rows[i].from) : INT64_MIN, to = rows[i].to ? at(rows[i].to) : INT64_MAX;
+        gr_range r = gr_range_of_local(from, to, zone_of(rows[i].zone));
+        assert_int_equal(r.from_local_us, from);
+        assert_int_equal(r.to_local_us, to);
+        assert_int_equal(r.from_utc_us, rows[i].from_utc ? at(rows[i].from_utc) : INT64_MIN);
+        assert_int_equal(r.to_utc_us, rows[i].to_utc ? at(rows[i].to_utc) : INT64_MAX);
+        if (r.is_from_ambiguous != rows[i].is_from_ambiguous || r.is_to_ambiguous != rows[i].is_to_ambiguous)
+            fail_msg("row %zu", i);
+        assert_int_equal(r.from_text.n + r.to_text.n, 0);
+    }
+}
+
+/* An open end is a boundary of every grain. */
+static void test_open_is_aligned(void **state) {
+    (void)state;
+    const gr_granularity *day = gr_granularity_predefined(GR_GRAIN_DAY);
+    static const struct {
+        const char *from, *to;
+        bool is_aligned;
+    } rows[] = {
+        {NULL, NULL, true},
+        {NULL, "2020-01-01", true},
+        {"2020-01-01", NULL, true},
+        {NULL, "2020-01-01T10:00", false},
+        {"2020-01-01T10:00", NULL, false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        gr_range r = gr_range_of_local(rows[i].from ? at(rows[i].from) : INT64_MIN,
+                                       rows[i].to ? at(rows[i].to) : INT64_MAX, gr_tz_utc());
+        if (gr_range_is_aligned(&r, day, 0) != rows[i].is_aligned) fail_msg("row %zu", i);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs),   cmocka_unit_test(test_instants), cmocka_unit_test(test_reversed),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_points),   cmocka_unit_test(test_point_law),
-        cmocka_unit_test(test_aligned),
+        cmocka_unit_test(test_aligned), cmocka_unit_test(test_of_local), cmocka_unit_test(test_open_is_aligned),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

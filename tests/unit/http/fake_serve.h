@@ -294,6 +294,16 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
     return GR_OK;
 }
 
+gr_status gr_serve_explain(gr_serve *serve, const gr_ctx *ctx, const gr_explain_request *request, gr_explanations *ret,
+                           gr_error *err) {
+    *ret = (gr_explanations){.v = GR_NEW(ctx->arena, gr_explanation), .n = 1};
+    return gr_serve_plan(serve, ctx, &request->serve, request->as_if_built, &ret->v[0].answer, err);
+}
+
+void gr_serve_explanations_done(gr_explanations *explanations) {
+    for (size_t i = 0; i < explanations->n; i++) gr_answer_done(&explanations->v[i].answer);
+}
+
 void gr_answer_done(gr_answer *answer) {
     if (answer->stream) answer->stream->close(answer->stream);
     *answer = (gr_answer){0};

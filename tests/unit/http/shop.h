@@ -27,6 +27,8 @@ typedef struct shop {
     gr_preagg main, *preaggs[1];
     gr_rollup rollup;
     gr_rollup_state state;
+    gr_plan_use use;
+    gr_piece piece;
     gr_plan plan;
     gr_query query;
     gr_answer answer;
@@ -228,6 +230,16 @@ static inline shop *shop_new(void) {
                             .refreshed_us = 1612325106000000,
                             .sql = {.text = S("SELECT \"x\"")}};
     return s;
+}
+
+/* The rollup serves everything. */
+static inline void shop_serve(shop *s) {
+    s->use = (gr_plan_use){&s->rollup, &s->state, gr_tz_utc()};
+    s->piece = (gr_piece){.kind = GR_PIECE_SCAN, .scan = {.query = &s->query, .rollup = &s->rollup}};
+    s->plan.uses = &s->use;
+    s->plan.n_uses = 1;
+    s->plan.pieces = &s->piece;
+    s->plan.n_pieces = 1;
 }
 
 static inline void shop_free(shop *s) {

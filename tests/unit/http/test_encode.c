@@ -159,7 +159,7 @@ static void test_source_facts(void **state) {
     has_not(text, "usedPreAggregations");
     has_not(text, "explain");
     gr_buf_done(&out);
-    assert_true(gr_str_eq(gr_http_served_by(&s->answer), GR_STR("source")));
+    assert_true(gr_str_eq(gr_http_served_by(&s->answer, s->arena), GR_STR("source")));
     shop_free(s);
 }
 
@@ -167,9 +167,8 @@ static void test_rollup_facts(void **state) {
     (void)state;
     shop *s = shop_new();
     gr_buf out;
-    s->plan.rollup = &s->rollup;
-    s->plan.state = &s->state;
-    s->plan.is_non_strict_range = true;
+    shop_serve(s);
+    s->plan.is_non_strict_range = s->piece.scan.is_non_strict_range = true;
     s->answer.has_total = true;
     s->answer.total = 12;
     assert_int_equal(load(s, (gr_http_load_options){.want_explain = true, .is_multi = true}, 1, -1, 1 << 20, &out),
@@ -182,7 +181,7 @@ static void test_rollup_facts(void **state) {
     has(text, "\"explain\":{\"pre_aggregations\":[\"orders.main\"],\"source\":null,");
     assert_true(gr_str_starts(text, GR_STR("{\"queryType\":\"regularQuery\",\"results\":[{\"query\":")));
     assert_true(gr_str_ends(text, GR_STR("}],\"pivotQuery\":{\"measures\":[\"orders.count\"]},\"slowQuery\":false}")));
-    assert_true(gr_str_eq(gr_http_served_by(&s->answer), GR_STR("orders.main")));
+    assert_true(gr_str_eq(gr_http_served_by(&s->answer, s->arena), GR_STR("orders.main")));
     gr_buf_done(&out);
     s->rollup.is_external = false;
     assert_int_equal(load(s, (gr_http_load_options){0}, 1, -1, 1 << 20, &out), GR_OK);
@@ -364,7 +363,7 @@ static void test_sql(void **state) {
     };
     s->answer.sql.params = params;
     s->answer.sql.n_params = 8;
-    s->plan.rollup = &s->rollup;
+    shop_serve(s);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     assert_int_equal(gr_http_encode_sql(&s->answer, &s->config, s->arena, &out, NULL), GR_OK);
@@ -401,6 +400,90 @@ static void test_dry_run(void **state) {
     shop_free(s);
 }
 
+/* Tiles, a second rollup, the source: all are named. */
+static void test_several_uses(void **state) {
+    (void)state;
+    shop *s = shop_new();
+    gr_preagg hourly = s->main;
+    hourly.name = hourly.alias = GR_STR("hourly");
+    hourly.id = GR_STR("orders.hourly");
+    gr_rollup second = {.preagg = &hourly, .is_external = true};
+    gr_rollup_state younger = s->state;
+    younger.build_number = 9;
+    gr_plan_use uses[] = {{&s->rollup, &s->state, gr_tz_utc()}, {&second, &younger, gr_tz_utc()}};
+    gr_piece pieces[3] = {{.kind = GR_PIECE_SCAN, .scan = {.query = &s->query, .rollup = &s->rollup}},
+                          {.kind = GR_PIECE_WINDOW},
+                          {.kind = GR_PIECE_SCAN, .scan = {.query = &s->query}}};
+    gr_piece inside = {.kind = GR_PIECE_SCAN,
+                       .scan = {.query = &s->query, .rollup = &second, .is_non_strict_range = true}};
+    gr_plan inner = {.query = &s->query, .pieces = &inside, .n_pieces = 1};
+    pieces[1].window.inner = &inner;
+    s->plan.uses = uses;
+    s->plan.n_uses = 2;
+    s->plan.pieces = pieces;
+    s->plan.n_pieces = 3;
+    s->plan.is_non_strict_range = true;
+    gr_buf out;
+    assert_int_equal(load(s, (gr_http_load_options){0}, 0, -1, 1 << 20, &out), GR_OK);
+    gr_str text = finish(&out);
+    has(text, "\"version\":7,\"id\":4,\"exactness\":\"exact\"},\"granary.orders_hourly\":{\"preAggregationId\":"
+              "\"orders.hourly\",\"lastUpdatedAt\":1612325106000,\"type\":\"rollup\",\"version\":9,\"id\":4,"
+              "\"exactness\":\"non_strict_range\"}}");
+    has(text, "\"external\":true,");
+    assert_true(gr_str_eq(gr_http_served_by(&s->answer, s->arena), GR_STR("orders.main, orders.hourly")));
+    gr_buf_done(&out);
+    s->plan.reads_source = true;
+    hourly.type = GR_PREAGG_ORIGINAL_SQL;
+    assert_int_equal(load(s, (gr_http_load_options){0}, 0, -1, 1 << 20, &out), GR_OK);
+    text = finish(&out);
+    has(text, "\"external\":false,");
+    has(text, "\"type\":\"originalSql\"");
+    assert_true(gr_str_eq(gr_http_served_by(&s->answer, s->arena), GR_STR("orders.main, orders.hourly, source")));
+    gr_buf_done(&out);
+    s->plan.reads_source = false;
+    second.is_external = false;
+    assert_int_equal(load(s, (gr_http_load_options){0}, 0, -1, 1 << 20, &out), GR_OK);
+    has(finish(&out), "\"external\":false,");
+    gr_buf_done(&out);
+    shop_free(s);
+}
+
+static void test_short_refusals(void **state) {
+    (void)state;
+    static const char wanted[] = "\"preAggregationRefusals\":[{\"preAggregation\":\"orders.main\",\"rule\":\"match."
+                                 "dimension_missing\",\"member\":\"orders.status\"},{\"preAggregation\":\"orders."
+                                 "main\",\"rule\":\"match.forbidden\"}],";
+    shop *s = shop_new();
+    gr_refusal refusals[] = {{GR_RULE_DIMENSION_MISSING, &s->rollup, &s->members[STATUS], NULL},
+                             {GR_RULE_FORBIDDEN, &s->rollup, NULL, NULL}};
+    const struct {
+        bool has_secret, is_dev, is_asked, is_served, is_refused, is_shown;
+    } rows[] = {{0, 0, 0, 0, 1, 1}, {1, 0, 0, 0, 1, 0}, {1, 1, 0, 0, 1, 1}, {1, 0, 1, 0, 1, 1},
+                {0, 0, 0, 1, 1, 0}, {0, 0, 1, 1, 1, 1}, {0, 0, 0, 0, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        gr_buf out;
+        s->config.api_secret.value = rows[i].has_secret ? GR_STR("x") : (gr_str){0};
+        s->config.dev_mode = rows[i].is_dev;
+        s->plan.refusals = refusals;
+        s->plan.n_refusals = rows[i].is_refused ? 2 : 0;
+        s->plan.n_uses = 0;
+        if (rows[i].is_served) shop_serve(s);
+        gr_http_load_options options = {.want_explain = rows[i].is_asked};
+        assert_int_equal(load(s, options, 0, -1, 1 << 20, &out), GR_OK);
+        gr_str text = finish(&out);
+        (rows[i].is_shown ? has : has_not)(text, rows[i].is_shown ? wanted : "preAggregationRefusals");
+        gr_buf_done(&out);
+    }
+    shop_free(s);
+}
+
+static gr_str explain(shop *s, gr_explanation *v, gr_query_type type, size_t n, gr_buf *out) {
+    gr_explanations all = {.type = type, .v = v, .n = n};
+    gr_buf_init(out, 1 << 20);
+    assert_int_equal(gr_http_encode_explain(&all, s->arena, out, NULL), GR_OK);
+    return finish(out);
+}
+
 static void test_explain(void **state) {
     (void)state;
     shop *s = shop_new();
@@ -408,26 +491,91 @@ static void test_explain(void **state) {
                              {GR_RULE_UNGROUPED, &s->rollup, NULL, NULL}};
     s->plan.refusals = refusals;
     s->plan.n_refusals = 2;
+    s->answer.planned_us = 60;
+    s->answer.parsed_us = 10;
+    s->answer.rendered_us = 20;
     gr_buf out;
-    gr_buf_init(&out, 1 << 20);
-    assert_int_equal(gr_http_encode_explain(&s->answer, s->arena, &out, NULL), GR_OK);
-    gr_str text = finish(&out);
+    gr_explanation e[2] = {{.answer = s->answer}};
+    gr_str text = explain(s, e, GR_QUERY_REGULAR, 1, &out);
     has(text, "{\"pre_aggregations\":[],\"source\":\"default\",\"exactness\":\"exact\",\"to_build\":[],\"refusals\":[{"
               "\"pre_aggregation\":\"orders.main\","
               "\"rule\":\"match.dimension_missing\",\"member\":\"orders.status\",\"detail\":\"");
     has(text, "{\"pre_aggregation\":\"orders.main\",\"rule\":\"match.ungrouped\",\"detail\":\"");
-    has(text, "],\"sql\":\"SELECT \\\"x\\\"\",\"params\":[]}");
+    has(text, "],\"sql\":\"SELECT \\\"x\\\"\",\"params\":[],\"join_tree\":[],\"grain_groups\":[],\"pieces\":[],"
+              "\"timings_us\":{\"parse\":10,\"plan\":30,\"render\":20}}");
     gr_buf_done(&out);
     s->plan.n_refusals = 0;
     s->plan.to_build = &s->rollup;
     s->plan.to_build_zone = gr_tz_utc();
-    s->answer.sql.text = (gr_str){0};
-    gr_buf_init(&out, 1 << 20);
-    assert_int_equal(gr_http_encode_explain(&s->answer, s->arena, &out, NULL), GR_OK);
-    assert_string_equal(finish(&out).p,
-                        "{\"pre_aggregations\":[\"orders.main\"],\"source\":null,\"exactness\":\"exact\",\"to_build\":"
-                        "[{\"pre_aggregation\":\"orders.main\","
-                        "\"timezone\":\"UTC\"}],\"refusals\":[],\"sql\":null,\"params\":[]}");
+    e[0].answer.sql.text = (gr_str){0};
+    e[1] = e[0];
+    text = explain(s, e, GR_QUERY_COMPARE, 2, &out);
+    has(text, "[{\"pre_aggregations\":[\"orders.main\"],\"source\":null,\"exactness\":\"exact\",\"to_build\":"
+              "[{\"pre_aggregation\":\"orders.main\",\"timezone\":\"UTC\"}],\"refusals\":[],\"sql\":null,");
+    has(text, "}},{\"pre_aggregations\":[\"orders.main\"]");
+    assert_true(gr_str_ends(text, GR_STR("}}]")));
+    assert_true(gr_str_eq(gr_http_served_by(&e[0].answer, s->arena), GR_STR("orders.main")));
+    gr_buf_done(&out);
+    gr_buf_init(&out, 200);
+    gr_explanations all = {.v = e, .n = 1};
+    assert_int_equal(gr_http_encode_explain(&all, s->arena, &out, NULL), GR_ERR_LIMIT);
+    gr_buf_done(&out);
+    shop_free(s);
+}
+
+static size_t count_of(gr_str text, const char *part) {
+    size_t n = 0;
+    for (size_t at = gr_str_find_str(text, gr_str_from(part)); at != SIZE_MAX;) {
+        n++;
+        text = gr_str_sub(text, at + 1, text.n - at - 1);
+        at = gr_str_find_str(text, gr_str_from(part));
+    }
+    return n;
+}
+
+/* Candidates: what was asked of them, what is of the moment, what would help. */
+static void test_candidates(void **state) {
+    (void)state;
+    shop *s = shop_new();
+    gr_tree_node node = {.cube = &s->orders};
+    gr_group group = {.tree = {&node, 1}, .key_node = 0};
+    gr_refusal missing = {GR_RULE_DIMENSION_MISSING, &s->rollup, &s->members[STATUS], NULL},
+               facts = {GR_RULE_FACTS, &s->rollup, NULL, NULL}, now = {GR_RULE_NOT_BUILT, &s->rollup, NULL, NULL};
+    gr_candidate candidates[] = {{.rollup = &s->rollup, .refusals = {&missing, 1, 1}},
+                                 {.rollup = &s->rollup, .refusals = {&facts, 1, 1}}};
+    gr_change changes[] = {
+        {GR_CHANGE_TIME_DIMENSION, S("created_at"), gr_granularity_predefined(GR_GRAIN_DAY),
+         gr_granularity_predefined(GR_GRAIN_MONTH)},
+        {GR_CHANGE_DIMENSION, S("status"), NULL, NULL},
+    };
+    gr_str words[] = {S("do this")};
+    gr_repair repairs[2] = {{.is_known = true,
+                             .is_proved = true,
+                             .texts = words,
+                             .n_texts = 1,
+                             .changes = {changes, 2, 2},
+                             .has_rows = true,
+                             .rows = 50,
+                             .has_rows_now = true,
+                             .rows_now = 8}};
+    s->plan.refusals = &now;
+    s->plan.n_refusals = 1;
+    gr_explanation e = {.answer = s->answer,
+                        .report = {.groups = {&group, 1, 1}, .candidates = candidates, .n_candidates = 2},
+                        .repairs = repairs};
+    gr_buf out;
+    gr_str text = explain(s, &e, GR_QUERY_REGULAR, 1, &out);
+    has(text, "\"grain_groups\":[{\"fact\":\"orders\",\"key_cube\":\"orders\",\"join_tree\":[{\"cube\":\"orders\","
+              "\"parent\":null,\"relationship\":null,\"multiplied\":false}],\"components\":[],\"candidates\":[{"
+              "\"pre_aggregation\":\"orders.main\",\"is_chosen\":false,\"passed\":[\"match.cannot_build\","
+              "\"match.join_root\",\"match.facts\",");
+    has(text, "\"failed\":[{\"rule\":\"match.dimension_missing\",\"member\":\"orders.status\",");
+    has(text, "\"repair\":{\"changes\":[\"do this\"],\"is_proved\":true,\"add\":{\"dimensions\":[\"status\"],"
+              "\"time_dimensions\":[{\"dimension\":\"created_at\",\"granularity\":\"day\",\"instead_of\":\"month\"}]},"
+              "\"rows_now\":8,\"estimated_rows\":50,\"estimated_rows_added\":42}}");
+    has(text, "\"passed\":[\"match.cannot_build\",\"match.join_root\"],\"failed\":[{\"rule\":\"match.facts\",");
+    assert_int_equal(count_of(text, "\"rule\":\"match.not_built\""), 3); /* as decided, and of each candidate */
+    assert_true(gr_str_find_str(text, GR_STR("\"repair\":null}")) != SIZE_MAX);
     gr_buf_done(&out);
     shop_free(s);
 }
@@ -599,6 +747,9 @@ int main(void) {
         cmocka_unit_test(test_sql),
         cmocka_unit_test(test_dry_run),
         cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_candidates),
+        cmocka_unit_test(test_several_uses),
+        cmocka_unit_test(test_short_refusals),
         cmocka_unit_test(test_meta),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_operations),
