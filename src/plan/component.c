@@ -165,7 +165,7 @@ static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
                                                      "approx", "m2",  "opaque", "stage"};
     gr_buf key;
     gr_buf_init(&key, 1 << 20);
-    gr_buf_printf(&key, "%s ", names[agg]);
+    gr_buf_printf(&key, "%s " GR_FMT " ", names[agg], GR_ARG(m->cube->name)); /* `1` counts rows of its own cube */
     if (agg == GR_AGG_COUNT_DISTINCT_APPROX) gr_buf_printf(&key, "2^%d ", gr_measure_log2m(m));
     if (agg == GR_AGG_STAGE) {
         gr_buf_add(&key, m->id);

@@ -213,6 +213,29 @@ static gr_status check_keyed(const gr_group *fact, const gr_component *c, uint32
     return GR_OK;
 }
 
+/* A row that is repeated for several buckets of the time counts in each of them; merged, it would count more than once. */
+gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_error *err) {
+    for (size_t i = 0; i < inner->n_pieces; i++) {
+        const gr_group *g = &inner->pieces[i].scan.group;
+        for (size_t k = 0; inner->pieces[i].kind == GR_PIECE_SCAN && k < g->components.n; k++) {
+            const gr_component *c = &g->components.v[k];
+            uint32_t node = gr_tree_find(&g->tree, c->measure->cube),
+                     at = gr_tree_find(&g->tree, time->field.member->cube);
+            bool is_repeated = node != GR_TREE_NONE && at != GR_TREE_NONE && !gr_component_survives_fan_out(c->agg) &&
+                               gr_tree_multiplies(&g->tree, node, at);
+            if (!is_repeated) continue;
+            gr_status status =
+                gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
+                             "'" GR_FMT "' cannot be read over a window of '" GR_FMT "', which repeats its rows",
+                             GR_ARG(c->measure->id), GR_ARG(time->field.id));
+            gr_error_hint(err, "ask over a time dimension of '" GR_FMT "', or of a cube that it has one row of",
+                          GR_ARG(c->measure->cube->name));
+            return status;
+        }
+    }
+    return GR_OK;
+}
+
 static gr_group *group_of_key(gr_groups *groups, uint32_t node, uint32_t fact, gr_arena *arena) {
     for (size_t i = 0; i < groups->n; i++)
         if (groups->v[i].key_node == node) return &groups->v[i];

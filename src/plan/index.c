@@ -68,6 +68,14 @@ static gr_str column_name(const gr_member_ref *ref, gr_arena *arena) {
     return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(ref->member->column), GR_ARG(ref->granularity->name));
 }
 
+/* Every cube that the column's value comes from. */
+static void note_cubes(gr_rollup_column *c, const gr_member *member, gr_arena *arena) {
+    gr_paths paths = {0};
+    gr_tree_collect(member, gr_tree_path_of_cube(member->cube, arena), arena, &paths);
+    c->cubes = GR_NEW_N(arena, const gr_cube *, paths.n + 1);
+    for (size_t i = 0; i < paths.n; i++) c->cubes[c->n_cubes++] = paths.v[i].cubes[paths.v[i].n - 1];
+}
+
 static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_arena *arena) {
     for (size_t i = 0; i < n; i++) {
         gr_rollup_column *c = &r->columns[r->n_columns];
@@ -75,6 +83,7 @@ static void add_columns(gr_rollup *r, const gr_member_ref *refs, size_t n, gr_ar
         c->granularity = refs[i].granularity;
         c->node = gr_tree_find(&r->tree, refs[i].member->cube);
         c->name = free_name(r, column_name(&refs[i], arena), arena);
+        note_cubes(c, c->member, arena);
         c->is_instant = is_instant_grain(c->granularity);
         if (!c->granularity && c->member->kind == GR_MEMBER_DIMENSION) c->value = gr_component_value(c->member, arena);
         c->depends_on_zone = (c->granularity && !c->is_instant) || member_truncates(c->member);

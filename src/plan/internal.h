@@ -69,6 +69,8 @@ typedef struct gr_planner {
 void gr_planner_find_candidates(gr_planner *planner, const gr_query *query);
 gr_scan gr_planner_scan(gr_planner *planner, const gr_ask *ask, const gr_group *group, const gr_time_field *times);
 const gr_tree *gr_rollup_fact_tree(const gr_rollup *rollup, const gr_cube *root); /* NULL: another fact */
+/* Error plan.fan_out_unsupported when a component of the inner plan is repeated over buckets that are to be merged. */
+GR_MUST_CHECK gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_error *err);
 static inline bool gr_planner_must_stop(const gr_planner *p) { return p->to_build || p->to_probe; }
 /* A plan that gives the ask's components by the groups of its query. */
 GR_MUST_CHECK gr_status gr_relation_plan(gr_planner *planner, const gr_ask *ask, gr_plan **ret);

@@ -398,9 +398,12 @@ static bool is_opaque_risk(const matcher *m, gr_agg agg) {
 /* Rows of the component's cube stand under several values of the column: merging over it would count them again. */
 static bool is_fanned_by(const matcher *m, const gr_component *c, const gr_rollup_column *column) {
     if (gr_component_survives_fan_out(c->agg)) return false;
-    uint32_t from = gr_tree_find(m->stored_tree, c->measure->cube),
-             to = gr_tree_find(m->stored_tree, column->member->cube);
-    return from != GR_TREE_NONE && to != GR_TREE_NONE && gr_tree_multiplies(m->stored_tree, from, to);
+    uint32_t from = gr_tree_find(m->stored_tree, c->measure->cube);
+    for (size_t i = 0; from != GR_TREE_NONE && i < column->n_cubes; i++) {
+        uint32_t to = gr_tree_find(m->stored_tree, column->cubes[i]);
+        if (to != GR_TREE_NONE && gr_tree_multiplies(m->stored_tree, from, to)) return true;
+    }
+    return false;
 }
 
 /* The stored groups that make one group of the answer can be merged. */

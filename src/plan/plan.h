@@ -83,6 +83,8 @@ typedef struct gr_rollup_column {
     bool depends_on_zone;  /* day and coarser, and expressions that truncate in the query's zone */
     const gr_rollup *part; /* of a rollup_join: the rollup that stores it */
     gr_str value;          /* canonical text of the stored expression; empty for buckets and segments */
+    const gr_cube **cubes; /* that its expression reads, its own among them */
+    size_t n_cubes;
 } gr_rollup_column;
 
 typedef struct gr_rollup_component {

@@ -263,6 +263,9 @@ gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c,
     }
     GR_TRY(relation(p, inner, &below, &read->inner));
     if (gr_planner_must_stop(p)) return GR_OK;
+    for (size_t i = 0; read->shifts && i < inner->n_time_dimensions; i++) /* finer buckets are merged */
+        if (inner->time_dimensions[i].granularity != ask->query->time_dimensions[i].granularity)
+            GR_TRY(gr_planner_check_repeats(read->inner, &inner->time_dimensions[i], p->err));
     if (read->form == GR_STAGE_SPREAD) {
         gr_components rows = spread_over(ask, &below, p->arena);
         GR_TRY(relation(p, gr_planner_inner_query(ask->query, p->arena), &rows, &read->rows));

@@ -103,7 +103,7 @@ static gr_status list_buckets(const gr_window *w, const gr_time_field *t, stretc
     GR_VEC(gr_bucket) list = {0};
     gr_grain base = gr_granularity_base(t->granularity, t->anchor_local_us);
     int64_t at = gr_granularity_floor(t->granularity, t->anchor_local_us, range.from);
-    while (at < range.to) {
+    while (range.from < range.to && at < range.to) {
         if (list.n == MOST)
             return gr_error_set(err, GR_ERR_PLAN_SERIES,
                                 "A window over '" GR_FMT "' by " GR_FMT " would have more than %d buckets",
@@ -227,7 +227,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
         if (piece.window.counts_values) GR_TRY(add_values(&ask->components.v[0], inner, p->arena, p->err));
         gr_grain base = GR_GRAIN_NONE;
         GR_TRY(list_buckets(w, t, range, p->arena, &piece.window, &base, p->err));
-        stretch all = widened(w, range);
+        stretch all = range.from < range.to ? widened(w, range) : range; /* nothing is asked for */
         base_time->granularity = gr_granularity_predefined(base);
         base_time->anchor_local_us = 0;
         base_time->range = gr_range_of_local(all.from, all.to, q->tz);
@@ -248,6 +248,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     }
     gr_plan *read = NULL;
     GR_TRY(gr_relation_plan(p, &below, &read));
+    if (t->granularity) GR_TRY(gr_planner_check_repeats(read, t, p->err));
     piece.window.inner = read;
     if (!plan->tree.n) plan->tree = read->tree;
     GR_PUSH(p->arena, &plan->piece_list, piece);

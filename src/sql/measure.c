@@ -119,9 +119,18 @@ static bool is_count(const gr_member *m) {
            m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
 }
 
+static gr_str one_if_set(gr_sqlw *w, gr_str value) {
+    return gr_arena_printf(w->arena, "CASE WHEN (" GR_FMT ") IS NOT NULL THEN 1 END", GR_ARG(value));
+}
+
 /* One stored row is one row of the source: its sum is the row's value, its count is 1 or 0. */
 static gr_str ungrouped_stored(gr_sqlw *w, const gr_member *m) {
     const gr_component *c = &gr_plan_index_components(w->snapshot->index, m)->v[0];
+    const gr_rollup_column *values = gr_scan_value_column(w->scan, c);
+    if (values) {
+        gr_str value = gr_sqlw_stored(w, values->part, values->name);
+        return is_count(m) ? one_if_set(w, value) : value;
+    }
     gr_str column = stored_column(w, c, c->stored_key);
     if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX) column = gr_sqlw_op1(w, GR_SQL_HLL_CARDINALITY, column);
     return is_count(m) ? gr_sqlw_op1(w, GR_SQL_ONE_IF_ANY, column) : column;
@@ -136,8 +145,7 @@ static gr_str ungrouped(gr_sqlw *w, const gr_member *m) {
     if (w->read == GR_READ_STORED) return ungrouped_stored(w, m);
     gr_str value = gr_sqlw_row_value(w, m);
     if (!is_count(m)) return value;
-    return value.n ? gr_arena_printf(w->arena, "CASE WHEN (" GR_FMT ") IS NOT NULL THEN 1 END", GR_ARG(value))
-                   : GR_STR("1");
+    return value.n ? one_if_set(w, value) : GR_STR("1");
 }
 
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *m) {

@@ -115,6 +115,19 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
                            GR_ARG(where));
 }
 
+/* A row without key is none of the cube's: a join found nothing. What repeated rows do not change is read as it is
+ * without keys too. */
+static gr_str keyed_value(gr_sqlw *w, const gr_group *group, const gr_component *c) {
+    gr_str value = gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v));
+    if (gr_component_survives_fan_out(c->agg)) return value;
+    const gr_cube *cube = group->tree.nodes[group->key_node].cube;
+    gr_str *tests = GR_NEW_N(w->arena, gr_str, cube->n_primary_keys + 1);
+    for (size_t i = 0; i < cube->n_primary_keys; i++)
+        tests[i] = gr_arena_printf(w->arena, "\"keys\".\"k%zu\" IS NOT NULL", i);
+    gr_str all = gr_sqlw_join(w, tests, cube->n_primary_keys, " AND ");
+    return gr_arena_printf(w->arena, "CASE WHEN " GR_FMT " THEN " GR_FMT " END", GR_ARG(all), GR_ARG(value));
+}
+
 static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     size_t n = gr_sqlw_grain_n(grain);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
@@ -124,8 +137,7 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
-        gr_str value =
-            c ? gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v)) : GR_STR("NULL");
+        gr_str value = c ? keyed_value(w, group, c) : GR_STR("NULL");
         texts[n + i] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
     }
     gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), keys = distinct_keys(w, grain, group);

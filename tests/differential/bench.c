@@ -2,6 +2,8 @@
  * texts are executed exactly as a server would, without its threads. */
 #include "differential/bench.h"
 
+#include "differential/random.h"
+
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,15 +173,61 @@ static bool has_unmergeable(const gr_plan *plan) {
     return false;
 }
 
+/* As the server does for a window without dateRange. */
+static gr_status ask_span(diff_bench *b, const gr_ctx *ctx, const gr_plan *plan, gr_span *ret, gr_error *err) {
+    gr_plan *probe;
+    gr_sql sql;
+    gr_stream *stream;
+    const gr_batch *batch;
+    *ret = (gr_span){.member = plan->to_probe->field.member, .is_empty = true};
+    GR_TRY(gr_plan_probe(plan, ctx->arena, &probe, err));
+    GR_TRY(gr_sql_span(probe, gr_exec_dialect(b->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query(b->exec, ctx, probe->tree.nodes[0].cube->data_source, &sql, &stream, err));
+    gr_status status = stream->next(stream, &batch, err);
+    if (!status && batch && batch->n_rows && !gr_column_is_null(&batch->columns[0], 0)) {
+        ret->is_empty = false;
+        ret->min_local_us = ((const int64_t *)batch->columns[0].data)[0];
+        ret->max_local_us = ((const int64_t *)batch->columns[1].data)[0];
+    }
+    stream->close(stream);
+    return status;
+}
+
+/* Two readings for the same component: of different times. */
+static bool gives_same(const gr_piece *a, const gr_piece *b) {
+    if (a->kind != GR_PIECE_SCAN || b->kind != GR_PIECE_SCAN || !a->components.n || !b->components.n) return false;
+    return gr_str_eq(a->components.v[0].key, b->components.v[0].key);
+}
+
+static void note_uses(const gr_plan *plan, gr_arena *arena, diff_run *run) {
+    for (size_t i = 0; i < plan->n_uses; i++) {
+        gr_str id = plan->uses[i].rollup->preagg->id;
+        run->served_by = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(run->served_by), i ? ", " : "", GR_ARG(id));
+    }
+    if (plan->n_uses && plan->reads_source)
+        run->served_by = gr_arena_printf(arena, GR_FMT " and the source", GR_ARG(run->served_by));
+    for (size_t i = 0; i < plan->n_pieces; i++)
+        for (size_t k = 0; k < i && plan->n_uses; k++) run->is_tiled |= gives_same(&plan->pieces[i], &plan->pieces[k]);
+    run->has_unmergeable = plan->rollup && has_unmergeable(plan);
+}
+
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */
 static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx,
                           gr_plan_options how, diff_run *run, bool *ret_again) {
+    enum { MOST_SPANS = 16 };
+    gr_span spans[MOST_SPANS];
     gr_query_options options = options_at(ctx->now_us);
     gr_query *parsed;
     gr_plan *plan;
     *ret_again = false;
+    how.spans = spans;
     GR_TRY(gr_query_parse(snapshot->model, query, &options, ctx->arena, &parsed, &run->err));
     GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
+    while (plan->to_probe && how.n_spans < MOST_SPANS) {
+        GR_TRY(ask_span(b, ctx, plan, &spans[how.n_spans], &run->err));
+        how.n_spans++;
+        GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
+    }
     if (plan->to_build) {
         int64_t rows;
         *ret_again = true;
@@ -187,20 +235,29 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
         return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, NULL, NULL, &rows, &run->err);
     }
     copy_refusals(plan, ctx->arena, run);
-    if (plan->rollup) run->served_by = gr_arena_dup(ctx->arena, plan->rollup->preagg->id);
-    run->has_unmergeable = plan->rollup && has_unmergeable(plan);
+    note_uses(plan, ctx->arena, run);
     return execute(b, ctx, plan, run);
 }
 
-void diff_bench_run(diff_bench *b, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena,
+static void leave_out_some(const gr_snapshot *snapshot, uint64_t seed, gr_arena *arena, gr_plan_options *how) {
+    diff_random r = diff_random_of(seed, 0, 0);
+    const gr_model *model = snapshot->model;
+    const gr_rollup **out = GR_NEW_N(arena, const gr_rollup *, model->n_preaggs + 1);
+    for (size_t i = 0; i < model->n_preaggs; i++)
+        if (diff_chance(&r, 50)) out[how->n_excluded++] = gr_plan_index_rollup(snapshot->index, model->preaggs[i]);
+    how->excluded = out;
+}
+
+void diff_bench_run(diff_bench *b, json_t *query, int64_t now_us, diff_path path, uint64_t seed, gr_arena *arena,
                     diff_run *ret) {
     gr_ctx ctx = {.arena = arena, .now_us = now_us};
-    gr_plan_options how = {.without_rollups = without_rollups, .now_us = now_us};
     int64_t start = gr_clock_mono_us();
     *ret = (diff_run){0};
     bool is_again = true;
     for (int round = 0; round < MOST_ROUNDS && is_again && !ret->status; round++) {
+        gr_plan_options how = {.without_rollups = path == DIFF_WITHOUT_ROLLUPS, .now_us = now_us};
         const gr_snapshot *snapshot = gr_exec_snapshot_ref(b->exec);
+        if (path == DIFF_WITH_SOME) leave_out_some(snapshot, seed, arena, &how);
         ret->status = round_of(b, snapshot, query, &ctx, how, ret, &is_again);
         gr_exec_snapshot_unref(snapshot);
     }

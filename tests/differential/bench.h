@@ -1,5 +1,5 @@
 /* The product under test, in a folder of its own: a source database with the tables of some worlds, a store, a catalog;
- * and one query run through it twice, with rollups and without. */
+ * and one query run through it, with rollups, with some, and without. */
 #ifndef DIFFERENTIAL_BENCH_H
 #define DIFFERENTIAL_BENCH_H
 #include "differential/world.h"
@@ -26,7 +26,8 @@ typedef struct diff_run {
     gr_table *table;
     int64_t total; /* -1: not asked for */
     gr_str sql;
-    gr_str served_by;     /* id of the rollup, or empty */
+    gr_str served_by;     /* ids of the rollups that it reads, and the source beside them; empty: the source alone */
+    bool is_tiled;        /* a range was cut: a rollup gives part of one fact */
     bool has_unmergeable; /* a rollup serves a measure that is only right at its exact grain */
     gr_refusal *refusals;
     size_t n_refusals, n_builds;
@@ -36,6 +37,11 @@ typedef struct diff_run {
 /* Parse against the model in service. *ret_snapshot is held until diff_bench_release. */
 GR_MUST_CHECK gr_status diff_bench_parse(diff_bench *bench, json_t *query, int64_t now_us, gr_arena *arena,
                                          gr_query **ret, gr_error *err);
-void diff_bench_run(diff_bench *bench, json_t *query, int64_t now_us, bool without_rollups, gr_arena *arena,
+typedef enum diff_path {
+    DIFF_WITHOUT_ROLLUPS,
+    DIFF_WITH_ROLLUPS,
+    DIFF_WITH_SOME, /* a random subset of the rollups */
+} diff_path;
+void diff_bench_run(diff_bench *bench, json_t *query, int64_t now_us, diff_path path, uint64_t seed, gr_arena *arena,
                     diff_run *ret);
 #endif

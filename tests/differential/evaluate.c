@@ -3,6 +3,7 @@
 #include "differential/evaluate.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 bool diff_is_true(const diff_value *v) { return v->kind == DIFF_BOOL && v->as.b; }
 
@@ -78,7 +79,7 @@ diff_value diff_eval(const diff_scope *s, size_t cube, const diff_expr *e) {
     switch (e->op) {
     case DIFF_OP_COLUMN: return column_value(s, cube, e->index);
     case DIFF_OP_MEMBER: return diff_eval_dimension(s, e->cube, e->index);
-    case DIFF_OP_MEASURE: return diff_eval_measure(s, cube, e->index);
+    case DIFF_OP_MEASURE: return diff_eval_measure(s, e->cube, e->index);
     case DIFF_OP_BUCKET: return bucket_value(s, e);
     case DIFF_OP_LITERAL: return e->literal;
     case DIFF_OP_CONCAT: return concat_value(s, cube, e);
@@ -152,6 +153,7 @@ typedef struct tally {
     diff_value sum, min, max;
     double magnitude;
     GR_VEC(diff_value) distinct;
+    GR_VEC(double) numbers;
 } tally;
 
 static void tally_add(tally *t, const diff_value *v, gr_arena *arena) {
@@ -166,7 +168,10 @@ static void tally_add(tally *t, const diff_value *v, gr_arena *arena) {
         if (diff_cmp(v, &t->max, NULL) > 0) t->max = *v;
     }
     t->n++;
-    if (diff_is_number(v)) t->magnitude += fabs(diff_to_double(v));
+    if (diff_is_number(v)) {
+        t->magnitude += fabs(diff_to_double(v));
+        GR_PUSH(arena, &t->numbers, diff_to_double(v));
+    }
     for (size_t i = 0; i < t->distinct.n; i++)
         if (diff_same(&t->distinct.v[i], v)) return;
     GR_PUSH(arena, &t->distinct, *v);
@@ -184,6 +189,45 @@ static diff_value tally_avg(const tally *t) {
     return diff_arith('/', &sum, &n);
 }
 
+/* A sketch of few values is nearly exact; what it is of many is not known here. */
+static diff_value tally_about(const tally *t) {
+    diff_value v = {.kind = DIFF_ANY, .as.d = (double)t->distinct.n, .tol = 0.1 * (double)t->distinct.n};
+    if (v.tol < 1) v.tol = 1;
+    return v;
+}
+
+/* By definition, in two passes. Other orders may end 1e-9 of the squares' size away. */
+static diff_value tally_spread(const tally *t, bool is_sample, bool is_root) {
+    if (t->n <= (size_t)is_sample) return diff_null();
+    long double mean = 0, sum = 0;
+    double most = 0;
+    for (size_t i = 0; i < t->numbers.n; i++) mean += (long double)t->numbers.v[i] / (long double)t->n;
+    for (size_t i = 0; i < t->numbers.n; i++) {
+        sum += (t->numbers.v[i] - mean) * (t->numbers.v[i] - mean);
+        if (fabs(t->numbers.v[i]) > most) most = fabs(t->numbers.v[i]);
+    }
+    diff_value v = diff_double((double)(sum / (long double)(t->n - is_sample)));
+    v.is_wild = true;
+    v.tol = 1e-9 * most * most;
+    if (!is_root) return v;
+    double low = v.as.d > v.tol ? sqrt(v.as.d - v.tol) : 0, high = sqrt(v.as.d + v.tol);
+    v.as.d = sqrt(v.as.d);
+    v.tol = high - low;
+    return v;
+}
+
+static int cmp_numbers(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static diff_value tally_median(const tally *t) {
+    size_t n = t->numbers.n;
+    if (!n) return diff_null();
+    qsort(t->numbers.v, n, sizeof *t->numbers.v, cmp_numbers);
+    return diff_double((t->numbers.v[(n - 1) / 2] + t->numbers.v[n / 2]) / 2);
+}
+
 static diff_value tally_result(const tally *t, diff_measure_type type) {
     switch (type) {
     case DIFF_COUNT: return diff_int((diff_wide)t->n);
@@ -192,43 +236,114 @@ static diff_value tally_result(const tally *t, diff_measure_type type) {
     case DIFF_MIN: return t->n ? t->min : diff_null();
     case DIFF_MAX: return t->n ? t->max : diff_null();
     case DIFF_COUNT_DISTINCT: return diff_int((diff_wide)t->distinct.n);
-    case DIFF_COUNT_DISTINCT_APPROX:
+    case DIFF_COUNT_DISTINCT_APPROX: return tally_about(t);
     case DIFF_CALC_NUMBER:
     case DIFF_CALC_STRING:
-    case DIFF_CALC_BOOLEAN: break;
+    case DIFF_CALC_BOOLEAN:
+    case DIFF_RANK: break;
     }
     return (diff_value){.kind = DIFF_ANY};
 }
 
+static diff_rows rows_of(const diff_scope *s, const diff_leaf *leaf) { return s->rows_of(s->context, leaf); }
+
 diff_value diff_eval_measure(const diff_scope *scope, size_t cube, size_t index) {
     const diff_measure *m = &scope->world->cubes[cube].measures[index];
-    if (m->type >= DIFF_CALC_NUMBER) return diff_eval(scope, cube, m->sql);
+    if (m->stage) return scope->stage_of(scope->context, cube, index);
     diff_scope s = *scope;
+    s.owner = m;
+    if (m->type >= DIFF_CALC_NUMBER) return diff_eval(&s, cube, m->sql);
+    diff_rows rows = rows_of(&s, &(diff_leaf){cube, m, NULL});
     tally t = {0};
-    for (size_t i = 0; i < s.n_rows; i++) {
-        s.row = s.rows[i];
+    for (size_t i = 0; i < rows.n; i++) {
+        s.row = rows.v[i];
         diff_value v = row_value(&s, cube, m);
         tally_add(&t, &v, s.arena);
     }
     return tally_result(&t, m->type);
 }
 
+diff_value diff_aggregate(const diff_value *values, size_t n, diff_measure_type type, gr_arena *arena) {
+    tally t = {0};
+    for (size_t i = 0; i < n; i++) tally_add(&t, &values[i], arena);
+    return tally_result(&t, type);
+}
+
+/* ---- aggregate calls ------------------------------------------------------------------------------------------------
+ */
+
+typedef enum call { SUM, AVG, MIN, MAX, COUNT, DISTINCT, VAR_POP, VAR_SAMP, STDDEV_POP, STDDEV_SAMP, MEDIAN } call;
+
+static const struct {
+    const char *name;
+    call call;
+} calls[] = {{"sum", SUM},
+             {"avg", AVG},
+             {"min", MIN},
+             {"max", MAX},
+             {"count", COUNT},
+             {"count distinct", DISTINCT},
+             {"var_pop", VAR_POP},
+             {"var_samp", VAR_SAMP},
+             {"variance", VAR_SAMP},
+             {"stddev_pop", STDDEV_POP},
+             {"stddev_samp", STDDEV_SAMP},
+             {"stddev", STDDEV_SAMP},
+             {"median", MEDIAN}};
+
+static call call_of(const char *name) {
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (!strcmp(calls[i].name, name)) return calls[i].call;
+    abort();
+}
+
+static diff_value call_result(const tally *t, call c) {
+    switch (c) {
+    case SUM: return tally_sum(t);
+    case AVG: return tally_avg(t);
+    case MIN: return tally_result(t, DIFF_MIN);
+    case MAX: return tally_result(t, DIFF_MAX);
+    case COUNT: return diff_int((diff_wide)t->n);
+    case DISTINCT: return diff_int((diff_wide)t->distinct.n);
+    case VAR_POP: return tally_spread(t, false, false);
+    case VAR_SAMP: return tally_spread(t, true, false);
+    case STDDEV_POP: return tally_spread(t, false, true);
+    case STDDEV_SAMP: return tally_spread(t, true, true);
+    case MEDIAN: break;
+    }
+    return tally_median(t);
+}
+
 static diff_value aggregate_value(const diff_scope *scope, size_t cube, const diff_expr *e) {
-    if (!e->n_args) return diff_int((diff_wide)scope->n_rows);
-    static const struct {
-        const char *name;
-        diff_measure_type type;
-    } names[] = {{"sum", DIFF_SUM}, {"min", DIFF_MIN}, {"max", DIFF_MAX}, {"count", DIFF_COUNT}};
+    diff_rows rows = rows_of(scope, &(diff_leaf){cube, scope->owner, e});
     diff_scope s = *scope;
     tally t = {0};
-    for (size_t i = 0; i < s.n_rows; i++) {
-        s.row = s.rows[i];
-        diff_value v = diff_eval(&s, cube, e->args[0]);
+    for (size_t i = 0; i < rows.n; i++) {
+        s.row = rows.v[i];
+        diff_value v = diff_int(1), where = diff_bool(true);
+        if (e->where) where = diff_eval(&s, cube, e->where);
+        if (!diff_is_true(&where)) continue;
+        if (e->n_args) v = diff_eval(&s, cube, e->args[0]);
         tally_add(&t, &v, s.arena);
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(e->text, names[i].name)) return tally_result(&t, names[i].type);
-    return diff_null();
+    return call_result(&t, call_of(e->text));
+}
+
+bool diff_is_opaque(const diff_leaf *leaf) { return leaf->call && call_of(leaf->call->text) == MEDIAN; }
+
+bool diff_stands_fan_out(const diff_leaf *leaf) {
+    if (!leaf->call) {
+        diff_measure_type t = leaf->measure->type;
+        return t != DIFF_COUNT && t != DIFF_SUM && t != DIFF_AVG;
+    }
+    call c = call_of(leaf->call->text);
+    return c == MIN || c == MAX || c == DISTINCT;
+}
+
+bool diff_is_mergeable(const diff_leaf *leaf) {
+    if (!leaf->call) return leaf->measure->type != DIFF_COUNT_DISTINCT;
+    call c = call_of(leaf->call->text);
+    return c != DISTINCT && c != MEDIAN;
 }
 
 diff_value diff_eval_contribution(const diff_scope *scope, size_t cube, size_t index) {

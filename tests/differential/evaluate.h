@@ -9,13 +9,28 @@ typedef struct diff_joined {
     int32_t row[DIFF_MAX_CUBES];
 } diff_joined;
 
+/* What aggregates: a measure, or one aggregate call in a calculated measure's own SQL. */
+typedef struct diff_leaf {
+    size_t cube;
+    const diff_measure *measure;
+    const diff_expr *call; /* or NULL */
+} diff_leaf;
+
+typedef struct diff_rows {
+    const diff_joined *const *v;
+    size_t n;
+} diff_rows;
+
 typedef struct diff_scope {
     const diff_world *world;
     gr_arena *arena;
     const gr_tz *tz;
-    const diff_joined *row;         /* expressions look here */
-    const diff_joined *const *rows; /* measures look here */
-    size_t n_rows;
+    const diff_joined *row; /* expressions look here */
+    /* Measures look at the rows that this gives for each of their leaves. */
+    diff_rows (*rows_of)(void *context, const diff_leaf *leaf);
+    diff_value (*stage_of)(void *context, size_t cube, size_t index); /* a multi-stage measure */
+    void *context;
+    const diff_measure *owner; /* the calculated measure in whose SQL an aggregate stands */
 } diff_scope;
 
 diff_value diff_eval(const diff_scope *scope, size_t cube, const diff_expr *expr);
@@ -26,4 +41,11 @@ diff_value diff_eval_contribution(const diff_scope *scope, size_t cube, size_t i
 /* All of the measure's own filters hold. */
 bool diff_eval_own_filters(const diff_scope *scope, size_t cube, const diff_measure *measure);
 bool diff_is_true(const diff_value *v);
+/* One of several values by the aggregate of a measure's type, nulls left out. */
+diff_value diff_aggregate(const diff_value *values, size_t n, diff_measure_type type, gr_arena *arena);
+/* The aggregate is the same when rows are repeated. */
+bool diff_stands_fan_out(const diff_leaf *leaf);
+/* The aggregate of several parts cannot be made from theirs. */
+bool diff_is_mergeable(const diff_leaf *leaf);
+bool diff_is_opaque(const diff_leaf *leaf);
 #endif

@@ -10,6 +10,10 @@
 void diff_generate_world(uint64_t seed, uint64_t group, gr_arena *arena, diff_world *ret);
 json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t group, uint64_t index, gr_arena *arena);
 
+/* A condition on dimensions that cubes reachable from `root` have, as it may stand in a model: without relative dates.
+ */
+json_t *diff_generate_filter(const diff_world *world, diff_random *r, size_t root, gr_arena *arena);
+
 /* Of generate_table.c: rows for the columns of generate.c. */
 enum {
     DIFF_COL_ID,
@@ -28,9 +32,9 @@ enum {
     DIFF_COL_AT2,
     DIFF_N_COLS
 };
-/* `cube` must know its joins, and the tables that they lead to must be filled. */
-void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key,
-                         gr_arena *arena);
+/* Every table has its number of rows before the first is filled, for their keys are each other's. */
+void diff_size_table(diff_random *r, diff_world *world, size_t cube, gr_arena *arena);
+void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, gr_arena *arena);
 /* An instant where clocks and calendars do something: a jump of the zone, the end of a month, 1970. */
 int64_t diff_random_instant(diff_random *r, const diff_world *world);
 gr_str diff_random_word(diff_random *r);

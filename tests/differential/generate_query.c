@@ -18,11 +18,15 @@ typedef struct maker {
     bool is_exact;  /* all of the rollup's members at its grains */
     bool is_simple; /* a measure or two by one time dimension */
     bool is_through_view;
+    bool is_static;  /* for a model: no relative dates */
+    bool has_window; /* some measure looks over the edges of its bucket, or is computed in stages */
 } maker;
 
 static gr_str id_of(const maker *m, size_t cube, gr_str name) {
     gr_str owner = m->w->cubes[cube].name;
-    if (!m->is_through_view) return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
+    size_t way[DIFF_MAX_CUBES];
+    if (!m->is_through_view || !diff_way_to(m->w, cube, way))
+        return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
     if (cube == 0) return gr_arena_printf(m->arena, "everything." GR_FMT, GR_ARG(name));
     return gr_arena_printf(m->arena, "everything." GR_FMT "_" GR_FMT, GR_ARG(owner), GR_ARG(name));
 }
@@ -38,6 +42,21 @@ static json_t *list_of(maker *m, const char *key) {
 
 static void add_id(maker *m, const char *key, size_t cube, gr_str name) {
     json_array_append_new(list_of(m, key), json_text(id_of(m, cube, name)));
+}
+
+static bool is_windowed(const diff_world *w, size_t cube, size_t index) {
+    const diff_measure *d = &w->cubes[cube].measures[index];
+    bool is_any = d->window || d->stage;
+    for (size_t i = 0; d->type >= DIFF_CALC_NUMBER && !d->stage && i < d->sql->n_args; i++) {
+        const diff_expr *e = d->sql->args[i];
+        if (e->op == DIFF_OP_MEASURE) is_any |= is_windowed(w, e->cube, e->index);
+    }
+    return is_any;
+}
+
+static void add_measure(maker *m, size_t cube, size_t index) {
+    m->has_window |= is_windowed(m->w, cube, index);
+    add_id(m, "measures", cube, m->w->cubes[cube].measures[index].name);
 }
 
 /* ---- times ----------------------------------------------------------------------------------------------------------
@@ -114,6 +133,23 @@ static json_t *loose_range(maker *m, size_t cube, size_t dim) {
     return json_pack("[o, o]", json_text(a), json_text(b));
 }
 
+/* Whole hours, days, weeks or months that are no whole number of coarser buckets: edges that a finer rollup has. */
+static json_t *ragged_range(maker *m, size_t cube, size_t dim, const char *stored) {
+    static const gr_grain units[] = {GR_GRAIN_MINUTE, GR_GRAIN_HOUR, GR_GRAIN_HOUR, GR_GRAIN_DAY,
+                                     GR_GRAIN_DAY,    GR_GRAIN_DAY,  GR_GRAIN_WEEK, GR_GRAIN_MONTH};
+    gr_grain unit = DIFF_ONE_OF(m->r, units), bucket = stored ? gr_grain_from_name(gr_str_from(stored)) : GR_GRAIN_NONE;
+    if (bucket == GR_GRAIN_HOUR) unit = GR_GRAIN_MINUTE;
+    if (bucket == GR_GRAIN_DAY && unit >= GR_GRAIN_DAY && diff_chance(m->r, 70)) unit = GR_GRAIN_HOUR;
+    if (bucket == GR_GRAIN_WEEK && unit >= GR_GRAIN_WEEK) unit = GR_GRAIN_DAY;
+    const gr_granularity *g = gr_granularity_predefined(unit);
+    int64_t ends[2] = {random_local(m, cube, dim), random_local(m, cube, dim)};
+    if (diff_chance(m->r, 50)) ends[1] = ends[0] + diff_between(m->r, -400, 400) * INT64_C(86400000000);
+    int64_t from = ends[ends[0] > ends[1]], to = ends[ends[0] <= ends[1]];
+    from = gr_granularity_floor(g, 0, from);
+    to = gr_granularity_next(g, 0, gr_granularity_floor(g, 0, to));
+    return json_pack("[o, o]", json_text(stamp_text(m, from, false)), json_text(stamp_text(m, to - 1000, false)));
+}
+
 static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granularity) {
     static const char *const relative[] = {"today",
                                            "yesterday",
@@ -135,8 +171,9 @@ static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granu
                                            "last 3 hours"};
     static const char *const grains[] = {"day", "day", "month", "week", "year", "quarter", "hour"};
     size_t kind = diff_pick(m->r, 100);
-    if (kind < 18) return json_string(DIFF_ONE_OF(m->r, relative));
-    if (kind < 35) return loose_range(m, cube, dim);
+    if (kind < 15 && !m->is_static) return json_string(DIFF_ONE_OF(m->r, relative));
+    if (kind < 30) return loose_range(m, cube, dim);
+    if (kind < (m->is_exact ? 40 : 65)) return ragged_range(m, cube, dim, granularity);
     bool is_known = granularity && diff_chance(m->r, 70);
     return aligned_range(m, cube, dim, is_known ? granularity : DIFF_ONE_OF(m->r, grains));
 }
@@ -157,7 +194,7 @@ static const char *coarser(maker *m, const diff_dim *d, const char *stored) {
 static void add_time(maker *m, size_t cube, size_t dim, const char *stored) {
     const diff_dim *d = &m->w->cubes[cube].dims[dim];
     const char *granularity = diff_chance(m->r, 85) || m->is_exact ? coarser(m, d, stored) : NULL;
-    bool has_range = !granularity || diff_chance(m->r, m->is_exact || m->is_simple ? 25 : 45);
+    bool has_range = !granularity || diff_chance(m->r, m->is_exact ? 25 : 50);
     if (granularity && !has_range && diff_chance(m->r, 15)) { /* the id of three parts */
         gr_str id = gr_arena_printf(m->arena, GR_FMT ".%s", GR_ARG(id_of(m, cube, d->name)), granularity);
         json_array_append_new(list_of(m, "dimensions"), json_text(id));
@@ -199,8 +236,7 @@ static void add_from_rollup(maker *m) {
         if (is_at_home && !is_reachable) continue;
         bool is_mergeable = item->kind == DIFF_ITEM_MEASURE && c->measures[item->index].type < DIFF_COUNT_DISTINCT;
         unsigned measures = !m->is_exact ? 30 : is_mergeable ? 40 : 75;
-        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, measures))
-            add_id(m, "measures", item->cube, c->measures[item->index].name);
+        if (item->kind == DIFF_ITEM_MEASURE && diff_chance(m->r, measures)) add_measure(m, item->cube, item->index);
         if (item->kind == DIFF_ITEM_DIMENSION && is_fixed && diff_chance(m->r, fixed_percent)) {
             fix_dimension(m, item->cube, item->index);
             is_fixed = !is_one;
@@ -211,13 +247,15 @@ static void add_from_rollup(maker *m) {
         if (item->kind == DIFF_ITEM_TIME && (m->is_exact || diff_chance(m->r, 75)))
             add_time(m, item->cube, item->index, item->granularity);
     }
+    const diff_cube *root = &m->w->cubes[m->root];
+    for (size_t i = 0; i < root->n_measures && !m->is_exact; i++) /* a rollup stores what they stand on */
+        if (root->measures[i].stage && diff_chance(m->r, 7)) add_measure(m, m->root, i);
 }
 
 /* Members that the rollup may not have, or have only through others. */
 static void add_from_model(maker *m, unsigned percent) {
     const diff_cube *root = &m->w->cubes[m->root];
-    while (diff_chance(m->r, percent))
-        add_id(m, "measures", m->root, root->measures[diff_pick(m->r, root->n_measures)].name);
+    while (diff_chance(m->r, percent)) add_measure(m, m->root, diff_pick(m->r, root->n_measures));
     while (diff_chance(m->r, percent)) {
         size_t cube = m->cubes[diff_pick(m->r, m->n_cubes)];
         const diff_cube *c = &m->w->cubes[cube];
@@ -233,10 +271,48 @@ static void add_from_model(maker *m, unsigned percent) {
     }
     if (root->n_segments && diff_chance(m->r, percent / 5))
         add_id(m, "segments", m->root, root->segments[diff_pick(m->r, root->n_segments)].name);
-    size_t other = m->cubes[diff_pick(m->r, m->n_cubes)]; /* often multiplied: then it must be refused */
+    /* its rows may be repeated, or be another fact's */
+    size_t other = diff_chance(m->r, 50) ? m->cubes[diff_pick(m->r, m->n_cubes)] : diff_pick(m->r, m->w->n_cubes);
     const diff_cube *c = &m->w->cubes[other];
-    if (other != m->root && diff_chance(m->r, percent / 6))
-        add_id(m, "measures", other, c->measures[diff_pick(m->r, c->n_measures)].name);
+    if (other != m->root && diff_chance(m->r, percent / 3)) add_measure(m, other, diff_pick(m->r, c->n_measures));
+}
+
+/* Measures of several cubes by members that all of them may reach. */
+static void add_facts(maker *m) {
+    size_t n = (size_t)diff_between(m->r, 2, 3);
+    for (size_t i = 0; i < n; i++) {
+        size_t cube = diff_pick(m->r, m->w->n_cubes);
+        add_measure(m, cube, diff_pick(m->r, m->w->cubes[cube].n_measures));
+    }
+    size_t shared = m->w->n_cubes - 1 - diff_pick(m->r, m->w->n_cubes > 2 ? 2 : 1);
+    const diff_cube *c = &m->w->cubes[shared];
+    for (n = diff_pick(m->r, 3); n-- > 0;) {
+        size_t dim = diff_pick(m->r, c->n_dims);
+        if (c->dims[dim].type == DIFF_DIM_TIME && diff_chance(m->r, 70))
+            add_time(m, shared, dim, "day");
+        else
+            add_id(m, "dimensions", shared, c->dims[dim].name);
+    }
+}
+
+/* A measure over a window or over groups, mostly by time. */
+static void add_special(maker *m) {
+    size_t cube = diff_chance(m->r, 60) ? m->root : diff_pick(m->r, m->w->n_cubes);
+    const diff_cube *c = &m->w->cubes[cube];
+    for (int tries = 0; tries < 60; tries++) {
+        size_t at = diff_pick(m->r, c->n_measures);
+        if (!is_windowed(m->w, cube, at)) continue;
+        add_measure(m, cube, at);
+        if (diff_chance(m->r, 60)) break;
+    }
+    if (!m->has_window || json_array_size(json_object_get(m->query, "timeDimensions")) || diff_chance(m->r, 20)) return;
+    cube = diff_chance(m->r, 70) ? cube : m->cubes[diff_pick(m->r, m->n_cubes)];
+    for (int tries = 0; tries < 20; tries++) {
+        size_t dim = diff_pick(m->r, m->w->cubes[cube].n_dims);
+        if (m->w->cubes[cube].dims[dim].type != DIFF_DIM_TIME) continue;
+        add_time(m, cube, dim, "day");
+        return;
+    }
 }
 
 /* ---- filters --------------------------------------------------------------------------------------------------------
@@ -337,7 +413,7 @@ static json_t *dim_leaf(maker *m, size_t cube, size_t dim) {
     size_t n = is_single ? 1 : (size_t)diff_between(m->r, 1, diff_chance(m->r, 50) ? 1 : 4);
     for (size_t i = 0; i < n; i++) {
         bool is_null = !is_single && diff_chance(m->r, 12);
-        bool is_relative = is_point && diff_chance(m->r, 15);
+        bool is_relative = is_point && !m->is_static && diff_chance(m->r, 15);
         json_array_append_new(values, is_null       ? json_null()
                                       : is_relative ? json_string("last month")
                                                     : dim_value(m, cube, dim, is_like));
@@ -371,15 +447,75 @@ static json_t *dim_filter(maker *m, int depth) {
     return dim_leaf(m, cube, dim);
 }
 
+json_t *diff_generate_filter(const diff_world *world, diff_random *r, size_t root, gr_arena *arena) {
+    maker m = {.r = r, .w = world, .arena = arena, .tz = gr_tz_utc(), .root = root, .is_static = true};
+    m.n_cubes = diff_reachable(world, root, m.cubes);
+    m.witness = diff_pick(r, world->cubes[root].table->n_rows);
+    return dim_filter(&m, 2);
+}
+
+/* ---- a rollup's own filters -----------------------------------------------------------------------------------------
+ */
+
+/* The first leaf of a filter. */
+static json_t *leaf_of(json_t *filter) {
+    static const char *const keys[] = {"and", "or"};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *list = json_object_get(filter, keys[i]);
+        if (list) return leaf_of(json_array_get(list, 0));
+    }
+    return filter;
+}
+
+/* A little narrower, or a little wider: one must be served, the other must not. */
+static void change_leaf(maker *m, json_t *leaf) {
+    json_t *values = json_object_get(leaf, "values");
+    const char *op = json_string_value(json_object_get(leaf, "operator"));
+    bool is_list = !strcmp(op, "equals") || !strcmp(op, "in") || !strcmp(op, "notEquals") || !strcmp(op, "notIn");
+    size_t n = json_array_size(values);
+    if (is_list && n > 1 && diff_chance(m->r, 60))
+        json_array_remove(values, diff_pick(m->r, n));
+    else if (is_list && diff_chance(m->r, 50))
+        json_array_append_new(values, diff_chance(m->r, 50) ? json_null() : json_text(diff_random_word(m->r)));
+    else if (!strcmp(op, "gte") || !strcmp(op, "lte"))
+        json_object_set_new(leaf, "operator", json_string(op[0] == 'g' ? "gt" : "lt"));
+    else if (!strcmp(op, "set"))
+        json_object_set_new(leaf, "operator", json_string("notSet"));
+}
+
+static bool is_typed(const json_t *leaf) { /* numbers and booleans take no words */
+    json_t *first = json_array_get(json_object_get(leaf, "values"), 0);
+    const char *text = json_string_value(first);
+    return !text || !strcmp(text, "true") || !strcmp(text, "false") || strspn(text, "-0123456789.e+:T") == strlen(text);
+}
+
+static void add_static_filters(maker *m) {
+    size_t kind = diff_pick(m->r, 100);
+    if (!m->rollup || !m->rollup->filters.n || kind >= 75) return;
+    json_t *list = json_loadb(m->rollup->filters.p, m->rollup->filters.n, 0, NULL);
+    size_t i;
+    json_t *f;
+    json_array_foreach(list, i, f) {
+        if (kind >= 65 && i == 0) continue;
+        json_t *leaf = leaf_of(f);
+        if (kind >= 45 && kind < 65 && !is_typed(leaf)) change_leaf(m, leaf);
+        json_array_append(list_of(m, "filters"), f);
+    }
+    json_decref(list);
+}
+
 static const diff_measure *pick_measure(maker *m, size_t *ret_cube) {
     for (int tries = 0; m->rollup && tries < 8; tries++) {
         const diff_item *item = &m->rollup->items[diff_pick(m->r, m->rollup->n_items)];
         if (item->kind != DIFF_ITEM_MEASURE) continue;
         *ret_cube = item->cube;
+        m->has_window |= is_windowed(m->w, item->cube, item->index);
         return &m->w->cubes[item->cube].measures[item->index];
     }
     *ret_cube = m->root;
-    return &m->w->cubes[m->root].measures[diff_pick(m->r, m->w->cubes[m->root].n_measures)];
+    size_t index = diff_pick(m->r, m->w->cubes[m->root].n_measures);
+    m->has_window |= is_windowed(m->w, m->root, index);
+    return &m->w->cubes[m->root].measures[index];
 }
 
 static json_t *measure_filter(maker *m, int depth) {
@@ -402,6 +538,7 @@ static json_t *measure_filter(maker *m, int depth) {
 }
 
 static void add_filters(maker *m) {
+    add_static_filters(m);
     if (m->is_simple) return;
     unsigned percent = m->is_exact ? 12 : 38;
     while (json_array_size(list_of(m, "filters")) < 4 && diff_chance(m->r, percent))
@@ -486,6 +623,65 @@ static void pick_rollup(maker *m) {
     m->is_simple = !m->is_exact && diff_chance(m->r, 45);
 }
 
+/* One time dimension, and buckets that can be counted. */
+static void tidy_window(maker *m) {
+    static const char *const fine[] = {"second", "minute", "fifteen", "half_minute", "ninety"};
+    static const char *const coarse[] = {"month", "quarter", "year", "month", "week"};
+    json_t *times = json_object_get(m->query, "timeDimensions"), *dimensions = json_object_get(m->query, "dimensions");
+    for (size_t i = json_array_size(dimensions); i-- > 0;) {
+        const char *id = json_string_value(json_array_get(dimensions, i));
+        if (strchr(strchr(id, '.') + 1, '.')) json_array_remove(dimensions, i);
+    }
+    while (json_array_size(times) > 1) json_array_remove(times, 1);
+    json_t *time = json_array_get(times, 0);
+    json_t *name = json_object_get(time, "granularity");
+    if (!name) return;
+    bool is_fine = false;
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) is_fine |= !strcmp(json_string_value(name), fine[i]);
+    if (is_fine) json_object_set_new(time, "granularity", json_string("day"));
+    gr_str id = gr_str_from(json_string_value(json_object_get(time, "dimension")));
+    for (size_t cube = 0; cube < m->w->n_cubes; cube++)
+        for (size_t i = 0; i < m->w->cubes[cube].n_dims; i++) {
+            const diff_dim *d = &m->w->cubes[cube].dims[i];
+            if (!gr_str_eq(id_of(m, cube, d->name), id)) continue;
+            if (diff_chance(m->r, 25)) { /* all that there is */
+                json_object_del(time, "dateRange");
+                size_t n = sizeof coarse / sizeof *coarse;
+                json_object_set_new(time, "granularity", json_string(coarse[diff_pick(m->r, n)]));
+                return;
+            }
+            const char *known = json_string_value(json_object_get(time, "granularity"));
+            const gr_granularity *g = granularity_of(m, d, known);
+            int64_t anchor = g->grain == GR_GRAIN_CUSTOM ? gr_granularity_anchor(g, m->tz, m->w->now_us) : 0;
+            int64_t from = random_local(m, cube, i), to = from, n = diff_between(m->r, 1, 14);
+            if (diff_chance(m->r, 60)) from = to = gr_granularity_floor(g, anchor, from);
+            while (n--) to = gr_granularity_next(g, anchor, gr_granularity_floor(g, anchor, to));
+            if (diff_chance(m->r, 25)) to += diff_between(m->r, 0, 40) * INT64_C(3600000000);
+            from -= ((from % 1000000) + 1000000) % 1000000;
+            json_object_set_new(
+                time, "dateRange",
+                json_pack("[o, o]", json_text(stamp_text(m, from, false)), json_text(stamp_text(m, to - 1000, false))));
+            return;
+        }
+}
+
+static bool has_keys(const diff_world *w, const diff_rollup *r) {
+    for (size_t i = 0; i < r->n_items; i++)
+        if (r->items[i].kind == DIFF_ITEM_DIMENSION &&
+            w->cubes[r->items[i].cube].dims[r->items[i].index].is_primary_key)
+            return true;
+    return false;
+}
+
+static void choose_rows(maker *m) {
+    if (diff_chance(m->r, !m->rollup ? 3 : has_keys(m->w, m->rollup) ? 35 : 1))
+        json_object_set_new(m->query, "ungrouped", json_true());
+    if (diff_chance(m->r, 3))
+        json_object_set_new(m->query, "preAggregations", json_string(diff_chance(m->r, 50) ? "forbid" : "prefer"));
+    if (diff_chance(m->r, 12))
+        json_object_set_new(m->query, "selection", json_string(diff_chance(m->r, 70) ? "cheapest" : "first"));
+}
+
 json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t group, uint64_t index, gr_arena *arena) {
     diff_random random = diff_random_of(seed, group, index + 1);
     maker m = {.r = &random, .w = world, .arena = arena, .query = json_object(), .tz = gr_tz_utc()};
@@ -497,12 +693,17 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
         gr_str zone = world->zones[world->is_about_jumps ? 0 : diff_pick(&random, world->n_zones)];
         if (!gr_tz_get(zone, &m.tz, NULL)) json_object_set_new(m.query, "timezone", json_text(zone));
     }
+    bool has_facts = world->n_cubes > 1 && !m.is_exact && diff_chance(&random, m.rollup ? 6 : 40);
     if (m.rollup) add_from_rollup(&m);
+    if (has_facts) add_facts(&m);
+    if (!m.is_exact && diff_chance(&random, 14)) add_special(&m);
     if (!m.rollup || (!m.is_simple && !m.is_exact && diff_chance(&random, 15))) add_from_model(&m, m.rollup ? 25 : 60);
     add_filters(&m);
     drop_empty_lists(m.query);
-    if (!has_columns(m.query)) add_id(&m, "measures", m.root, world->cubes[m.root].measures[0].name);
-    if (diff_chance(&random, 2) && !m.rollup) json_object_set_new(m.query, "ungrouped", json_true());
+    if (!has_columns(m.query)) add_measure(&m, m.root, 0);
+    choose_rows(&m);
+    if (m.has_window) tidy_window(&m);
+    drop_empty_lists(m.query);
     add_order(&m);
     if (json_object_get(m.query, "ungrouped")) { /* rows have no order of their own, so no page is certain */
         json_object_del(m.query, "limit");

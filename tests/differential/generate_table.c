@@ -188,8 +188,10 @@ static diff_value cell(filler *f, const diff_column *column, size_t index) {
     }
 }
 
-static size_t random_rows(diff_random *r, bool is_fact) {
+static size_t random_rows(diff_random *r, const diff_world *w, bool is_fact) {
     size_t kind = diff_pick(r, 100);
+    if (w->has_fan_out) /* the joined rows are many more */
+        return kind < 3 ? 0 : kind < 6 ? 1 : (size_t)diff_between(r, 2, is_fact ? 60 : 40);
     if (kind < 3) return 0;
     if (kind < 6) return 1;
     if (!is_fact) return (size_t)diff_between(r, 2, 20);
@@ -198,9 +200,9 @@ static size_t random_rows(diff_random *r, bool is_fact) {
 }
 
 /* Keys that exist, keys that do not, and nulls. Of a one to one join each key at most once. */
-static diff_value foreign_key(filler *f, const diff_join *j, size_t row, size_t first) {
-    const diff_table *to = f->world->cubes[j->to].table;
-    if (j->relationship == DIFF_ONE_TO_ONE) {
+static diff_value foreign_key(filler *f, const diff_foreign_key *key, size_t row, size_t first) {
+    const diff_table *to = f->world->cubes[key->to].table;
+    if (key->is_unique) {
         if (diff_chance(f->random, 10)) return diff_null();
         size_t at = (row + first) % (to->n_rows + 3);
         return row < to->n_rows + 3 ? diff_int((diff_wide)at + 1) : diff_null();
@@ -216,8 +218,7 @@ static void fill_rows(filler *f, diff_table *t, const diff_cube *cube) {
         diff_value *cells = &t->cells[row * t->n_columns];
         cells[DIFF_COL_ID] = diff_int((diff_wide)row + 1);
         cells[DIFF_COL_KEY2] = diff_int((diff_wide)(row % 3));
-        for (size_t i = 0; i < cube->n_joins; i++)
-            cells[DIFF_COL_FK1 + i] = foreign_key(f, &cube->joins[i], row, first);
+        for (size_t i = 0; i < cube->n_fks; i++) cells[DIFF_COL_FK1 + i] = foreign_key(f, &cube->fks[i], row, first);
         for (size_t i = DIFF_COL_TXT; i < DIFF_N_COLS; i++) cells[i] = cell(f, &t->columns[i], i);
     }
 }
@@ -232,17 +233,21 @@ static const char *time_type(diff_random *r) {
                        : "TIMESTAMP_S";
 }
 
-void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, bool has_composite_key,
-                         gr_arena *arena) {
+void diff_size_table(diff_random *r, diff_world *world, size_t cube, gr_arena *arena) {
+    diff_table *t = GR_NEW(arena, diff_table);
+    t->n_rows = random_rows(r, world, world->cubes[cube].n_fks > 0);
+    world->cubes[cube].table = t;
+}
+
+void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, gr_arena *arena) {
     static const char *const decimals[] = {"DECIMAL(12,2)", "DECIMAL(12,2)", "DECIMAL(18,6)", "DECIMAL(4,1)"};
     static const char *const integers[] = {"INTEGER", "BIGINT"};
     static const unsigned nulls[] = {0, 5, 15, 40};
-    (void)has_composite_key; /* the pair is unique because the first part is */
-    diff_table *t = GR_NEW(arena, diff_table);
+    diff_table *t = world->cubes[cube].table;
     *t = (diff_table){.name = name,
                       .columns = GR_NEW_N(arena, diff_column, DIFF_N_COLS),
                       .n_columns = DIFF_N_COLS,
-                      .n_rows = random_rows(r, cube == 0)};
+                      .n_rows = t->n_rows};
     const diff_column columns[DIFF_N_COLS] = {
         [DIFF_COL_ID] = {GR_STR("id"), "INTEGER", false},
         [DIFF_COL_KEY2] = {GR_STR("key2"), "INTEGER", false},
@@ -270,5 +275,4 @@ void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str 
     f.n_anchors = (size_t)diff_between(r, 1, 4);
     for (size_t i = 0; i < f.n_anchors; i++) f.anchors[i] = random_anchor(r, world);
     fill_rows(&f, t, &world->cubes[cube]);
-    world->cubes[cube].table = t;
 }

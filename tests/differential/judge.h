@@ -9,6 +9,7 @@ typedef enum diff_verdict {
     DIFF_REFUSED,       /* refused as it must be: a join multiplies a measure, or no join connects the cubes */
     DIFF_UNSURE,        /* an order or a filter hangs on the last digits of a floating-point sum */
     DIFF_ON_OFF,        /* the rollup's answer is not the source's */
+    DIFF_SOME_OFF,      /* the answer with some of the rollups is not the source's */
     DIFF_OFF_REFERENCE, /* the two agree, and the reference does not */
     DIFF_ON_ERROR,      /* only with rollups it fails */
     DIFF_BOTH_ERROR,    /* fails, and the reference knows an answer */
@@ -20,18 +21,19 @@ typedef enum diff_verdict {
 typedef struct diff_case {
     diff_verdict verdict;
     gr_str detail; /* the first cell that differs, or the error */
-    diff_run on, off;
+    diff_run on, off, some;
     diff_answer reference;
 } diff_case;
 
 static inline bool diff_is_difference(diff_verdict v) { return v > DIFF_UNSURE; }
 const char *diff_verdict_text(diff_verdict verdict);
 
-/* The world's model must be in service. */
-void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena,
-                diff_case *ret);
+/* The world's model must be in service. One seed in three also asks a random subset of the rollups. */
+void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, uint64_t seed,
+                gr_arena *arena, diff_case *ret);
 /* In a bench of its own, which is closed again. */
-void diff_judge_alone(const diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, diff_case *ret);
+void diff_judge_alone(const diff_world *world, json_t *query, int64_t now_us, uint64_t seed, gr_arena *arena,
+                      diff_case *ret);
 /* A case for people: model, query, rows, both SQL texts, the answers. */
 void diff_print_case(const diff_world *world, json_t *query, int64_t now_us, const diff_case *c, bool want_rows,
                      gr_arena *arena);

@@ -23,8 +23,8 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_unmergeable, n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
-        n_by_rule[GR_RULE__COUNT];
+    uint64_t n_done, n_served, n_tiled, n_facts, n_windows, n_fan_out, n_unmergeable, n_empty, n_different,
+        n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
@@ -43,7 +43,7 @@ static void report(harness *h, uint64_t number, const diff_case *c, json_t *quer
     bool is_many = h->n_different > MOST_REPORTS || h->is_quick;
     json_t *small = NULL;
     diff_case smaller;
-    if (!is_many && diff_shrink(world, query, now_us, arena, &small, &smaller)) {
+    if (!is_many && diff_shrink(world, query, now_us, h->seed + number, arena, &small, &smaller)) {
         printf("as found: " GR_FMT "\nthe smallest that was found:\n", GR_ARG(c->detail));
         diff_print_case(world, small, now_us, &smaller, true, arena);
         json_decref(small);
@@ -60,6 +60,10 @@ static void count_case(harness *h, const diff_case *c) {
     h->n_done++;
     h->n_by_verdict[c->verdict]++;
     h->n_served += c->on.served_by.n > 0;
+    h->n_tiled += c->on.is_tiled;
+    h->n_facts += c->reference.n_sources > 1;
+    h->n_windows += c->reference.has_window;
+    h->n_fan_out += c->reference.has_fan_out;
     h->n_unmergeable += c->on.has_unmergeable;
     h->n_empty += c->on.table && !c->on.table->n_rows;
     h->n_builds += c->on.n_builds;
@@ -74,7 +78,7 @@ static void run_case(harness *h, diff_bench *bench, const diff_world *world, uin
     gr_arena *arena = gr_arena_new();
     json_t *query = diff_generate_query(world, h->seed, group, index, arena);
     diff_case c;
-    diff_judge(bench, world, query, now_of(world, index), arena, &c);
+    diff_judge(bench, world, query, now_of(world, index), h->seed + number, arena, &c);
     bool is_wanted = h->only < 0 || (uint64_t)h->only == number; /* those before it only prepare the store */
     if (is_wanted) count_case(h, &c);
     if (is_wanted && diff_is_difference(c.verdict))
@@ -128,6 +132,10 @@ static void print_summary(const harness *h, int64_t took_us) {
         if (h->n_by_verdict[i])
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
     printf("%8llu  answered without rows\n", (unsigned long long)h->n_empty);
+    printf("%8llu  of several tiles\n%8llu  of several facts or windows\n%8llu  through windows or stages\n"
+           "%8llu  with rows that joins repeat\n",
+           (unsigned long long)h->n_tiled, (unsigned long long)h->n_facts, (unsigned long long)h->n_windows,
+           (unsigned long long)h->n_fan_out);
     printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n",
            (unsigned long long)h->n_unmergeable);
     for (int i = 0; i < GR_RULE__COUNT; i++)

@@ -1,504 +1,228 @@
-/* The answer by definition: which cubes, which rows of their join, which of them pass, in which group each falls, what
+/* The answer by definition: which rows the joins of each fact give, which of them pass, in which group each falls, what
  * each measure is over the rows of its group, which groups pass, in which order. */
-#include "differential/reference.h"
-
-#include "differential/evaluate.h"
+#include "differential/reference_internal.h"
 
 #include <stdlib.h>
 
-typedef struct tree {
-    size_t root;
-    bool has[DIFF_MAX_CUBES];
-    size_t order[DIFF_MAX_CUBES]; /* parents before children */
-    size_t n;
-    size_t parent[DIFF_MAX_CUBES];
-    const diff_join *join[DIFF_MAX_CUBES]; /* from the parent to it; NULL for the root */
-} tree;
-
-typedef struct evaluation {
-    const diff_world *world;
-    const gr_query *query;
-    gr_arena *arena;
-    diff_scope scope;
-    bool is_unsure;
-    GR_VEC(diff_joined) joined;
-} evaluation;
-
-/* ---- names ----------------------------------------------------------------------------------------------------------
+/* ---- keys -----------------------------------------------------------------------------------------------------------
  */
 
-static size_t cube_of(const diff_world *w, const gr_member *m) {
-    for (size_t i = 0; i < w->n_cubes; i++)
-        if (gr_str_eq(w->cubes[i].name, m->cube->name)) return i;
+static diff_value bucket_of(const diff_evaluation *e, size_t time, int64_t us) {
+    const gr_time_field *t = &e->query->time_dimensions[time];
+    if (e->shift && e->shift->time == time)
+        us = gr_interval_add(e->shift->interval, 1, gr_granularity_floor(e->shift->base, t->anchor_local_us, us));
+    return diff_time(gr_granularity_floor(t->granularity, t->anchor_local_us, us));
+}
+
+diff_value diff_key_value(diff_evaluation *e, const gr_query_column *c) {
+    const gr_query *q = e->query;
+    int64_t us;
+    if (c->kind == GR_COLUMN_TIME) {
+        if (!diff_local_time(e, q->time_dimensions[c->index].field.member, &us)) return diff_null();
+        return bucket_of(e, c->index, us);
+    }
+    const gr_member *m = q->dimensions[c->index].member;
+    size_t cube = diff_cube_of(e->world, m), index = diff_index_of(e->world, m);
+    if (e->world->cubes[cube].dims[index].type != DIFF_DIM_TIME) return diff_eval_dimension(&e->scope, cube, index);
+    return diff_local_time(e, m, &us) ? diff_time(us) : diff_null();
+}
+
+/* Equal values have equal texts; null is none of them. */
+static gr_str key_text(const diff_evaluation *e, const diff_value *keys) {
+    gr_buf out, one;
+    gr_buf_init(&out, 1 << 20);
+    gr_buf_init(&one, 1 << 20);
+    for (size_t i = 0; i < e->n_keys; i++) {
+        gr_buf_reset(&one);
+        bool has_value = diff_show(&keys[i], &one);
+        if (keys[i].kind == DIFF_TIME) gr_buf_printf(&one, "%lld", (long long)keys[i].as.us);
+        gr_buf_printf(&out, "%c%zu:" GR_FMT, has_value ? 'v' : 'n', one.n, GR_ARG(gr_buf_str(&one)));
+    }
+    gr_str text = gr_arena_dup(e->arena, gr_buf_str(&out));
+    gr_buf_done(&out);
+    gr_buf_done(&one);
+    return text;
+}
+
+diff_group *diff_group_at(diff_evaluation *e, const diff_value *keys) {
+    gr_str text = key_text(e, keys);
+    diff_group *g = e->query->is_ungrouped ? NULL : gr_map_get(&e->by_key, text);
+    if (g) return g;
+    g = GR_NEW(e->arena, diff_group);
+    g->values = GR_NEW_N(e->arena, diff_value, e->query->n_columns + 1);
+    if (e->n_keys) memcpy(g->values, keys, e->n_keys * sizeof *keys);
+    g->rows = GR_NEW_N(e->arena, diff_row_list, DIFF_MOST_SOURCES);
+    gr_map_put(&e->by_key, text, g);
+    GR_PUSH(e->arena, &e->groups, g);
+    return g;
+}
+
+/* ---- rows -----------------------------------------------------------------------------------------------------------
+ */
+
+static void open_source(diff_evaluation *e, const diff_fact *fact, const diff_window *window) {
+    diff_source s = {.fact = *fact, .window = window};
+    for (size_t i = 0; i < fact->tree.n; i++)
+        s.repeats[fact->tree.order[i]] = !e->query->is_ungrouped && diff_repeats(&fact->tree, fact->tree.order[i]);
+    diff_joined none;
+    for (size_t i = 0; i < DIFF_MAX_CUBES; i++) none.row[i] = DIFF_NO_ROW;
+    diff_join_rows(e->world, &fact->tree, 0, none, e->arena, &s.joined);
+    GR_PUSH(e->arena, &e->sources, s);
+}
+
+gr_status diff_add_source(diff_evaluation *e, const diff_leaves *leaves, const diff_window *window, size_t *ret_first) {
+    diff_facts facts = {0};
+    *ret_first = e->sources.n;
+    GR_TRY(diff_find_facts(e->world, e->query, leaves, e->arena, &facts));
+    for (size_t i = 0; i < facts.n; i++)
+        for (size_t k = 0; k < facts.v[i].leaves.n && !e->query->is_ungrouped; k++)
+            if (diff_cannot_fan_out(e->world, &facts.v[i].tree, &facts.v[i].leaves.v[k], e->arena))
+                return GR_ERR_PLAN_FAN_OUT;
+    if (e->sources.n + facts.n > DIFF_MOST_SOURCES) abort();
+    for (size_t i = 0; i < facts.n; i++) open_source(e, &facts.v[i], window);
+    return GR_OK;
+}
+
+static void add_rows(diff_evaluation *e, size_t source) {
+    const diff_joins *joined = &e->sources.v[source].joined;
+    diff_value *keys = GR_NEW_N(e->arena, diff_value, e->n_keys + 1);
+    for (size_t i = 0; i < joined->n; i++) {
+        e->scope.row = &joined->v[i];
+        if (!diff_row_passes(e, SIZE_MAX)) continue;
+        for (size_t k = 0; k < e->n_keys; k++) keys[k] = diff_key_value(e, &e->query->columns[k]);
+        diff_group *g = diff_group_at(e, keys);
+        GR_PUSH(e->arena, &g->rows[source], &joined->v[i]);
+    }
+    if (!e->n_keys && !e->query->is_ungrouped) diff_group_at(e, keys);
+}
+
+/* Of repeated rows the first, and none where the joins found no partner (5.3). */
+static diff_rows distinct_rows(const diff_evaluation *e, diff_rows rows, size_t cube) {
+    bool *is_seen = GR_NEW_N(e->arena, bool, e->world->cubes[cube].table->n_rows + 1);
+    diff_row_list kept = {0};
+    for (size_t i = 0; i < rows.n; i++) {
+        int32_t row = rows.v[i]->row[cube];
+        if (row == DIFF_NO_ROW || is_seen[row]) continue;
+        is_seen[row] = true;
+        GR_PUSH(e->arena, &kept, rows.v[i]);
+    }
+    return (diff_rows){kept.v, kept.n};
+}
+
+static diff_rows rows_of(void *context, const diff_leaf *leaf) {
+    const diff_evaluation *e = context;
+    for (size_t i = 0; i < e->sources.n; i++) {
+        const diff_source *s = &e->sources.v[i];
+        if (!diff_has_leaf(&s->fact.leaves, leaf)) continue;
+        diff_rows rows = {e->group->rows[i].v, e->group->rows[i].n};
+        bool is_keyed = s->repeats[leaf->cube] && !diff_stands_fan_out(leaf);
+        return is_keyed ? distinct_rows(e, rows, leaf->cube) : rows;
+    }
     abort();
 }
 
-static size_t index_of(const diff_world *w, const gr_member *m) {
-    const diff_cube *c = &w->cubes[cube_of(w, m)];
-    for (size_t i = 0; m->kind == GR_MEMBER_DIMENSION && i < c->n_dims; i++)
-        if (gr_str_eq(c->dims[i].name, m->name)) return i;
-    for (size_t i = 0; m->kind == GR_MEMBER_MEASURE && i < c->n_measures; i++)
-        if (gr_str_eq(c->measures[i].name, m->name)) return i;
-    for (size_t i = 0; m->kind == GR_MEMBER_SEGMENT && i < c->n_segments; i++)
-        if (gr_str_eq(c->segments[i].name, m->name)) return i;
-    abort();
+diff_value diff_measure_in(diff_evaluation *e, const diff_group *group, size_t cube, size_t index) {
+    const diff_group *before = e->group;
+    e->group = group;
+    diff_value v = diff_eval_measure(&e->scope, cube, index);
+    e->group = before;
+    return v;
 }
 
-/* ---- which cubes ----------------------------------------------------------------------------------------------------
+/* ---- evaluation -----------------------------------------------------------------------------------------------------
  */
 
-typedef struct cubes {
-    size_t list[DIFF_MAX_CUBES], n;
-} cubes;
-
-static void need_cube(cubes *needed, size_t cube) {
-    for (size_t i = 0; i < needed->n; i++)
-        if (needed->list[i] == cube) return;
-    needed->list[needed->n++] = cube;
-}
-
-static void need_expr(const diff_world *w, size_t cube, const diff_expr *e, cubes *needed);
-
-static void need_dim(const diff_world *w, size_t cube, size_t index, cubes *needed) {
-    const diff_dim *d = &w->cubes[cube].dims[index];
-    need_cube(needed, cube);
-    need_expr(w, cube, d->sql, needed);
-    need_expr(w, cube, d->cases, needed);
-    need_expr(w, cube, d->latitude, needed);
-    need_expr(w, cube, d->longitude, needed);
-}
-
-static void need_measure(const diff_world *w, size_t cube, size_t index, cubes *needed) {
-    const diff_measure *m = &w->cubes[cube].measures[index];
-    need_cube(needed, cube);
-    need_expr(w, cube, m->sql, needed);
-    for (size_t i = 0; i < m->n_filters; i++) need_expr(w, cube, m->filters[i], needed);
-}
-
-static void need_expr(const diff_world *w, size_t cube, const diff_expr *e, cubes *needed) {
-    if (!e) return;
-    if (e->op == DIFF_OP_MEMBER || e->op == DIFF_OP_BUCKET) need_dim(w, e->cube, e->index, needed);
-    if (e->op == DIFF_OP_MEASURE) need_measure(w, cube, e->index, needed);
-    for (size_t i = 0; i < e->n_args; i++) need_expr(w, cube, e->args[i], needed);
-}
-
-static void need_member(const diff_world *w, const gr_member *m, cubes *needed) {
-    size_t cube = cube_of(w, m), index = index_of(w, m);
-    if (m->kind == GR_MEMBER_DIMENSION) need_dim(w, cube, index, needed);
-    if (m->kind == GR_MEMBER_MEASURE) need_measure(w, cube, index, needed);
-    if (m->kind != GR_MEMBER_SEGMENT) return;
-    need_cube(needed, cube);
-    need_expr(w, cube, w->cubes[cube].segments[index].sql, needed);
-}
-
-/* A member of a view brings every cube on its way, for its rows are those of the whole way. */
-static void need_field(const diff_world *w, const gr_field *f, cubes *needed) {
-    for (size_t i = 0; i < f->path.n; i++)
-        for (size_t k = 0; k < w->n_cubes; k++)
-            if (gr_str_eq(w->cubes[k].name, f->path.cubes[i]->name)) need_cube(needed, k);
-    need_member(w, f->member, needed);
-}
-
-static void need_filter(const diff_world *w, const gr_filter *f, cubes *needed) {
-    if (f->kind == GR_FILTER_LEAF) need_field(w, &f->field, needed);
-    for (size_t i = 0; i < f->n_children; i++) need_filter(w, f->children[i], needed);
-}
-
-static cubes needed_cubes(const diff_world *w, const gr_query *q) {
-    cubes needed = {0};
-    for (size_t i = 0; i < q->n_measures; i++) need_field(w, &q->measures[i], &needed);
-    for (size_t i = 0; i < q->n_dimensions; i++) need_field(w, &q->dimensions[i], &needed);
-    for (size_t i = 0; i < q->n_segments; i++) need_field(w, &q->segments[i], &needed);
-    for (size_t i = 0; i < q->n_row_filters; i++) need_filter(w, q->row_filters[i], &needed);
-    for (size_t i = 0; i < q->n_measure_filters; i++) need_filter(w, q->measure_filters[i], &needed);
-    for (size_t i = 0; i < q->n_time_dimensions; i++) need_field(w, &q->time_dimensions[i].field, &needed);
-    return needed;
-}
-
-/* ---- the join tree --------------------------------------------------------------------------------------------------
- */
-
-/* Shortest ways from the root along declared joins to every needed cube. */
-static bool tree_from(const diff_world *w, size_t root, const cubes *needed, tree *ret) {
-    size_t queue[DIFF_MAX_CUBES] = {root}, n_queue = 1, came_from[DIFF_MAX_CUBES];
-    const diff_join *came_by[DIFF_MAX_CUBES] = {0};
-    for (size_t head = 0; head < n_queue; head++) {
-        const diff_cube *c = &w->cubes[queue[head]];
-        for (size_t i = 0; i < c->n_joins; i++) {
-            size_t to = c->joins[i].to;
-            if (to == root || came_by[to]) continue;
-            came_by[to] = &c->joins[i];
-            came_from[to] = queue[head];
-            queue[n_queue++] = to;
-        }
-    }
-    tree t = {.root = root};
-    t.has[root] = true;
-    for (size_t i = 0; i < needed->n; i++) {
-        size_t at = needed->list[i];
-        if (at != root && !came_by[at]) return false;
-        for (; at != root; at = came_from[at]) t.has[at] = true;
-    }
-    for (size_t i = 0; i < n_queue; i++) { /* breadth first: parents come first */
-        if (!t.has[queue[i]]) continue;
-        t.order[t.n++] = queue[i];
-        t.join[queue[i]] = came_by[queue[i]];
-        t.parent[queue[i]] = i ? came_from[queue[i]] : root;
-    }
-    *ret = t;
-    return true;
-}
-
-static bool find_tree(const diff_world *w, const cubes *needed, tree *ret) {
-    bool is_found = false;
-    for (size_t i = 0; i < needed->n; i++) {
-        tree t;
-        if (!tree_from(w, needed->list[i], needed, &t) || (is_found && t.n >= ret->n)) continue;
-        *ret = t;
-        is_found = true;
-    }
-    return is_found;
-}
-
-/* Some join on the way from the root is many to one: then a row of this cube may stand in many joined rows. */
-static bool is_multiplied(const tree *t, size_t cube) {
-    for (; cube != t->root; cube = t->parent[cube])
-        if (t->join[cube]->relationship == DIFF_MANY_TO_ONE) return true;
-    return false;
-}
-
-static bool expr_stands_fan_out(const diff_world *w, size_t cube, const diff_expr *e);
-
-static bool stands_fan_out(const diff_world *w, size_t cube, size_t index) {
-    const diff_measure *m = &w->cubes[cube].measures[index];
-    if (m->type >= DIFF_CALC_NUMBER) return expr_stands_fan_out(w, cube, m->sql);
-    return m->type != DIFF_COUNT && m->type != DIFF_SUM && m->type != DIFF_AVG;
-}
-
-static bool expr_stands_fan_out(const diff_world *w, size_t cube, const diff_expr *e) {
-    if (e->op == DIFF_OP_AGGREGATE) return false;
-    if (e->op == DIFF_OP_MEASURE) return stands_fan_out(w, cube, e->index);
-    for (size_t i = 0; i < e->n_args; i++)
-        if (!expr_stands_fan_out(w, cube, e->args[i])) return false;
-    return true;
-}
-
-static bool member_fans_out(const diff_world *w, const tree *t, const gr_member *m) {
-    size_t cube = cube_of(w, m);
-    return m->kind == GR_MEMBER_MEASURE && is_multiplied(t, cube) && !stands_fan_out(w, cube, index_of(w, m));
-}
-
-static bool filter_fans_out(const diff_world *w, const tree *t, const gr_filter *f) {
-    if (f->kind == GR_FILTER_LEAF) return member_fans_out(w, t, f->field.member);
-    for (size_t i = 0; i < f->n_children; i++)
-        if (filter_fans_out(w, t, f->children[i])) return true;
-    return false;
-}
-
-static bool query_fans_out(const diff_world *w, const tree *t, const gr_query *q) {
-    if (q->is_ungrouped) return false;
-    for (size_t i = 0; i < q->n_measures; i++)
-        if (member_fans_out(w, t, q->measures[i].member)) return true;
-    for (size_t i = 0; i < q->n_measure_filters; i++)
-        if (filter_fans_out(w, t, q->measure_filters[i])) return true;
+static bool has_window(const diff_leaves *leaves) {
+    for (size_t i = 0; i < leaves->n; i++)
+        if (leaves->v[i].measure->window) return true;
     return false;
 }
 
 /* A measure whose SQL calls aggregates itself means nothing on one row. */
-static bool expr_aggregates(const diff_world *w, size_t cube, const diff_expr *e) {
-    if (e->op == DIFF_OP_AGGREGATE) return true;
-    const diff_measure *m = e->op == DIFF_OP_MEASURE ? &w->cubes[cube].measures[e->index] : NULL;
-    if (m && m->type >= DIFF_CALC_NUMBER) return expr_aggregates(w, cube, m->sql);
-    for (size_t i = 0; i < e->n_args; i++)
-        if (expr_aggregates(w, cube, e->args[i])) return true;
+static bool has_call(const diff_leaves *leaves) {
+    for (size_t i = 0; i < leaves->n; i++)
+        if (leaves->v[i].call) return true;
     return false;
 }
 
-static bool member_aggregates(const diff_world *w, const gr_member *member) {
-    if (member->kind != GR_MEMBER_MEASURE) return false;
-    size_t cube = cube_of(w, member);
-    const diff_measure *m = &w->cubes[cube].measures[index_of(w, member)];
-    return m->type >= DIFF_CALC_NUMBER && expr_aggregates(w, cube, m->sql);
-}
-
-static bool filter_aggregates(const diff_world *w, const gr_filter *f) {
-    if (f->kind == GR_FILTER_LEAF) return member_aggregates(w, f->field.member);
-    for (size_t i = 0; i < f->n_children; i++)
-        if (filter_aggregates(w, f->children[i])) return true;
-    return false;
-}
-
-static bool query_aggregates_itself(const diff_world *w, const gr_query *q) {
-    for (size_t i = 0; i < q->n_measures; i++)
-        if (member_aggregates(w, q->measures[i].member)) return true;
-    for (size_t i = 0; i < q->n_measure_filters; i++)
-        if (filter_aggregates(w, q->measure_filters[i])) return true;
-    return false;
-}
-
-static void join_rows(evaluation *e, const tree *t, size_t at, diff_joined so_far) {
-    if (at == t->n) {
-        GR_PUSH(e->arena, &e->joined, so_far);
-        return;
-    }
-    size_t cube = t->order[at];
-    const diff_table *table = e->world->cubes[cube].table;
-    const diff_join *join = t->join[cube];
-    bool has_partner = false;
-    for (size_t row = 0; row < table->n_rows; row++) {
-        diff_joined next = so_far;
-        next.row[cube] = (int32_t)row;
-        if (join) {
-            const diff_table *from = e->world->cubes[t->parent[cube]].table;
-            int32_t parent_row = so_far.row[t->parent[cube]];
-            if (parent_row == DIFF_NO_ROW) break;
-            const diff_value *a = &from->cells[(size_t)parent_row * from->n_columns + join->from_column];
-            const diff_value *b = &table->cells[row * table->n_columns + join->to_column];
-            if (a->kind == DIFF_NULL || b->kind == DIFF_NULL || !diff_same(a, b)) continue;
+static gr_status add_windows(diff_evaluation *e, diff_leaves windowed) {
+    while (windowed.n) {
+        diff_leaves same = {0}, rest = {0};
+        for (size_t i = 0; i < windowed.n; i++) {
+            bool is_same = diff_same_window(windowed.v[i].measure->window, windowed.v[0].measure->window);
+            if (is_same)
+                GR_PUSH(e->arena, &same, windowed.v[i]);
+            else
+                GR_PUSH(e->arena, &rest, windowed.v[i]);
         }
-        has_partner = true;
-        join_rows(e, t, at + 1, next);
+        GR_TRY(diff_add_window(e, &same));
+        windowed = rest;
     }
-    if (join && !has_partner) join_rows(e, t, at + 1, so_far);
+    return GR_OK;
 }
 
-/* ---- filters --------------------------------------------------------------------------------------------------------
+gr_status diff_evaluate(const diff_world *world, const gr_query *query, const diff_measure_ids *measures,
+                        const diff_shift *shift, gr_arena *arena, diff_evaluation *ret) {
+    diff_evaluation *e = ret;
+    *e = (diff_evaluation){.world = world, .query = query, .arena = arena, .shift = shift};
+    e->scope = (diff_scope){.world = world,
+                            .arena = arena,
+                            .tz = query->tz,
+                            .rows_of = rows_of,
+                            .stage_of = diff_stage_value,
+                            .context = e};
+    gr_map_init(&e->by_key, arena);
+    while (e->n_keys < query->n_columns && query->columns[e->n_keys].kind != GR_COLUMN_MEASURE) e->n_keys++;
+    diff_leaves all = {0}, plain = {0}, windowed = {0};
+    diff_measure_ids stages = {0};
+    for (size_t i = 0; i < measures->n; i++)
+        diff_leaves_of(world, measures->v[i].cube, measures->v[i].index, arena, &all, &stages);
+    if (query->is_ungrouped && (stages.n || has_window(&all))) return GR_ERR_PLAN_UNSUPPORTED;
+    for (size_t i = 0; i < all.n; i++) {
+        bool is_windowed = all.v[i].measure->window && diff_window_time(query) != SIZE_MAX;
+        if (is_windowed)
+            GR_PUSH(arena, &windowed, all.v[i]);
+        else
+            GR_PUSH(arena, &plain, all.v[i]);
+    }
+    size_t first = 0;
+    if (plain.n || (!windowed.n && !stages.n)) {
+        GR_TRY(diff_add_source(e, &plain, NULL, &first));
+        if (query->is_ungrouped && has_call(&all)) return GR_ERR_PLAN_UNSUPPORTED;
+        for (size_t i = first; i < e->sources.n; i++) add_rows(e, i);
+    }
+    GR_TRY(add_windows(e, windowed));
+    for (size_t i = 0; i < stages.n; i++) GR_TRY(diff_add_stage(e, stages.v[i]));
+    return GR_OK;
+}
+
+/* ---- the answer -----------------------------------------------------------------------------------------------------
  */
 
-static diff_value asked_value(const diff_value *subject, gr_str text) {
-    diff_value v;
-    double d;
-    if (subject->kind == DIFF_BOOL) return diff_bool(gr_str_eq_z(text, "true"));
-    if (subject->kind == DIFF_DOUBLE) return gr_str_to_f64(text, &d) ? diff_double(d) : diff_null();
-    if (subject->kind == DIFF_INT || subject->kind == DIFF_DECIMAL) {
-        if (diff_parse_number(text, &v)) return v;
-        return gr_str_to_f64(text, &d) ? diff_double(d) : diff_null();
-    }
-    return diff_text(text);
-}
-
-/* A time without offset is what the clock of the query's zone shows; with one it is an instant. */
-static bool is_same_time(const evaluation *e, int64_t instant, gr_str text) {
-    int64_t us;
-    gr_time_zone_part part;
-    bool is_date;
-    if (!gr_time_parse(text, &us, &part, &is_date)) return false;
-    return part == GR_TIME_ZONED ? us == instant : us == gr_tz_to_local(e->query->tz, instant);
-}
-
-static bool equals_any(evaluation *e, const diff_value *subject, const gr_filter *f, bool is_time) {
-    for (size_t i = 0; i < f->n_values; i++) {
-        if (is_time) {
-            if (is_same_time(e, subject->as.us, f->values[i])) return true;
-            continue;
-        }
-        diff_value asked = asked_value(subject, f->values[i]);
-        if (asked.kind != DIFF_NULL && diff_cmp(subject, &asked, &e->is_unsure) == 0) return true;
-    }
-    return false;
-}
-
-static bool is_like(const evaluation *e, gr_str text, gr_str asked, gr_filter_op op) {
-    gr_str a = diff_fold(text, e->arena), b = diff_fold(asked, e->arena);
-    if (op == GR_OP_STARTS_WITH || op == GR_OP_NOT_STARTS_WITH) return gr_str_starts(a, b);
-    if (op == GR_OP_ENDS_WITH || op == GR_OP_NOT_ENDS_WITH) return gr_str_ends(a, b);
-    return b.n == 0 || gr_str_find_str(a, b) != SIZE_MAX;
-}
-
-static bool like_any(const evaluation *e, const diff_value *subject, const gr_filter *f) {
-    gr_str text = diff_cast_text(subject, e->arena);
-    for (size_t i = 0; i < f->n_values; i++)
-        if (is_like(e, text, f->values[i], f->op)) return true;
-    return false;
-}
-
-typedef enum family { EQUALITY, LIKENESS, ORDER, PRESENCE, RANGE, OWN_FILTERS } family;
-enum { LESS = 1, EQUAL = 2, GREATER = 4 };
-
-static const struct meaning {
-    family family;
-    bool is_negated;
-    unsigned accepts; /* ORDER: how the value may stand to what was asked */
-} meanings[GR_OP__COUNT] = {
-    [GR_OP_EQUALS] = {EQUALITY, false, 0},
-    [GR_OP_IN] = {EQUALITY, false, 0},
-    [GR_OP_NOT_EQUALS] = {EQUALITY, true, 0},
-    [GR_OP_NOT_IN] = {EQUALITY, true, 0},
-    [GR_OP_CONTAINS] = {LIKENESS, false, 0},
-    [GR_OP_STARTS_WITH] = {LIKENESS, false, 0},
-    [GR_OP_ENDS_WITH] = {LIKENESS, false, 0},
-    [GR_OP_NOT_CONTAINS] = {LIKENESS, true, 0},
-    [GR_OP_NOT_STARTS_WITH] = {LIKENESS, true, 0},
-    [GR_OP_NOT_ENDS_WITH] = {LIKENESS, true, 0},
-    [GR_OP_GT] = {ORDER, false, GREATER},
-    [GR_OP_GTE] = {ORDER, false, GREATER | EQUAL},
-    [GR_OP_LT] = {ORDER, false, LESS},
-    [GR_OP_LTE] = {ORDER, false, LESS | EQUAL},
-    [GR_OP_BEFORE_DATE] = {ORDER, false, LESS},
-    [GR_OP_BEFORE_OR_ON_DATE] = {ORDER, false, LESS | EQUAL},
-    [GR_OP_AFTER_DATE] = {ORDER, false, GREATER},
-    [GR_OP_AFTER_OR_ON_DATE] = {ORDER, false, GREATER | EQUAL},
-    [GR_OP_SET] = {PRESENCE, false, 0},
-    [GR_OP_NOT_SET] = {PRESENCE, true, 0},
-    [GR_OP_IN_DATE_RANGE] = {RANGE, false, 0},
-    [GR_OP_ON_THE_DATE] = {RANGE, false, 0},
-    [GR_OP_NOT_IN_DATE_RANGE] = {RANGE, true, 0},
-    [GR_OP_MEASURE_FILTER] = {OWN_FILTERS, false, 0},
-};
-
-/* What a range or a point says is said about the wall clock of the query's zone. */
-static bool order_passes(evaluation *e, const gr_filter *f, const diff_value *subject, bool is_time) {
-    diff_value own = *subject, asked;
-    if (is_time) {
-        own = diff_time(gr_tz_to_local(e->query->tz, subject->as.us));
-        asked = diff_time(f->range.from_local_us);
-    } else {
-        asked = asked_value(subject, f->values[0]);
-        if (asked.kind == DIFF_NULL) abort();
-    }
-    int order = diff_cmp(&own, &asked, &e->is_unsure);
-    return meanings[f->op].accepts & (order < 0 ? LESS : order > 0 ? GREATER : EQUAL);
-}
-
-static bool value_passes(evaluation *e, const gr_filter *f, const diff_value *subject, bool is_time) {
-    const struct meaning *m = &meanings[f->op];
-    bool is_null = subject->kind == DIFF_NULL;
-    if (m->family == PRESENCE) return is_null == m->is_negated;
-    if (m->family == EQUALITY || m->family == LIKENESS) { /* null is kept by a negation, unless null was named */
-        if (is_null) return f->has_null != m->is_negated;
-        bool is_met = m->family == EQUALITY ? equals_any(e, subject, f, is_time) : like_any(e, subject, f);
-        return is_met != m->is_negated;
-    }
-    if (is_null) return false;
-    if (m->family == ORDER) return order_passes(e, f, subject, is_time);
-    int64_t t = gr_tz_to_local(e->query->tz, subject->as.us);
-    return (t >= f->range.from_local_us && t < f->range.to_local_us) != m->is_negated;
-}
-
-static bool leaf_passes(evaluation *e, const gr_filter *f) {
-    const gr_member *m = f->field.member;
-    size_t cube = cube_of(e->world, m), index = index_of(e->world, m);
-    if (m->kind == GR_MEMBER_MEASURE) {
-        if (f->op == GR_OP_MEASURE_FILTER)
-            return diff_eval_own_filters(&e->scope, cube, &e->world->cubes[cube].measures[index]);
-        diff_value v = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index)
-                                              : diff_eval_measure(&e->scope, cube, index);
-        e->is_unsure |= v.kind == DIFF_ANY;
-        return value_passes(e, f, &v, false);
-    }
-    diff_value v = diff_eval_dimension(&e->scope, cube, index);
-    diff_dim_type type = e->world->cubes[cube].dims[index].type;
-    int64_t us;
-    if (type == DIFF_DIM_TIME && diff_instant(&v, &us)) v = diff_time(us);
-    if (type == DIFF_DIM_STRING && v.kind != DIFF_NULL) v = diff_text(diff_cast_text(&v, e->arena));
-    return value_passes(e, f, &v, type == DIFF_DIM_TIME);
-}
-
-static bool filter_passes(evaluation *e, const gr_filter *f) {
-    if (f->kind == GR_FILTER_LEAF) return leaf_passes(e, f);
-    bool is_and = f->kind == GR_FILTER_AND;
-    for (size_t i = 0; i < f->n_children; i++)
-        if (filter_passes(e, f->children[i]) != is_and) return !is_and;
-    return is_and;
-}
-
-static bool local_time(const evaluation *e, const gr_member *m, int64_t *ret) {
-    diff_value v = diff_eval_dimension(&e->scope, cube_of(e->world, m), index_of(e->world, m));
-    int64_t us;
-    if (!diff_instant(&v, &us)) return false;
-    *ret = gr_tz_to_local(e->query->tz, us);
-    return true;
-}
-
-static bool row_passes(evaluation *e) {
-    const gr_query *q = e->query;
-    for (size_t i = 0; i < q->n_row_filters; i++)
-        if (!filter_passes(e, q->row_filters[i])) return false;
-    for (size_t i = 0; q->is_ungrouped && i < q->n_measure_filters; i++)
-        if (!filter_passes(e, q->measure_filters[i])) return false;
-    for (size_t i = 0; i < q->n_segments; i++) {
-        size_t cube = cube_of(e->world, q->segments[i].member), index = index_of(e->world, q->segments[i].member);
-        diff_value v = diff_eval(&e->scope, cube, e->world->cubes[cube].segments[index].sql);
-        if (!diff_is_true(&v)) return false;
-    }
-    for (size_t i = 0; i < q->n_time_dimensions; i++) {
-        const gr_time_field *t = &q->time_dimensions[i];
-        int64_t us;
-        if (!t->has_range) continue;
-        if (!local_time(e, t->field.member, &us) || us < t->range.from_local_us || us >= t->range.to_local_us)
-            return false;
-    }
-    return true;
-}
-
-/* ---- groups ---------------------------------------------------------------------------------------------------------
- */
-
-typedef struct group {
-    diff_value *values; /* of all columns */
-    GR_VEC(const diff_joined *) rows;
-} group;
-
-typedef GR_VEC(group) groups;
-
-static diff_value group_value(evaluation *e, const gr_query_column *c) {
-    const gr_query *q = e->query;
-    int64_t us;
-    if (c->kind == GR_COLUMN_TIME) {
-        const gr_time_field *t = &q->time_dimensions[c->index];
-        if (!local_time(e, t->field.member, &us)) return diff_null();
-        return diff_time(gr_granularity_floor(t->granularity, t->anchor_local_us, us));
-    }
-    const gr_member *m = q->dimensions[c->index].member;
-    size_t cube = cube_of(e->world, m), index = index_of(e->world, m);
-    if (e->world->cubes[cube].dims[index].type != DIFF_DIM_TIME) return diff_eval_dimension(&e->scope, cube, index);
-    return local_time(e, m, &us) ? diff_time(us) : diff_null();
-}
-
-static size_t count_keys(const gr_query *q) {
-    size_t n = 0;
-    while (n < q->n_columns && q->columns[n].kind != GR_COLUMN_MEASURE) n++;
-    return n;
-}
-
-static void add_to_group(evaluation *e, groups *all, const diff_joined *row) {
-    size_t n = count_keys(e->query);
-    diff_value *key = GR_NEW_N(e->arena, diff_value, e->query->n_columns + 1);
-    for (size_t i = 0; i < n; i++) key[i] = group_value(e, &e->query->columns[i]);
-    for (size_t g = 0; g < all->n && !e->query->is_ungrouped; g++) {
-        size_t i = 0;
-        while (i < n && diff_same(&key[i], &all->v[g].values[i])) i++;
-        if (i < n) continue;
-        GR_PUSH(e->arena, &all->v[g].rows, row);
-        return;
-    }
-    group fresh = {.values = key};
-    GR_PUSH(e->arena, &fresh.rows, row);
-    GR_PUSH(e->arena, all, fresh);
-}
-
-static void add_measures(evaluation *e, group *g) {
-    e->scope.rows = g->rows.v;
-    e->scope.n_rows = g->rows.n;
-    e->scope.row = g->rows.n ? g->rows.v[0] : NULL;
+static void add_measures(diff_evaluation *e, diff_group *g) {
+    e->group = g;
     for (size_t i = 0; i < e->query->n_columns; i++) {
         const gr_query_column *c = &e->query->columns[i];
         if (c->kind != GR_COLUMN_MEASURE) continue;
         const gr_member *m = e->query->measures[c->index].member;
-        size_t cube = cube_of(e->world, m), index = index_of(e->world, m);
+        size_t cube = diff_cube_of(e->world, m), index = diff_index_of(e->world, m);
+        if (e->query->is_ungrouped) e->scope.row = g->rows[0].v[0];
         g->values[i] = e->query->is_ungrouped ? diff_eval_contribution(&e->scope, cube, index)
-                                              : diff_eval_measure(&e->scope, cube, index);
+                                              : diff_measure_in(e, g, cube, index);
     }
 }
 
-static bool group_passes(evaluation *e) {
-    for (size_t i = 0; i < e->query->n_measure_filters && !e->query->is_ungrouped; i++)
-        if (!filter_passes(e, e->query->measure_filters[i])) return false;
+static bool group_passes(diff_evaluation *e) {
+    for (size_t i = 0; i < e->query->n_measure_filters && !e->query->is_ungrouped; i++) {
+        const gr_filter *f = e->query->measure_filters[i];
+        bool is_on_rows = f->kind == GR_FILTER_LEAF && f->op == GR_OP_MEASURE_FILTER;
+        if (!is_on_rows && !diff_filter_passes(e, f)) return false;
+    }
     return true;
 }
 
 /* Nulls come last in either direction. */
-static int cmp_column(evaluation *e, const group *a, const group *b, size_t column, bool is_desc) {
+static int cmp_column(diff_evaluation *e, const diff_group *a, const diff_group *b, size_t column, bool is_desc) {
     const diff_value *x = &a->values[column], *y = &b->values[column];
     if (x->kind == DIFF_NULL || y->kind == DIFF_NULL) return (x->kind == DIFF_NULL) - (y->kind == DIFF_NULL);
     int order = diff_cmp(x, y, &e->is_unsure);
@@ -506,80 +230,75 @@ static int cmp_column(evaluation *e, const group *a, const group *b, size_t colu
 }
 
 /* The order asked for; the group columns that it does not name break ties. */
-static int cmp_group(evaluation *e, const group *a, const group *b) {
+static int cmp_groups(const void *x, const void *y, void *evaluation) {
+    diff_evaluation *e = evaluation;
+    const diff_group *a = *(diff_group *const *)x, *b = *(diff_group *const *)y;
     const gr_query *q = e->query;
     int order = 0;
     for (size_t i = 0; i < q->n_order && !order; i++)
         order = cmp_column(e, a, b, q->order[i].column, q->order[i].is_desc);
-    for (size_t i = 0; i < count_keys(q) && !order; i++) order = cmp_column(e, a, b, i, false);
+    for (size_t i = 0; i < e->n_keys && !order; i++) order = cmp_column(e, a, b, i, false);
     return order;
 }
 
-static void sort_groups(evaluation *e, groups *all) {
-    for (size_t i = 1; i < all->n; i++) {
-        group g = all->v[i];
-        size_t at = i;
-        for (; at > 0 && cmp_group(e, &g, &all->v[at - 1]) < 0; at--) all->v[at] = all->v[at - 1];
-        all->v[at] = g;
+static void collect_filter_measures(const diff_evaluation *e, const gr_filter *f, diff_measure_ids *out) {
+    if (f->kind == GR_FILTER_LEAF && f->op != GR_OP_MEASURE_FILTER) {
+        const gr_member *m = f->field.member;
+        GR_PUSH(e->arena, out, (diff_measure_id){diff_cube_of(e->world, m), diff_index_of(e->world, m)});
     }
+    for (size_t i = 0; i < f->n_children; i++) collect_filter_measures(e, f->children[i], out);
 }
 
-static void collect_groups(evaluation *e, groups *all) {
-    groups found = {0};
-    for (size_t i = 0; i < e->joined.n; i++) {
-        e->scope.row = &e->joined.v[i];
-        if (row_passes(e)) add_to_group(e, &found, &e->joined.v[i]);
-    }
-    if (!found.n && !count_keys(e->query) && !e->query->is_ungrouped) {
-        group nothing = {.values = GR_NEW_N(e->arena, diff_value, e->query->n_columns + 1)};
-        GR_PUSH(e->arena, &found, nothing);
-    }
-    for (size_t i = 0; i < found.n; i++) {
-        add_measures(e, &found.v[i]);
-        if (group_passes(e)) GR_PUSH(e->arena, all, found.v[i]);
-    }
-    sort_groups(e, all);
+static bool has_row_measure_filter(const gr_filter *f) {
+    if (f->kind == GR_FILTER_LEAF) return f->op == GR_OP_MEASURE_FILTER;
+    for (size_t i = 0; i < f->n_children; i++)
+        if (has_row_measure_filter(f->children[i])) return true;
+    return false;
 }
 
-void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret) {
-    evaluation e = {
-        .world = world, .query = query, .arena = arena, .scope = {.world = world, .arena = arena, .tz = query->tz}};
-    *ret = (diff_answer){.n_columns = query->n_columns, .is_unordered = query->is_ungrouped};
-    cubes needed = needed_cubes(world, query);
-    tree t;
-    if (!find_tree(world, &needed, &t)) {
-        ret->due = GR_ERR_PLAN_NO_JOIN_PATH;
-        return;
+void diff_reference_answer(const diff_world *world, const gr_query *q, gr_arena *arena, diff_answer *ret) {
+    diff_evaluation e = {.world = world, .arena = arena};
+    diff_measure_ids measures = {0};
+    for (size_t i = 0; i < q->n_measures; i++) {
+        const gr_member *m = q->measures[i].member;
+        GR_PUSH(arena, &measures, (diff_measure_id){diff_cube_of(world, m), diff_index_of(world, m)});
     }
-    if (query_fans_out(world, &t, query)) ret->due = GR_ERR_PLAN_FAN_OUT;
-    if (query->is_ungrouped && query_aggregates_itself(world, query)) ret->due = GR_ERR_PLAN_UNSUPPORTED;
+    for (size_t i = 0; i < q->n_measure_filters; i++) collect_filter_measures(&e, q->measure_filters[i], &measures);
+    *ret = (diff_answer){.n_columns = q->n_columns, .is_unordered = q->is_ungrouped};
+    ret->due = diff_evaluate(world, q, &measures, NULL, arena, &e);
     if (ret->due) return;
-    diff_joined none;
-    for (size_t i = 0; i < DIFF_MAX_CUBES; i++) none.row[i] = DIFF_NO_ROW;
-    join_rows(&e, &t, 0, none);
-    groups all = {0};
-    collect_groups(&e, &all);
-    size_t from = (size_t)query->offset < all.n ? (size_t)query->offset : all.n;
-    size_t n = all.n - from < (size_t)query->limit ? all.n - from : (size_t)query->limit;
-    ret->n_groups = all.n;
+    for (size_t i = 0; i < q->n_measure_filters && e.sources.n > 1; i++) /* which facts it limits is not said */
+        e.is_unsure |= has_row_measure_filter(q->measure_filters[i]);
+    diff_groups kept = {0};
+    for (size_t i = 0; i < e.groups.n; i++) {
+        add_measures(&e, e.groups.v[i]);
+        if (group_passes(&e)) GR_PUSH(arena, &kept, e.groups.v[i]);
+    }
+    if (kept.n) qsort_r(kept.v, kept.n, sizeof *kept.v, cmp_groups, &e);
+    size_t from = (size_t)q->offset < kept.n ? (size_t)q->offset : kept.n;
+    size_t n = kept.n - from < (size_t)q->limit ? kept.n - from : (size_t)q->limit;
+    ret->n_groups = kept.n;
     ret->n_rows = n;
-    ret->cells = GR_NEW_N(arena, diff_value, n * query->n_columns + 1);
-    for (size_t i = 0; i < n * query->n_columns; i++)
-        ret->cells[i] = all.v[from + i / query->n_columns].values[i % query->n_columns];
+    ret->cells = GR_NEW_N(arena, diff_value, n * q->n_columns + 1);
+    for (size_t i = 0; i < n * q->n_columns; i++)
+        ret->cells[i] = kept.v[from + i / q->n_columns]->values[i % q->n_columns];
     ret->is_unsure = e.is_unsure;
+    ret->n_sources = e.sources.n;
+    ret->has_window = e.inner != NULL;
+    for (size_t i = 0; i < e.sources.n; i++) ret->has_window |= e.sources.v[i].window != NULL;
+    for (size_t i = 0; i < e.sources.n; i++)
+        for (size_t k = 0; k < DIFF_MAX_CUBES; k++) ret->has_fan_out |= e.sources.v[i].repeats[k];
 }
 
 diff_value diff_reference_dimension(const diff_world *world, size_t root, size_t row, size_t cube, size_t dim,
                                     gr_arena *arena) {
-    evaluation e = {.world = world, .arena = arena};
-    cubes needed = {0};
-    tree t;
-    need_dim(world, cube, dim, &needed);
-    if (!tree_from(world, root, &needed, &t)) return diff_null();
+    diff_tree t;
+    diff_joins joined = {0};
+    if (!diff_tree_for_dimension(world, root, cube, dim, arena, &t)) return diff_null();
     diff_joined first;
     for (size_t i = 0; i < DIFF_MAX_CUBES; i++) first.row[i] = DIFF_NO_ROW;
     first.row[root] = (int32_t)row;
-    join_rows(&e, &t, 1, first); /* the root stands first in the tree, and its row is given */
-    diff_scope scope = {.world = world, .arena = arena, .tz = gr_tz_utc(), .row = &e.joined.v[0]};
+    diff_join_rows(world, &t, 1, first, arena, &joined); /* the root stands first in the tree, and its row is given */
+    diff_scope scope = {.world = world, .arena = arena, .tz = gr_tz_utc(), .row = &joined.v[0]};
     return diff_eval_dimension(&scope, cube, dim);
 }

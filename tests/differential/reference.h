@@ -12,6 +12,9 @@ typedef struct diff_answer {
     size_t n_rows, n_columns, n_groups; /* n_groups: without limit and offset */
     bool is_unsure; /* an order or a filter hangs on a floating-point difference that summing in another order makes */
     bool is_unordered; /* rows may come in any order (ungrouped) */
+    size_t n_sources;  /* facts and windows */
+    bool has_window;   /* some measure looks through a window, or is of several stages */
+    bool has_fan_out;  /* some measure's rows are repeated */
     gr_status due;     /* the query must be refused, with this: no join path, or a join that multiplies a measure */
 } diff_answer;
 

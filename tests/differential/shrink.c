@@ -7,6 +7,7 @@ typedef struct shrinker {
     diff_world *world;
     json_t *query;
     int64_t now_us;
+    uint64_t seed;
     diff_verdict wanted;
     gr_status on, off; /* a case that fails otherwise is another case */
     size_t n_tries;
@@ -16,7 +17,7 @@ static bool still_fails(shrinker *s) {
     if (s->n_tries++ >= MOST_TRIES) return false;
     gr_arena *scratch = gr_arena_new();
     diff_case c;
-    diff_judge_alone(s->world, s->query, s->now_us, scratch, &c);
+    diff_judge_alone(s->world, s->query, s->now_us, s->seed, scratch, &c);
     gr_arena_free(scratch);
     return c.verdict == s->wanted && c.on.status == s->on && c.off.status == s->off;
 }
@@ -40,6 +41,14 @@ static bool drop_rollups(shrinker *s) {
     return has_changed;
 }
 
+static bool drop_filters(shrinker *s, diff_rollup *r) {
+    gr_str before = r->filters;
+    r->filters = (gr_str){0};
+    if (still_fails(s)) return true;
+    r->filters = before;
+    return false;
+}
+
 static bool drop_items(shrinker *s) {
     bool has_changed = false;
     for (size_t i = 0; i < s->world->n_cubes; i++)
@@ -47,6 +56,7 @@ static bool drop_items(shrinker *s) {
             diff_rollup *r = &s->world->cubes[i].rollups[k];
             for (size_t n = 0; n < r->n_items && !r->is_dropped; n++)
                 has_changed |= try_flag(s, &r->items[n].is_dropped);
+            if (r->filters.n && !r->is_dropped) has_changed |= drop_filters(s, r);
         }
     return has_changed;
 }
@@ -167,14 +177,15 @@ static bool clear_columns(shrinker *s) {
     return has_changed;
 }
 
-bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, gr_arena *arena, json_t **ret_query,
+bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, uint64_t seed, gr_arena *arena, json_t **ret_query,
                  diff_case *ret) {
     diff_case first;
-    diff_judge_alone(world, query, now_us, arena, &first);
+    diff_judge_alone(world, query, now_us, seed, arena, &first);
     if (!diff_is_difference(first.verdict)) return false;
     shrinker s = {.world = world,
                   .query = json_deep_copy(query),
                   .now_us = now_us,
+                  .seed = seed,
                   .wanted = first.verdict,
                   .on = first.on.status,
                   .off = first.off.status};
@@ -184,7 +195,7 @@ bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, gr_arena *are
         has_changed = false;
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) has_changed |= steps[i](&s);
     }
-    diff_judge_alone(world, s.query, now_us, arena, ret);
+    diff_judge_alone(world, s.query, now_us, seed, arena, ret);
     *ret_query = s.query;
     return true;
 }

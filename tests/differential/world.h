@@ -27,7 +27,7 @@ typedef struct diff_table {
 typedef enum diff_op {
     DIFF_OP_COLUMN,  /* of the own cube: `{CUBE}.name`, or the bare name when it is the whole expression */
     DIFF_OP_MEMBER,  /* dimension `index` of `cube`: `{CUBE.name}`, `{users.name}` */
-    DIFF_OP_MEASURE, /* measure `index` of the own cube */
+    DIFF_OP_MEASURE, /* measure `index` of `cube` */
     DIFF_OP_BUCKET,  /* `{CUBE.at.month}`: time dimension `index` of the own cube at predefined `grain` */
     DIFF_OP_LITERAL,
     DIFF_OP_CONCAT,
@@ -44,7 +44,7 @@ typedef enum diff_op {
     DIFF_OP_UPPER,
     DIFF_OP_TEXT,      /* CAST(… AS VARCHAR) */
     DIFF_OP_PART,      /* date_part('month', …): month, quarter or year of a bucket */
-    DIFF_OP_AGGREGATE, /* text: sum, min, max, count, count(*): in a calculated measure's own SQL */
+    DIFF_OP_AGGREGATE, /* text: sum, count distinct, var_pop …, without argument count(*): in a calculated measure */
 } diff_op;
 
 typedef struct diff_expr diff_expr;
@@ -58,6 +58,7 @@ struct diff_expr {
     diff_value literal;
     const diff_expr *args[7];
     size_t n_args;
+    const diff_expr *where; /* of AGGREGATE: FILTER (WHERE …), or NULL */
 };
 
 /* ---- the model ----------------------------------------------------------------------------------------------------
@@ -96,7 +97,31 @@ typedef enum diff_measure_type {
     DIFF_CALC_NUMBER,
     DIFF_CALC_STRING,
     DIFF_CALC_BOOLEAN,
+    DIFF_RANK, /* multi-stage */
 } diff_measure_type;
+
+/* `rolling_window:`; texts are as in the model, NULL: not given. */
+typedef struct diff_window {
+    const char *trailing, *leading; /* "7 day", "unbounded" */
+    bool is_offset_start;
+    gr_grain to_date; /* then nothing else */
+} diff_window;
+
+/* `multi_stage: true`. Dimensions are of the own cube. */
+typedef enum diff_stage_kind {
+    DIFF_STAGE_GROUP_BY,
+    DIFF_STAGE_REDUCE_BY,
+    DIFF_STAGE_ADD_GROUP_BY,
+    DIFF_STAGE_SHIFT,
+    DIFF_STAGE_RANK
+} diff_stage_kind;
+typedef struct diff_stage {
+    diff_stage_kind kind;
+    size_t dims[2], n_dims; /* of group_by, reduce_by, add_group_by; of RANK: reduce_by */
+    const char *interval;   /* SHIFT */
+    bool is_next, is_desc;
+    size_t of; /* the measure that it is about */
+} diff_stage;
 
 typedef struct diff_measure {
     gr_str name;
@@ -104,7 +129,9 @@ typedef struct diff_measure {
     const diff_expr *sql; /* NULL: count of the key */
     const diff_expr *filters[2];
     size_t n_filters;
-    bool is_timeless; /* its value is a time or a text: no filters by numbers */
+    const diff_window *window; /* or NULL */
+    const diff_stage *stage;   /* or NULL; then `sql` is a MEASURE */
+    bool is_timeless;          /* its value is a time or a text: no filters by numbers */
     bool is_dropped;
 } diff_measure;
 
@@ -114,7 +141,7 @@ typedef struct diff_segment {
     bool is_dropped;
 } diff_segment;
 
-typedef enum diff_relationship { DIFF_MANY_TO_ONE, DIFF_ONE_TO_ONE } diff_relationship;
+typedef enum diff_relationship { DIFF_MANY_TO_ONE, DIFF_ONE_TO_ONE, DIFF_ONE_TO_MANY } diff_relationship;
 typedef struct diff_join {
     size_t to; /* cube */
     diff_relationship relationship;
@@ -142,8 +169,17 @@ typedef struct diff_rollup {
     size_t n_items;
     int is_external;   /* -1 unset */
     int is_non_strict; /* -1 unset, 0 */
+    gr_str filters;    /* static ones, a JSON list; empty: none */
+    bool is_cheapest;
     bool is_dropped;
 } diff_rollup;
+
+/* The column DIFF_COL_FK1 + its index: keys of another cube's rows. */
+typedef struct diff_foreign_key {
+    size_t to;
+    bool is_unique; /* one to one */
+} diff_foreign_key;
+enum { DIFF_MAX_FKS = 3 };
 
 typedef struct diff_cube {
     gr_str name;
@@ -157,6 +193,9 @@ typedef struct diff_cube {
     size_t n_segments;
     diff_join joins[DIFF_MAX_CUBES];
     size_t n_joins;
+    diff_foreign_key fks[DIFF_MAX_FKS];
+    size_t n_fks;
+    bool is_cheapest;
     diff_rollup *rollups;
     size_t n_rollups;
 } diff_cube;
@@ -166,11 +205,14 @@ typedef struct diff_world {
     size_t n_cubes;
     bool is_about_jumps; /* times crowd around jumps of the first zone's clock, and rollups store hours */
     bool has_view;       /* `everything`: all cubes along the joins from the first, the others' members prefixed */
+    bool has_fan_out;    /* some join meets many rows for one */
     gr_str zones[4];     /* that its queries use */
     size_t n_zones;
     int64_t now_us;
 } diff_world;
 
+/* The way from the first cube to `cube` along joins, both included; the number of cubes, 0 when there is none. */
+size_t diff_way_to(const diff_world *world, size_t cube, size_t ret[DIFF_MAX_CUBES]);
 /* The model as YAML. Memory: arena. */
 gr_str diff_world_yaml(const diff_world *world, gr_arena *arena);
 gr_str diff_expr_sql(const diff_world *world, size_t cube, const diff_expr *expr, gr_arena *arena);

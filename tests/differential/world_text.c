@@ -97,6 +97,18 @@ static void add_case(const writer *w, const diff_expr *e) {
     gr_buf_z(w->out, " END");
 }
 
+/* sum(x), count(*), count(distinct x), sum(x) FILTER (WHERE y). */
+static void add_aggregate(const writer *w, const diff_expr *e) {
+    char text[40];
+    bool is_distinct = !strcmp(e->text, "count distinct");
+    snprintf(text, sizeof text, is_distinct ? "count(distinct " : "%s(", e->text);
+    add_args(w, e, text, "", e->n_args ? ")" : "*)");
+    if (!e->where) return;
+    gr_buf_z(w->out, " FILTER (WHERE ");
+    add_expr(w, e->where);
+    gr_buf_char(w->out, ')');
+}
+
 static void add_expr(const writer *w, const diff_expr *e) {
     char text[40];
     switch (e->op) {
@@ -131,10 +143,7 @@ static void add_expr(const writer *w, const diff_expr *e) {
         snprintf(text, sizeof text, "date_part('%s', ", e->text);
         add_args(w, e, text, "", ")");
         break;
-    case DIFF_OP_AGGREGATE:
-        snprintf(text, sizeof text, "%s(", e->text);
-        add_args(w, e, text, "", e->n_args ? ")" : "*)");
-        break;
+    case DIFF_OP_AGGREGATE: add_aggregate(w, e); break;
     }
 }
 
@@ -167,12 +176,13 @@ static void add_sql(const writer *w, int indent, const char *key, const diff_exp
 }
 
 static void add_joins(const writer *w, const diff_cube *c) {
+    static const char *const relationships[] = {"many_to_one", "one_to_one", "one_to_many"};
     if (c->n_joins) gr_buf_z(w->out, "    joins:\n");
     for (size_t i = 0; i < c->n_joins; i++) {
         const diff_join *j = &c->joins[i];
         const diff_cube *to = &w->world->cubes[j->to];
         gr_buf_printf(w->out, "      - name: " GR_FMT "\n        relationship: %s\n", GR_ARG(to->name),
-                      j->relationship == DIFF_MANY_TO_ONE ? "many_to_one" : "one_to_one");
+                      relationships[j->relationship]);
         gr_str from_dim = c->dims[j->from_dim].name, to_dim = to->dims[j->to_dim].name;
         gr_str from = c->table->columns[j->from_column].name, target = to->table->columns[j->to_column].name;
         if (j->is_by_members)
@@ -234,15 +244,46 @@ static void add_dims(const writer *w, const diff_cube *c) {
     }
 }
 
+static void add_window(gr_buf *out, const diff_window *window) {
+    gr_buf_z(out, "        rolling_window:\n");
+    if (window->to_date) {
+        gr_buf_printf(out, "          type: to_date\n          granularity: " GR_FMT "\n",
+                      GR_ARG(gr_grain_name(window->to_date)));
+        return;
+    }
+    if (window->trailing) gr_buf_printf(out, "          trailing: %s\n", window->trailing);
+    if (window->leading) gr_buf_printf(out, "          leading: %s\n", window->leading);
+    if (window->is_offset_start) gr_buf_z(out, "          offset: start\n");
+}
+
+static void add_stage(const writer *w, const diff_cube *c, const diff_stage *s) {
+    static const char *const keys[] = {"group_by", "reduce_by", "add_group_by", NULL, "reduce_by"};
+    gr_buf_z(w->out, "        multi_stage: true\n");
+    if (s->kind == DIFF_STAGE_SHIFT)
+        gr_buf_printf(w->out, "        time_shift:\n          - interval: %s\n            type: %s\n", s->interval,
+                      s->is_next ? "next" : "prior");
+    if (s->kind == DIFF_STAGE_RANK)
+        gr_buf_printf(w->out, "        order_by:\n          - sql: '{CUBE." GR_FMT "}'\n            dir: %s\n",
+                      GR_ARG(c->measures[s->of].name), s->is_desc ? "desc" : "asc");
+    if (!keys[s->kind] || (s->kind == DIFF_STAGE_RANK && !s->n_dims)) return;
+    gr_buf_printf(w->out, "        %s: [", keys[s->kind]);
+    for (size_t i = 0; i < s->n_dims; i++)
+        gr_buf_printf(w->out, "%s" GR_FMT, i ? ", " : "", GR_ARG(c->dims[s->dims[i]].name));
+    gr_buf_z(w->out, "]\n");
+}
+
 static void add_measures(const writer *w, const diff_cube *c) {
     static const char *const types[] = {
-        "count", "sum", "avg", "min", "max", "count_distinct", "count_distinct_approx", "number", "string", "boolean"};
+        "count",  "sum",    "avg",     "min", "max", "count_distinct", "count_distinct_approx",
+        "number", "string", "boolean", "rank"};
     gr_buf_z(w->out, "    measures:\n");
     for (size_t i = 0; i < c->n_measures; i++) {
         const diff_measure *m = &c->measures[i];
         if (m->is_dropped) continue;
         gr_buf_printf(w->out, "      - name: " GR_FMT "\n        type: %s\n", GR_ARG(m->name), types[m->type]);
-        if (m->sql) add_sql(w, 8, "sql", m->sql);
+        if (m->sql && m->type != DIFF_RANK) add_sql(w, 8, "sql", m->sql);
+        if (m->window) add_window(w->out, m->window);
+        if (m->stage) add_stage(w, c, m->stage);
         if (m->n_filters) gr_buf_z(w->out, "        filters:\n");
         for (size_t k = 0; k < m->n_filters; k++) add_sql(w, 10, "- sql", m->filters[k]);
     }
@@ -293,28 +334,37 @@ static void add_rollups(const writer *w, const diff_cube *c) {
         add_items(w, r, DIFF_ITEM_SEGMENT, "segments");
         add_items(w, r, DIFF_ITEM_TIME, "time_dimensions");
         if (r->is_external >= 0) gr_buf_printf(w->out, "        external: %s\n", r->is_external ? "true" : "false");
+        if (r->filters.n) gr_buf_printf(w->out, "        filters: " GR_FMT "\n", GR_ARG(r->filters));
+        if (r->is_cheapest) gr_buf_z(w->out, "        selection: cheapest\n");
         if (r->is_non_strict >= 0) gr_buf_z(w->out, "        allow_non_strict_date_range_match: false\n");
     }
 }
 
-/* The way along the joins from the first cube, as dotted names. */
-static gr_str way_to(const diff_world *world, size_t cube, gr_arena *arena) {
-    if (cube == 0) return world->cubes[0].name;
-    for (size_t from = 0; from < world->n_cubes; from++)
-        for (size_t i = 0; i < world->cubes[from].n_joins; i++) {
-            if (world->cubes[from].joins[i].to != cube) continue;
-            gr_str way = way_to(world, from, arena);
-            return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(way), GR_ARG(world->cubes[cube].name));
+size_t diff_way_to(const diff_world *world, size_t cube, size_t ret[DIFF_MAX_CUBES]) {
+    size_t queue[DIFF_MAX_CUBES] = {0}, n_queue = 1, came_from[DIFF_MAX_CUBES] = {0}, n = 1;
+    bool is_seen[DIFF_MAX_CUBES] = {true};
+    for (size_t head = 0; head < n_queue; head++)
+        for (size_t i = 0; i < world->cubes[queue[head]].n_joins; i++) {
+            size_t to = world->cubes[queue[head]].joins[i].to;
+            if (is_seen[to]) continue;
+            is_seen[to] = true;
+            came_from[to] = queue[head];
+            queue[n_queue++] = to;
         }
-    return (gr_str){0};
+    if (!is_seen[cube]) return 0;
+    for (size_t at = cube; at != 0; at = came_from[at]) n++;
+    for (size_t i = n, at = cube; i-- > 0; at = came_from[at]) ret[i] = at;
+    return n;
 }
 
-static void add_view(const diff_world *world, gr_arena *arena, gr_buf *out) {
+static void add_view(const diff_world *world, gr_buf *out) {
     gr_buf_z(out, "views:\n  - name: everything\n    cubes:\n");
     for (size_t i = 0; i < world->n_cubes; i++) {
-        gr_str way = way_to(world, i, arena);
-        gr_buf_printf(out, "      - join_path: " GR_FMT "\n        includes: '*'\n%s", GR_ARG(way),
-                      i ? "        prefix: true\n" : "");
+        size_t way[DIFF_MAX_CUBES], n = diff_way_to(world, i, way);
+        if (!n) continue;
+        gr_buf_z(out, "      - join_path: ");
+        for (size_t k = 0; k < n; k++) gr_buf_printf(out, "%s" GR_FMT, k ? "." : "", GR_ARG(world->cubes[way[k]].name));
+        gr_buf_printf(out, "\n        includes: '*'\n%s", i ? "        prefix: true\n" : "");
     }
 }
 
@@ -328,13 +378,14 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
         gr_buf_printf(&out, "  - name: " GR_FMT "\n", GR_ARG(c->name));
         gr_buf_printf(&out, c->is_subselect ? "    sql: SELECT * FROM " GR_FMT "\n" : "    sql_table: " GR_FMT "\n",
                       GR_ARG(c->table->name));
+        if (c->is_cheapest) gr_buf_z(&out, "    selection: cheapest\n");
         add_joins(&w, c);
         add_dims(&w, c);
         add_measures(&w, c);
         add_segments(&w, c);
         add_rollups(&w, c);
     }
-    if (world->has_view) add_view(world, arena, &out);
+    if (world->has_view) add_view(world, &out);
     return finish(&out, arena);
 }
 

@@ -1,0 +1,130 @@
+// What lies below the surface of a member: filters that reach a sub_query through an expression, values spread over rows of
+// another fact, a root that only a stage names, a join of rollups over two data sources, original_sql for operators.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ask, filters, is, table } from './answers.mjs';
+import { shared } from './helpers.mjs';
+
+const values = (columns, ...rows) => `sql: "SELECT * FROM (VALUES ${rows.join(', ')}) t(${columns})"`;
+const id = '{name: id, sql: id, type: number, primary_key: true, public: true}';
+
+describe('below the surface', () => {
+  const server = shared({
+    'model/deep.yml': `cubes:
+  - name: customers
+    ${values('id, city', "(1, 'Oslo')", "(2, 'Rome')", "(3, 'Rome')")}
+    joins:
+      - {name: deals, sql: "{CUBE.id} = {deals.customer_id}", relationship: one_to_many}
+    dimensions:
+      - ${id}
+      - {name: city, sql: city, type: string}
+      - {name: spent, sql: "{deals.total}", type: number, sub_query: true, propagate_filters_to_sub_query: true}
+      - {name: twice, sql: "{spent} * 2", type: number}
+    measures:
+      - {name: count, type: count}
+      - {name: spent_sum, sql: "{spent}", type: sum}
+    pre_aggregations:
+      - {name: main, measures: [count], dimensions: [twice, deals.status]}
+      - {name: sums, measures: [spent_sum], dimensions: [city, deals.status]}
+  - name: deals
+    ${values('id, customer_id, status, amount', "(1, 1, 'a', 10)", "(2, 1, 'b', 20)", "(3, 2, 'b', 40)", "(4, 3, 'a', 5)")}
+    joins:
+      - {name: parts, sql: "{CUBE}.id = {parts.deal_id}", relationship: one_to_many}
+    dimensions:
+      - ${id}
+      - {name: customer_id, sql: customer_id, type: number}
+      - {name: status, sql: status, type: string}
+    measures:
+      - {name: count, type: count}
+      - {name: total, sql: amount, type: sum}
+      - {name: by_status, sql: "{total}", type: avg, multi_stage: true, add_group_by: [status]}
+  - name: parts
+    ${values('id, deal_id, qty', '(1, 1, 3)', '(2, 1, 4)', '(3, 3, 5)')}
+    dimensions:
+      - ${id}
+      - {name: deal_id, sql: deal_id, type: number}
+    measures:
+      - {name: qty, sql: qty, type: sum}
+  - name: refunds
+    ${values('id, customer_id, fee', '(1, 1, 5)')}
+    joins:
+      - {name: customers, sql: "{CUBE}.customer_id = {customers.id}", relationship: many_to_one}
+    dimensions:
+      - ${id}
+    measures:
+      - {name: fee, sql: fee, type: sum}
+      - {name: whole, sql: "{fee}", type: number, multi_stage: true, group_by: []}
+  - name: visits
+    ${values('id, customer_id', '(1, 1)', '(2, 1)', '(3, 2)')}
+    joins:
+      - {name: customers, sql: "{CUBE}.customer_id = {customers.id}", relationship: many_to_one}
+    dimensions:
+      - ${id}
+    measures:
+      - {name: count, type: count}
+  - name: aside
+    ${values('id', '(1)')}
+    dimensions:
+      - ${id}
+    pre_aggregations:
+      - {name: base, type: original_sql}
+`,
+  });
+  const same = table(server);
+
+  const open = filters(is('deals.status', 'b'));
+  same('a dimension over a sub_query that takes the filter', ask('customers.count', 'customers.twice', open), [[40, 1], [80, 1]], 'match.sub_query_filter');
+  same('the same, and no filter', ask('customers.count', 'customers.twice'), [[10, 1], [60, 1], [80, 1]], 'source');
+  same('the same, as it is stored', ask('customers.count', 'customers.twice deals.status'), [[10, 'a', 1], [60, 'a', 1], [60, 'b', 1], [80, 'b', 1]], 'customers.main');
+  same('a measure over it', ask('customers.spent_sum', 'customers.city', open), [['Oslo', 20], ['Rome', 40]], 'match.sub_query_filter');
+
+  same('a value spread over rows of another fact', ask('visits.count refunds.whole', 'customers.city'), [['Oslo', 2, 5], ['Rome', 1, 5]], 'source');
+  same('a root that only a stage names', ask('deals.by_status parts.qty', ''), [[37.5, 12]], 'source');
+
+  test('original_sql is listed and built like the others', async () => {
+    const list = (await server.granary(['preagg', 'list', '--json'])).json.pre_aggregations;
+    assert.ok(list.some((p) => p.id === 'aside.base'), JSON.stringify(list.map((p) => p.id)));
+    const built = await server.granary(['preagg', 'build', 'aside.base']);
+    assert.equal(built.code, 0, built.stderr);
+  });
+});
+
+describe('rollups of two data sources', () => {
+  const server = shared({
+    'data/visitors.csv': 'id,source\n1,google\n2,some\n3,some\n',
+    'more/checkins.csv': 'id,visitor_id\n1,1\n2,2\n3,2\n4,9\n',
+    'granary.yml': 'data_sources:\n  default: {type: duckdb, path: data}\n  other: {type: duckdb, path: more}\n',
+    'model/m.yml': `cubes:
+  - name: checkins
+    data_source: other
+    sql_table: checkins
+    joins:
+      - {name: visitors, sql: "{CUBE.visitor_id} = {visitors.id}", relationship: many_to_one}
+    dimensions:
+      - ${id}
+      - {name: visitor_id, sql: visitor_id, type: number}
+    measures:
+      - {name: count, type: count}
+    pre_aggregations:
+      - {name: per_visitor, measures: [count], dimensions: [visitor_id]}
+      - {name: joined, type: rollup_join, measures: [count], dimensions: [visitors.source], rollups: [per_visitor, visitors.all]}
+  - name: visitors
+    sql_table: visitors
+    dimensions:
+      - ${id}
+      - {name: source, sql: source, type: string}
+    pre_aggregations:
+      - {name: all, dimensions: [id, source]}
+`,
+  });
+
+  test('are joined where they are stored', async () => {
+    const result = await server.result(ask('checkins.count', 'visitors.source'));
+    assert.deepEqual(result.data.map((row) => [row['visitors.source'], row['checkins.count']]).sort(), [['google', '1'], ['some', '2'], [null, '1']].sort());
+    assert.deepEqual(Object.keys(result.usedPreAggregations).length, 1);
+  });
+  test('without them the two sources do not meet', async () => {
+    const answer = await server.load({ ...ask('checkins.count', 'visitors.source'), preAggregations: 'forbid' });
+    assert.deepEqual([answer.status, answer.body.id], [400, 'plan.mixed_sources']);
+  });
+});
