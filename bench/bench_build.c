@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
     const gr_snapshot *s = gr_exec_snapshot_ref(exec);
     const gr_rollup *rollup = gr_plan_index_rollup(s->index, model->preaggs[0]);
     gr_sql load;
-    must(gr_sql_load(s, rollup, gr_tz_utc(), (gr_sql_load_options){0}, gr_exec_dialect(exec), arena, &load, &err), &err);
+    must(gr_sql_load(s, rollup, gr_tz_utc(), (gr_sql_load_options){0}, gr_exec_dialect(exec), arena, &load, &err),
+         &err);
     for (int i = 0; i < rounds; i++) {
         int64_t start = now_ns();
         must(gr_exec_build(exec, &ctx, s, rollup, gr_tz_utc(), NULL, NULL, &rows, &err), &err);

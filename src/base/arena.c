@@ -93,15 +93,21 @@ gr_str gr_arena_dup(gr_arena *a, gr_str s) {
 }
 
 gr_str gr_arena_printf(gr_arena *a, const char *format, ...) {
+    char small[256]; /* most texts are written once */
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(small, sizeof small, format, args);
     va_end(args);
-    char *p = gr_arena_alloc(a, (size_t)(n < 0 ? 0 : n) + 1);
-    if (n >= 0) vsnprintf(p, (size_t)n + 1, format, again);
+    size_t size = n < 0 ? 0 : (size_t)n;
+    char *p = gr_arena_alloc(a, size + 1);
+    if (size < sizeof small)
+        memcpy(p, small, size);
+    else
+        vsnprintf(p, size + 1, format, again);
+    p[size] = 0;
     va_end(again);
-    return (gr_str){p, (size_t)(n < 0 ? 0 : n)};
+    return (gr_str){p, size};
 }
 
 void gr_arena_defer(gr_arena *a, void (*fn)(void *), void *object) {

@@ -24,6 +24,8 @@ struct gr_duckdb_stream {
 
 static void let_go(gr_duckdb_stream *s) {
     if (!s->conn) return;
+    /* Closed before its end: its query goes on holding its transaction, and with it the attached source. */
+    if (!s->is_done) s->conn->may_be_in_transaction = true;
     duckdb_destroy_result(&s->result);
     gr_engine_duckdb_running_end(&s->conn->running);
     s->conn->open = NULL;

@@ -6,17 +6,17 @@ static const struct {
     gr_str name;
     bool is_calculated, is_additive, is_number, is_staged; /* is_staged: only with multi_stage */
 } types[] = {
-    [GR_MEASURE_COUNT] = {GR_STR_INIT("count"), false, true, true},
-    [GR_MEASURE_SUM] = {GR_STR_INIT("sum"), false, true, true},
-    [GR_MEASURE_AVG] = {GR_STR_INIT("avg"), false, false, true},
-    [GR_MEASURE_MIN] = {GR_STR_INIT("min"), false, true, true},
-    [GR_MEASURE_MAX] = {GR_STR_INIT("max"), false, true, true},
-    [GR_MEASURE_COUNT_DISTINCT] = {GR_STR_INIT("count_distinct"), false, false, true},
-    [GR_MEASURE_COUNT_DISTINCT_APPROX] = {GR_STR_INIT("count_distinct_approx"), false, true, true},
-    [GR_MEASURE_NUMBER] = {GR_STR_INIT("number"), true, false, true},
-    [GR_MEASURE_STRING] = {GR_STR_INIT("string"), true, false, false},
-    [GR_MEASURE_BOOLEAN] = {GR_STR_INIT("boolean"), true, false, false},
-    [GR_MEASURE_TIME] = {GR_STR_INIT("time"), true, false, false},
+    [GR_MEASURE_COUNT] = {GR_STR_INIT("count"), false, true, true, false},
+    [GR_MEASURE_SUM] = {GR_STR_INIT("sum"), false, true, true, false},
+    [GR_MEASURE_AVG] = {GR_STR_INIT("avg"), false, false, true, false},
+    [GR_MEASURE_MIN] = {GR_STR_INIT("min"), false, true, true, false},
+    [GR_MEASURE_MAX] = {GR_STR_INIT("max"), false, true, true, false},
+    [GR_MEASURE_COUNT_DISTINCT] = {GR_STR_INIT("count_distinct"), false, false, true, false},
+    [GR_MEASURE_COUNT_DISTINCT_APPROX] = {GR_STR_INIT("count_distinct_approx"), false, true, true, false},
+    [GR_MEASURE_NUMBER] = {GR_STR_INIT("number"), true, false, true, false},
+    [GR_MEASURE_STRING] = {GR_STR_INIT("string"), true, false, false, false},
+    [GR_MEASURE_BOOLEAN] = {GR_STR_INIT("boolean"), true, false, false, false},
+    [GR_MEASURE_TIME] = {GR_STR_INIT("time"), true, false, false, false},
     [GR_MEASURE_NUMBER_AGG] = {GR_STR_INIT("number_agg"), true, false, true, true},
     [GR_MEASURE_RANK] = {GR_STR_INIT("rank"), false, false, true, true},
     /* GR_MEASURE_M2 is never written. */

@@ -86,6 +86,11 @@ static bool is_bare(const gr_member *m) {
              gr_str_is_identifier(gr_str_sub(m->sql->parts[1].text, 1, m->sql->parts[1].text.n - 1))));
 }
 
+/* `amount`, `{CUBE}.amount` */
+bool gr_component_is_column(const gr_member *m) {
+    return m->sql && (m->sql->is_column || (m->sql->n_parts == 2 && is_bare(m)));
+}
+
 void gr_component_canonical(const gr_member *m, gr_buf *out) {
     if (m->is_sub_query) { /* a value of its own per key of its cube */
         gr_buf_printf(out, "sub_query(" GR_FMT ")", GR_ARG(m->id));

@@ -19,20 +19,37 @@ static void explain_group(gr_planner *p, const gr_ask *ask, size_t n_facts, size
     }
 }
 
+/* What is stored of the plan's components: a measure over a window is stored without it. */
+static void take_components(const gr_plan *plan, bool with_windows, gr_arena *arena, gr_components *ret) {
+    *ret = (gr_components){0};
+    for (size_t i = 0; i < plan->components.n; i++) {
+        gr_component c = plan->components.v[i];
+        if (c.agg == GR_AGG_STAGE || (c.window && !with_windows)) continue;
+        c.window = NULL;
+        c.key = c.stored_key;
+        gr_components_add(ret, &c, arena);
+    }
+}
+
+static bool find_groups(const gr_ask *ask, gr_arena *arena, gr_groups *facts, gr_groups *ret) {
+    *facts = *ret = (gr_groups){0};
+    gr_status status = gr_group_facts(ask, arena, facts, NULL);
+    for (size_t i = 0; !status && i < facts->n; i++) status = gr_group_split(ask, &facts->v[i], arena, ret, NULL);
+    if (status) *facts = *ret = (gr_groups){0};
+    return !status;
+}
+
 gr_status gr_plan_explain(const gr_plan *plan, gr_arena *arena, gr_plan_report *ret, gr_error *err) {
     gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err};
     gr_ask ask = {.snapshot = plan->snapshot, .query = plan->query};
-    for (size_t i = 0; i < plan->components.n; i++) {
-        gr_component c = plan->components.v[i];
-        c.window = NULL; /* what is stored of it */
-        c.key = c.stored_key;
-        if (c.agg != GR_AGG_STAGE) gr_components_add(&ask.components, &c, arena);
-    }
     gr_planner_find_candidates(&p, plan->query);
     gr_groups facts = {0};
     *ret = (gr_plan_report){0};
-    GR_TRY(gr_group_facts(&ask, arena, &facts, err));
-    for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &ret->groups, err));
+    /* With what windows read, too; where that has no groups of its own, the plain part, or nothing. */
+    for (int with_windows = 1; with_windows >= 0; with_windows--) {
+        take_components(plan, with_windows, arena, &ask.components);
+        if (find_groups(&ask, arena, &facts, &ret->groups)) break;
+    }
     ret->candidates = GR_NEW_N(arena, gr_candidate, ret->groups.n * p.candidates.n + 1);
     for (size_t i = 0; i < ret->groups.n; i++) explain_group(&p, &ask, facts.n, i, ret);
     return GR_OK;

@@ -405,6 +405,8 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
         r->n_times = r->entity->n_times;
         r->tree = r->entity->tree;
         r->trees = r->entity->trees;
+        r->facts = r->entity->facts;
+        r->n_facts = r->entity->n_facts;
         r->ranged = r->entity->ranged;
         r->groups = r->entity->groups;
         r->depends_on_zone = r->entity->depends_on_zone;
@@ -415,7 +417,7 @@ static void list_by_fact(gr_plan_index *index, gr_arena *arena) {
     index->by_fact = GR_NEW_N(arena, gr_rollup_list, index->model->n_cubes + 1);
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         const gr_rollup *r = &index->rollups[i];
-        if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL) continue;
+        if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL || !r->can_build) continue;
         for (size_t f = 0; f < r->n_facts; f++) GR_PUSH(arena, &index->by_fact[r->facts[f]->index], r);
     }
 }

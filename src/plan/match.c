@@ -363,6 +363,8 @@ const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_memb
 /* Computed anew from a stored dimension: what repeated values do not change. */
 static const gr_rollup_column *value_column(const gr_rollup *r, const gr_component *c) {
     if (!c->value.n || !gr_component_survives_fan_out(c->agg)) return NULL;
+    /* Of a row that a join did not find, an expression may be stored that is no value of the measure. */
+    if (r->tree.nodes[0].cube != c->measure->cube && !gr_component_is_column(c->measure)) return NULL;
     for (size_t i = 0; i < r->n_columns; i++)
         if (gr_str_eq(r->columns[i].value, c->value) && r->columns[i].member->cube == c->measure->cube)
             return &r->columns[i];

@@ -326,8 +326,12 @@ static gr_status plan_scans(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
 /* ---- relations --------------------------------------------------------------------------------------------------- */
 
 gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
-    enum { DEEPEST = 16 };
-    if (p->depth >= DEEPEST) return gr_error_set(p->err, GR_ERR_LIMIT, "Measures over measures are nested too deeply");
+    enum { DEEPEST = 16, MOST = 256 };
+    if (p->depth >= DEEPEST || p->n_relations >= MOST)
+        return gr_error_set(p->err, GR_ERR_LIMIT,
+                            "Measures over measures are nested too deeply: the limit is %d levels and %d readings",
+                            DEEPEST, MOST);
+    p->n_relations++;
     p->depth++;
     gr_plan *plan = GR_NEW(p->arena, gr_plan);
     *plan = (gr_plan){.query = ask->query, .snapshot = p->snapshot, .components = ask->components};

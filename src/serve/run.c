@@ -34,6 +34,7 @@ static gr_status ask_span(gr_serve *serve, const gr_ctx *ctx, const gr_plan *pla
         ret->min_local_us = ((const int64_t *)batch->columns[0].data)[0];
         ret->max_local_us = ((const int64_t *)batch->columns[1].data)[0];
     }
+    while (!status && batch) status = stream->next(stream, &batch, err); /* to its end, so that nothing stays open */
     stream->close(stream);
     return status;
 }

@@ -25,7 +25,37 @@ gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *m) {
 }
 
 /* What one row contributes; empty for every row (count without key and filters). */
+/* `amount`, `{CUBE}.amount`: null where the row is not there. */
+static bool is_plain_column(const gr_member *m) {
+    const gr_expr *e = m->sql;
+    if (!e || e->is_column) return true; /* without sql it is the key itself that is counted */
+    bool is_of_table = e->n_parts == 2 && e->parts[0].kind == GR_PART_TABLE && e->parts[0].cube == m->cube &&
+                       e->parts[1].kind == GR_PART_TEXT && e->parts[1].text.n > 1 && e->parts[1].text.p[0] == '.';
+    return is_of_table && gr_str_is_identifier(gr_str_sub(e->parts[1].text, 1, e->parts[1].text.n - 1));
+}
+
+/* A row that a join did not find is no row of the cube, whatever the expression makes of its nulls. */
+static gr_str guarded(gr_sqlw *w, const gr_member *m, gr_str value) {
+    bool is_at_root = !w->tree || w->tree->nodes[0].cube == m->cube;
+    bool is_grouped = !w->query || !w->query->is_ungrouped;
+    if (is_at_root || !is_grouped || !m->cube->n_primary_keys || is_plain_column(m)) return value;
+    gr_str text = GR_STR("CASE WHEN ");
+    for (size_t i = 0; i < m->cube->n_primary_keys; i++) {
+        gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, m->cube->primary_keys[i]));
+        text = gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " IS NOT NULL", GR_ARG(text), i ? " AND " : "",
+                               GR_ARG(key));
+    }
+    return gr_arena_printf(w->arena, GR_FMT " THEN " GR_FMT " END", GR_ARG(text), GR_ARG(value));
+}
+
+static gr_str row_value(gr_sqlw *w, const gr_member *m);
+
 gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *m) {
+    gr_str value = row_value(w, m);
+    return value.n ? guarded(w, m, value) : value;
+}
+
+static gr_str row_value(gr_sqlw *w, const gr_member *m) {
     gr_str value = m->sql ? gr_sqlw_expr(w, m->sql, m->cube) : key_expr(w, m->cube);
     if (!m->n_filters) return value;
     gr_str when = gr_sqlw_own_filters(w, m);

@@ -144,7 +144,11 @@ static gr_str sub_query_joins(gr_sqlw *w, const gr_cube *cube, gr_str text) {
     for (size_t i = 0; i < w->sub_queries.n; i++) {
         const gr_sql_sub_query *s = &w->sub_queries.v[i];
         if (s->dimension->cube != cube) continue;
+        enum { MOST_SUB_QUERIES = 64 };
         gr_plan *plan = NULL;
+        if (++*w->n_sub_queries > MOST_SUB_QUERIES)
+            return gr_sqlw_fail(w, GR_ERR_LIMIT, "The query needs more than %d sub queries, the last for '" GR_FMT "'",
+                                MOST_SUB_QUERIES, GR_ARG(s->dimension->id));
         gr_status status = gr_plan_sub_query(w->snapshot, s->dimension, w->outer, w->tz, w->arena, &plan, w->err);
         if (status) {
             if (!*w->status) *w->status = status;

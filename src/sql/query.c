@@ -66,6 +66,7 @@ static gr_str order_text(gr_sqlw *w) {
 typedef struct statement {
     gr_sql_params params;
     gr_status status;
+    int n_sub_queries;
 } statement;
 
 static gr_sqlw writer_of(const gr_plan *plan, const gr_dialect *dialect, statement *s, gr_arena *arena, gr_error *err) {
@@ -77,6 +78,7 @@ static gr_sqlw writer_of(const gr_plan *plan, const gr_dialect *dialect, stateme
                      .tz = plan->query->tz,
                      .now_us = plan->snapshot->now_us,
                      .arena = arena,
+                     .n_sub_queries = &s->n_sub_queries,
                      .params = &s->params,
                      .status = &s->status,
                      .err = err};
@@ -207,6 +209,7 @@ static gr_str load_text(gr_sqlw *w, const gr_rollup *r, const gr_components *com
 
 /* One grain group, each joined row once: no need to go through a union. */
 static gr_str plain_load(gr_sqlw *w, const gr_rollup *r) {
+    w->tree = &r->tree;
     gr_sql_grain grain = {.load = r};
     gr_str *texts = GR_NEW_N(w->arena, gr_str, r->n_columns + r->n_components + 1);
     size_t n = 0;
@@ -248,6 +251,7 @@ gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, cons
                  .tz = zone,
                  .now_us = snapshot->now_us,
                  .arena = arena,
+                 .n_sub_queries = &s.n_sub_queries,
                  .params = &s.params,
                  .status = &s.status,
                  .err = err};

@@ -115,19 +115,6 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
                            GR_ARG(where));
 }
 
-/* A row without key is none of the cube's: a join found nothing. What repeated rows do not change is read as it is
- * without keys too. */
-static gr_str keyed_value(gr_sqlw *w, const gr_group *group, const gr_component *c) {
-    gr_str value = gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v));
-    if (gr_component_survives_fan_out(c->agg)) return value;
-    const gr_cube *cube = group->tree.nodes[group->key_node].cube;
-    gr_str *tests = GR_NEW_N(w->arena, gr_str, cube->n_primary_keys + 1);
-    for (size_t i = 0; i < cube->n_primary_keys; i++)
-        tests[i] = gr_arena_printf(w->arena, "\"keys\".\"k%zu\" IS NOT NULL", i);
-    gr_str all = gr_sqlw_join(w, tests, cube->n_primary_keys, " AND ");
-    return gr_arena_printf(w->arena, "CASE WHEN " GR_FMT " THEN " GR_FMT " END", GR_ARG(all), GR_ARG(value));
-}
-
 static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     size_t n = gr_sqlw_grain_n(grain);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
@@ -137,7 +124,8 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
-        gr_str value = c ? keyed_value(w, group, c) : GR_STR("NULL");
+        gr_str value = GR_STR("NULL");
+        if (c) value = gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v));
         texts[n + i] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
     }
     gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), keys = distinct_keys(w, grain, group);
@@ -147,6 +135,7 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
 }
 
 gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
+    w->tree = &group->tree;
     if (w->read == GR_READ_SOURCE && group->key_node != GR_TREE_NONE) return keyed_select(w, grain, group, all);
     size_t n = gr_sqlw_grain_n(grain);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
@@ -171,6 +160,7 @@ gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan) {
     inner.query = scan->query;
     inner.outer = scan->query;
     inner.scan = scan;
+    inner.tree = &scan->group.tree;
     inner.from = scan->rollup;
     inner.read = scan->rollup ? GR_READ_STORED : GR_READ_SOURCE;
     inner.sub_queries.n = 0;
