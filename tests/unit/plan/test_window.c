@@ -111,8 +111,8 @@ static const window_case windows[] = {
     /* The first bucket holds the start of the range, the last its end; only rows of the widened range count. */
     {"trailing: 7 day", "month 2020-01-15 2020-02-10", "day", "2020-01-08 .. 2020-02-11",
      "2020-01-01: 2020-01-25 .. 2020-02-01; 2020-02-01: 2020-02-23 .. 2020-03-01"},
-    /* A range that ends before it starts has no bucket. */
-    {"trailing: 7 day", "day 2020-01-31 2020-01-01", "day", "2020-01-24 .. 2020-01-31", ""},
+    /* A range that ends before it starts has no bucket, and nothing is looked at. */
+    {"trailing: 7 day", "day 2020-01-31 2020-01-01", "day", "2020-01-31 .. 2020-01-31", ""},
     /* Without granularity: one stretch, relative to the range. */
     {"trailing: 7 day", "- 2020-01-10 2020-01-20", "", "2020-01-14 .. 2020-01-21", ""},
     {"trailing: 7 day, offset: start", "- 2020-01-10 2020-01-20", "", "2020-01-03 .. 2020-01-10", ""},
