@@ -116,6 +116,21 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
     if (is_wrapped) gr_buf_char(out, ')');
 }
 
+static bool expr_reads_sub_query(const gr_expr *e) {
+    for (size_t i = 0; e && i < e->n_parts; i++)
+        if (e->parts[i].kind == GR_PART_MEMBER && gr_member_reads_sub_query(e->parts[i].member)) return true;
+    return false;
+}
+
+bool gr_member_reads_sub_query(const gr_member *m) {
+    if (m->is_sub_query) return true;
+    if (expr_reads_sub_query(m->sql) || expr_reads_sub_query(m->latitude) || expr_reads_sub_query(m->longitude))
+        return true;
+    for (size_t i = 0; i < m->n_cases; i++)
+        if (expr_reads_sub_query(m->cases[i].when) || expr_reads_sub_query(m->cases[i].label_sql)) return true;
+    return false;
+}
+
 static bool expr_propagates(const gr_expr *e) {
     for (size_t i = 0; e && i < e->n_parts; i++)
         if (e->parts[i].kind == GR_PART_MEMBER && gr_member_propagates(e->parts[i].member)) return true;
