@@ -146,8 +146,8 @@ static void prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena
     const gr_cube *key_cube = g->key_node == GR_TREE_NONE ? NULL : fact->tree.nodes[g->key_node].cube;
     gr_paths paths = {0};
     for (size_t i = 0; i < g->components.n; i++)
-        gr_tree_collect(g->components.v[i].measure, gr_tree_path_of_cube(g->components.v[i].measure->cube, arena), arena,
-                        &paths);
+        gr_tree_collect(g->components.v[i].measure, gr_tree_path_of_cube(g->components.v[i].measure->cube, arena),
+                        arena, &paths);
     collect_shared(ask, arena, &paths);
     g->tree = gr_tree_pruned(&fact->tree, &paths, arena);
     if (g->key_node == GR_TREE_NONE) return;
@@ -213,7 +213,8 @@ static gr_status check_keyed(const gr_group *fact, const gr_component *c, uint32
     return GR_OK;
 }
 
-/* A row that is repeated for several buckets of the time counts in each of them; merged, it would count more than once. */
+/* A row that is repeated for several buckets of the time counts in each of them; merged, it would count more than once.
+ */
 gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_error *err) {
     for (size_t i = 0; i < inner->n_pieces; i++) {
         const gr_group *g = &inner->pieces[i].scan.group;

@@ -253,7 +253,7 @@ static bool implies(const gr_filter *p, const gr_filter *c) {
 }
 
 bool gr_plan_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field *times, size_t n_times,
-                      const gr_filter *conclusion) {
+                           const gr_filter *conclusion) {
     if (conclusion->kind == GR_FILTER_AND) {
         for (size_t i = 0; i < conclusion->n_children; i++)
             if (!gr_plan_filters_imply(premises, n, times, n_times, conclusion->children[i])) return false;

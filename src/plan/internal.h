@@ -42,7 +42,7 @@ GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, 
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
-bool gr_component_is_column(const gr_member *member); /* of its own cube */
+bool gr_component_is_column(const gr_member *member);    /* of its own cube */
 bool gr_member_reads_sub_query(const gr_member *member); /* itself, or through its expressions */
 bool gr_member_propagates(const gr_member *member);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
@@ -56,7 +56,7 @@ typedef struct gr_planner {
     gr_error *err;
     GR_VEC(const gr_rollup *) candidates; /* in order of trial */
     bool is_cheapest;
-    gr_components all; /* leaf components of the whole query */
+    gr_components all;      /* leaf components of the whole query */
     int depth, n_relations; /* of inner plans; both limited */
     /* what the pieces have in common */
     gr_refusals refusals;

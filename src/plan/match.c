@@ -220,7 +220,8 @@ static bool check_segments(matcher *m) {
 
 /* `is_required`: reached through AND nodes only, so that the condition holds for every row of the answer. */
 static bool check_row_filter(matcher *m, const gr_filter *f, bool is_required) {
-    if (m->rollup->n_filters && gr_plan_filters_imply(m->rollup->filters, m->rollup->n_filters, NULL, 0, f)) return true;
+    if (m->rollup->n_filters && gr_plan_filters_imply(m->rollup->filters, m->rollup->n_filters, NULL, 0, f))
+        return true;
     if (f->kind == GR_FILTER_LEAF) {
         if (f->op == GR_OP_MEASURE_FILTER) return refuse(m, GR_RULE_MEASURE_FILTER, f->field.member, NULL);
         if (!is_derivable(m, f->field.member, 0) && !refuse(m, GR_RULE_FILTER_MISSING, f->field.member, NULL))

@@ -346,7 +346,8 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
         }
         size_t at = 0;
         while (at < windows.n && !gr_window_is_same(windows.v[at].components.v[0].window, c->window)) at++;
-        if (at == windows.n) GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query, .all = ask->all}));
+        if (at == windows.n)
+            GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query, .all = ask->all}));
         GR_PUSH(p->arena, &windows.v[at].components, *c);
     }
     gr_status status = GR_OK;

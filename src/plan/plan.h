@@ -381,7 +381,7 @@ const gr_rollup_component *gr_scan_stored_component(const gr_scan *scan, gr_str 
 bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *filter);
 /* `premise` and the rest of `premises`, ANDed, can only hold where `conclusion` does (docs/matching.md). */
 bool gr_plan_filters_imply(gr_filter *const *premises, size_t n, const gr_time_field *times, size_t n_times,
-                      const gr_filter *conclusion);
+                           const gr_filter *conclusion);
 /* The same bins, counted from the one that holds 1970: so that the text of a statement does not change with the year
  * that an origin was taken from. Origins on days 29 to 31 stay, since month ends clamp. */
 int64_t gr_plan_anchor(const gr_granularity *granularity, int64_t anchor_local_us);

@@ -42,7 +42,7 @@ typedef struct gr_sqlw {
     const gr_query *query; /* whose columns and conditions are written; NULL when a cube is described */
     const gr_query *outer; /* whose filters sub_query dimensions may take over, or NULL */
     gr_sql_read read;
-    const gr_tree *tree;    /* SOURCE: the joined cubes, or NULL */
+    const gr_tree *tree;             /* SOURCE: the joined cubes, or NULL */
     const gr_scan *scan;             /* SOURCE (NULL in loads), STORED */
     const gr_rollup *from;           /* STORED: the rollup that is read; else NULL */
     const gr_components *components; /* UNION, PLAIN: of c0 … */
@@ -54,7 +54,7 @@ typedef struct gr_sqlw {
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
-    int *n_sub_queries; /* of the whole statement: they nest */
+    int *n_sub_queries;                   /* of the whole statement: they nest */
     gr_sql_params *params;                /* shared by the writers of one statement */
     GR_VEC(gr_sql_sub_query) sub_queries; /* of the SELECT in the making */
     gr_status *status;                    /* shared by the writers of one statement */

@@ -42,8 +42,8 @@ static gr_str guarded(gr_sqlw *w, const gr_member *m, gr_str value) {
     gr_str text = GR_STR("CASE WHEN ");
     for (size_t i = 0; i < m->cube->n_primary_keys; i++) {
         gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, m->cube->primary_keys[i]));
-        text = gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " IS NOT NULL", GR_ARG(text), i ? " AND " : "",
-                               GR_ARG(key));
+        text =
+            gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " IS NOT NULL", GR_ARG(text), i ? " AND " : "", GR_ARG(key));
     }
     return gr_arena_printf(w->arena, GR_FMT " THEN " GR_FMT " END", GR_ARG(text), GR_ARG(value));
 }
