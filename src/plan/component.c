@@ -24,12 +24,28 @@ static void add_column(const gr_cube *cube, gr_str name, gr_buf *out) {
 
 static void add_expr(const gr_expr *expr, const gr_cube *owner, gr_buf *out);
 
+/* Of the comment that starts here, or 0. */
+static size_t comment_length(gr_str s, size_t at) {
+    bool is_line = at + 1 < s.n && s.p[at] == '-' && s.p[at + 1] == '-';
+    bool is_block = at + 1 < s.n && s.p[at] == '/' && s.p[at + 1] == '*';
+    if (!is_line && !is_block) return 0;
+    size_t i = at + 2;
+    while (i < s.n && !(is_line ? s.p[i] == '\n' : s.p[i] == '/' && s.p[i - 1] == '*' && i > at + 2)) i++;
+    return (i < s.n ? i + 1 : s.n) - at;
+}
+
 /* White space outside quotes folds to one blank, so that layout does not make two expressions of one. */
 static void add_folded(gr_str text, gr_buf *out) {
     char quote = 0;
     bool is_gap = false;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
+        size_t skipped = quote ? 0 : comment_length(text, i);
+        if (skipped) {
+            i += skipped - 1;
+            is_gap = true;
+            continue;
+        }
         if (!quote && (c == ' ' || c == '\n' || c == '\t' || c == '\r')) {
             is_gap = true;
             continue;
@@ -80,7 +96,7 @@ static void add_expr(const gr_expr *expr, const gr_cube *owner, gr_buf *out) {
 
 static bool is_bare(const gr_member *m) {
     return m->sql && !m->n_cases &&
-           (m->sql->is_column || m->sql->n_parts == 1 ||
+           (m->sql->is_column || (m->sql->n_parts == 1 && m->sql->parts[0].kind == GR_PART_MEMBER) ||
             (m->sql->n_parts == 2 && m->sql->parts[0].kind == GR_PART_TABLE && m->sql->parts[1].kind == GR_PART_TEXT &&
              m->sql->parts[1].text.n > 1 && m->sql->parts[1].text.p[0] == '.' &&
              gr_str_is_identifier(gr_str_sub(m->sql->parts[1].text, 1, m->sql->parts[1].text.n - 1))));

@@ -43,7 +43,9 @@ static bool gives(const gr_ask *ask, const gr_member *measure, const gr_componen
 
 /* What decides the joins: all that the whole query computes, so that a measure means the same rows whether it is read
  * beside others or below a stage. */
-static const gr_components *deciding(const gr_ask *ask) { return ask->all ? ask->all : &ask->components; }
+static const gr_components *deciding(const gr_ask *ask) {
+    return ask->whole ? &ask->whole->components : &ask->components;
+}
 
 static bool gives_any(const gr_ask *ask, const gr_member *measure) {
     const gr_components *all = deciding(ask);
@@ -61,7 +63,7 @@ static bool is_given_by_filter(const gr_ask *ask, const gr_filter *f, const gr_c
 
 /* Some measure that the query names leads to it, by the way that the query names. */
 static bool is_given(const gr_ask *ask, const gr_component *c) {
-    const gr_query *q = ask->query;
+    const gr_query *q = ask->whole ? ask->whole->query : ask->query;
     for (size_t i = 0; i < q->n_measures; i++)
         if (gives(ask, q->measures[i].member, c)) return true;
     for (size_t i = 0; i < q->n_measure_filters; i++)
@@ -77,7 +79,7 @@ static void collect_measure_filter(const gr_ask *ask, const gr_filter *f, gr_are
 
 /* Measures first: the order in which roots are tried (5.1). */
 static void collect_all(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
-    const gr_query *q = ask->query;
+    const gr_query *q = ask->whole ? ask->whole->query : ask->query;
     for (size_t i = 0; i < q->n_measures; i++)
         if (gives_any(ask, q->measures[i].member))
             gr_tree_collect(q->measures[i].member, q->measures[i].path, arena, out);
@@ -85,6 +87,8 @@ static void collect_all(const gr_ask *ask, gr_arena *arena, gr_paths *out) {
     for (size_t i = 0; i < all->n; i++) /* what a stage computes is named by no query */
         if (!is_given(ask, &all->v[i]))
             gr_tree_collect(all->v[i].measure, gr_tree_path_of_cube(all->v[i].measure->cube, arena), arena, out);
+    for (size_t i = 0; ask->whole && i < ask->whole->dimensions.n; i++)
+        gr_tree_collect(ask->whole->dimensions.v[i].member, ask->whole->dimensions.v[i].path, arena, out);
     for (size_t i = 0; i < q->n_dimensions; i++)
         gr_tree_collect(q->dimensions[i].member, q->dimensions[i].path, arena, out);
     for (size_t i = 0; i < q->n_segments; i++) gr_tree_collect(q->segments[i].member, q->segments[i].path, arena, out);
@@ -161,9 +165,9 @@ gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_
     gr_group whole = {.key_node = GR_TREE_NONE, .components = ask->components};
     gr_error first = {0};
     gr_status status = gr_tree_build(&paths, ask->snapshot->model->n_cubes, arena, &whole.tree, &first);
-    if (ask->all && ask->all->n > ask->components.n) {
+    if (ask->whole) {
         gr_ask alone = *ask;
-        alone.all = NULL;
+        alone.whole = NULL;
         if (status) return gr_group_facts(&alone, arena, ret, err); /* several facts: each by its own */
         prune(ask, &whole, &whole, arena);
     }
@@ -215,16 +219,23 @@ static gr_status check_keyed(const gr_group *fact, const gr_component *c, uint32
 
 /* A row that is repeated for several buckets of the time counts in each of them; merged, it would count more than once.
  */
-gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_error *err) {
+static bool repeats(const gr_tree *tree, const gr_component *c, const gr_paths *time) {
+    uint32_t node = gr_tree_find(tree, c->measure->cube);
+    for (size_t i = 0; node != GR_TREE_NONE && !gr_component_survives_fan_out(c->agg) && i < time->n; i++) {
+        uint32_t at = gr_tree_find(tree, time->v[i].cubes[time->v[i].n - 1]);
+        if (at != GR_TREE_NONE && gr_tree_multiplies(tree, node, at)) return true;
+    }
+    return false;
+}
+
+gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_arena *arena, gr_error *err) {
+    gr_paths paths = {0}; /* every cube that the time is read from */
+    gr_tree_collect(time->field.member, time->field.path, arena, &paths);
     for (size_t i = 0; i < inner->n_pieces; i++) {
         const gr_group *g = &inner->pieces[i].scan.group;
         for (size_t k = 0; inner->pieces[i].kind == GR_PIECE_SCAN && k < g->components.n; k++) {
             const gr_component *c = &g->components.v[k];
-            uint32_t node = gr_tree_find(&g->tree, c->measure->cube),
-                     at = gr_tree_find(&g->tree, time->field.member->cube);
-            bool is_repeated = node != GR_TREE_NONE && at != GR_TREE_NONE && !gr_component_survives_fan_out(c->agg) &&
-                               gr_tree_multiplies(&g->tree, node, at);
-            if (!is_repeated) continue;
+            if (!repeats(&g->tree, c, &paths)) continue;
             gr_status status =
                 gr_error_set(err, GR_ERR_PLAN_FAN_OUT,
                              "'" GR_FMT "' cannot be read over a window of '" GR_FMT "', which repeats its rows",

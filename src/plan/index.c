@@ -352,6 +352,8 @@ static bool share_identity(gr_plan_index *index, gr_rollup *first, gr_rollup *ot
     wide.definition = q;
     if (compute(index, &wide, &all, arena, NULL) || wide.n_facts != 1 || wide.facts[0] != first->facts[0]) return false;
     *first = wide;
+    for (size_t i = 0; i < first->n_columns; i++) /* the tree has grown, maybe in another order */
+        first->columns[i].node = gr_tree_find(&first->tree, first->columns[i].member->cube);
     first->n_components = 0;
     add_components(first, &all, arena);
     other->entity = first;

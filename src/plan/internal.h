@@ -31,8 +31,14 @@ typedef struct gr_ask {
     const gr_snapshot *snapshot;
     const gr_query *query; /* its measures say where components come from; what is computed is `components` */
     gr_components components;
-    const gr_components *all; /* what the whole query computes, below its stages too; NULL: just these */
+    const struct gr_whole *whole; /* what decides the joins; NULL: just this */
 } gr_ask;
+/* All that the outermost query reads: one join tree for every relation below it, where there is one. */
+typedef struct gr_whole {
+    const gr_query *query;
+    gr_components components;    /* leaves, below windows and stages too */
+    GR_VEC(gr_field) dimensions; /* of add_group_by */
+} gr_whole;
 /* One group for each fact. */
 GR_MUST_CHECK gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_error *err);
 /* The groups of one fact, appended. Errors: plan.fan_out_unsupported. */
@@ -56,7 +62,7 @@ typedef struct gr_planner {
     gr_error *err;
     GR_VEC(const gr_rollup *) candidates; /* in order of trial */
     bool is_cheapest;
-    gr_components all;      /* leaf components of the whole query */
+    gr_whole whole;
     int depth, n_relations; /* of inner plans; both limited */
     /* what the pieces have in common */
     gr_refusals refusals;
@@ -72,7 +78,8 @@ void gr_planner_find_candidates(gr_planner *planner, const gr_query *query);
 gr_scan gr_planner_scan(gr_planner *planner, const gr_ask *ask, const gr_group *group, const gr_time_field *times);
 const gr_tree *gr_rollup_fact_tree(const gr_rollup *rollup, const gr_cube *root); /* NULL: another fact */
 /* Error plan.fan_out_unsupported when a component of the inner plan is repeated over buckets that are to be merged. */
-GR_MUST_CHECK gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_error *err);
+GR_MUST_CHECK gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_time_field *time, gr_arena *arena,
+                                                 gr_error *err);
 static inline bool gr_planner_must_stop(const gr_planner *p) { return p->to_build || p->to_probe; }
 /* A plan that gives the ask's components by the groups of its query. */
 GR_MUST_CHECK gr_status gr_relation_plan(gr_planner *planner, const gr_ask *ask, gr_plan **ret);

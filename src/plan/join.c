@@ -115,7 +115,10 @@ static bool is_met_on_key(const gr_rollup *part, const gr_rollup_column *const *
     const gr_cube *cube = part->tree.nodes[0].cube;
     if (cube->n_primary_keys == 0 || cube->n_primary_keys > n) return false;
     for (size_t i = 0; i < part->n_columns; i++)
-        if (gr_tree_multiplies(&part->tree, 0, part->columns[i].node)) return false;
+        for (size_t k = 0; k < part->columns[i].n_cubes; k++) {
+            uint32_t node = gr_tree_find(&part->tree, part->columns[i].cubes[k]);
+            if (node == GR_TREE_NONE || gr_tree_multiplies(&part->tree, 0, node)) return false;
+        }
     for (size_t k = 0; k < cube->n_primary_keys; k++) {
         bool is_there = false;
         for (size_t i = 0; i < n; i++) is_there |= columns[i]->member == cube->primary_keys[k];

@@ -363,7 +363,7 @@ const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_memb
 
 /* Computed anew from a stored dimension: what repeated values do not change. */
 static const gr_rollup_column *value_column(const gr_rollup *r, const gr_component *c) {
-    if (!c->value.n || !gr_component_survives_fan_out(c->agg)) return NULL;
+    if (!c->value.n || !gr_component_survives_fan_out(c->agg) || r->n_facts > 1) return NULL;
     /* Of a row that a join did not find, an expression may be stored that is no value of the measure. */
     if (r->tree.nodes[0].cube != c->measure->cube && !gr_component_is_column(c->measure)) return NULL;
     for (size_t i = 0; i < r->n_columns; i++)
@@ -427,7 +427,8 @@ static bool check_components(matcher *m) {
         const gr_component *c = &needed->v[i];
         const gr_rollup_component *have = stored_component(m->rollup, c->stored_key);
         bool is_merged = have && (gr_component_is_mergeable(c->agg) || all_covered(m));
-        if (!is_merged && value_column(m->rollup, c) && same_way(m, c->measure->cube)) continue;
+        bool is_counted_anew = !is_merged && value_column(m->rollup, c) && same_way(m, c->measure->cube);
+        if (is_counted_anew && !is_narrowed(m, c->measure)) continue;
         if ((!have || !same_way(m, c->measure->cube)) && !refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL))
             return false;
         if (is_narrowed(m, c->measure) && !refuse(m, GR_RULE_SUB_QUERY, c->measure, NULL)) return false;
@@ -507,18 +508,18 @@ void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_
 }
 
 /* Instant columns hold UTC buckets: they can be re-cut for a zone whose offsets, over the time that matters, are
- * multiples of the grain. That time is the query's range, else what is stored, else (not built yet) from 1900 on: the
+ * multiples of the grain. That time is the query's range, else what is stored, else (not built yet) from 1970 on: the
  * build then says what is stored, and the query is planned again. */
 bool gr_match_zone(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state,
                    gr_refusal *ret_refusal) {
-    static const int64_t from_1900 = -2208988800000000;
+    static const int64_t from_1970 = 0;
     const gr_query *q = scan->query;
     if (gr_rule_is_off(GR_RULE_TIME_ZONE)) return true;
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
         if (!c->is_instant || gr_tz_is_utc(q->tz)) continue;
         int64_t seconds = gr_grain_seconds(c->granularity->grain);
-        int64_t from = state && state->min_us ? state->min_us[i] : from_1900;
+        int64_t from = state && state->min_us ? state->min_us[i] : from_1970;
         int64_t to = state && state->max_us ? state->max_us[i] + seconds * 1000000 : INT64_MAX;
         bool is_used = false;
         for (size_t k = 0; k < q->n_time_dimensions; k++) {

@@ -335,7 +335,7 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
     p->depth++;
     gr_plan *plan = GR_NEW(p->arena, gr_plan);
     *plan = (gr_plan){.query = ask->query, .snapshot = p->snapshot, .components = ask->components};
-    gr_ask plain = {.snapshot = p->snapshot, .query = ask->query, .all = ask->all};
+    gr_ask plain = {.snapshot = p->snapshot, .query = ask->query, .whole = ask->whole};
     GR_VEC(gr_ask) windows = {0};
     for (size_t i = 0; i < ask->components.n; i++) {
         const gr_component *c = &ask->components.v[i];
@@ -347,7 +347,7 @@ gr_status gr_relation_plan(gr_planner *p, const gr_ask *ask, gr_plan **ret) {
         size_t at = 0;
         while (at < windows.n && !gr_window_is_same(windows.v[at].components.v[0].window, c->window)) at++;
         if (at == windows.n)
-            GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query, .all = ask->all}));
+            GR_PUSH(p->arena, &windows, ((gr_ask){.snapshot = p->snapshot, .query = ask->query, .whole = ask->whole}));
         GR_PUSH(p->arena, &windows.v[at].components, *c);
     }
     gr_status status = GR_OK;
@@ -370,13 +370,19 @@ static void add_leaves(gr_planner *p, const gr_components *from, int depth) {
         gr_component c = from->v[i];
         if (c.agg == GR_AGG_STAGE) {
             gr_components below = {0};
+            const gr_stage *s = c.measure->stage;
+            for (size_t k = 0; k < s->n_add_group_by; k++) {
+                const gr_member *m = s->add_group_by[k];
+                gr_field field = {m->id, m, m, gr_tree_path_of_cube(m->cube, p->arena)};
+                GR_PUSH(p->arena, &p->whole.dimensions, field);
+            }
             gr_stage_components(p, c.measure, &below);
             add_leaves(p, &below, depth + 1);
             continue;
         }
         c.window = NULL;
         c.key = c.stored_key;
-        gr_components_add(&p->all, &c, p->arena);
+        gr_components_add(&p->whole.components, &c, p->arena);
     }
 }
 
@@ -477,8 +483,9 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
     GR_TRY(check_ungrouped(query, &ask.components, err));
     gr_planner_find_candidates(&p, query);
     if (has_inner(&ask.components)) {
+        p.whole.query = query;
         add_leaves(&p, &ask.components, 0);
-        ask.all = &p.all;
+        ask.whole = &p.whole;
     }
     gr_plan *plan = GR_NEW(arena, gr_plan);
     GR_TRY(gr_relation_plan(&p, &ask, &plan));

@@ -158,6 +158,13 @@ static int64_t unshifted(gr_interval interval, int64_t at) {
     return x;
 }
 
+static bool filters_on(const gr_filter *f, const gr_member *m) {
+    if (f->kind == GR_FILTER_LEAF) return f->field.member == m;
+    for (size_t i = 0; i < f->n_children; i++)
+        if (filters_on(f->children[i], m)) return true;
+    return false;
+}
+
 static gr_status shift_times(const gr_member *m, const gr_components *components, gr_query *q, gr_stage_read *ret,
                              gr_arena *arena, gr_error *err) {
     const gr_stage *s = m->stage;
@@ -168,6 +175,10 @@ static gr_status shift_times(const gr_member *m, const gr_components *components
             if (!s->shifts[k].time || s->shifts[k].time == t->field.member) ret->shifts[i] = &s->shifts[k];
         const gr_time_shift *shift = ret->shifts[i];
         if (!shift) continue;
+        for (size_t k = 0; k < q->n_row_filters; k++)
+            if (filters_on(q->row_filters[k], t->field.member))
+                return unsupported(m, "is moved in time, and a filter on that time is not; give a dateRange instead",
+                                   err);
         if (t->has_range) {
             int64_t from = t->range.from_local_us, to = t->range.to_local_us;
             if (from != INT64_MIN) from = unshifted(shift->interval, from);
@@ -201,7 +212,8 @@ void gr_stage_components(gr_planner *p, const gr_member *m, gr_components *out) 
 
 static gr_status relation(gr_planner *p, gr_query *q, const gr_components *components, const gr_plan **ret) {
     gr_planner_group_columns(q, p->arena);
-    gr_ask ask = {.snapshot = p->snapshot, .query = q, .components = *components, .all = &p->all};
+    gr_ask ask = {
+        .snapshot = p->snapshot, .query = q, .components = *components, .whole = p->whole.query ? &p->whole : NULL};
     gr_plan *plan = NULL;
     GR_TRY(gr_relation_plan(p, &ask, &plan));
     *ret = plan;
@@ -265,7 +277,7 @@ gr_status gr_stage_plan(gr_planner *p, const gr_ask *ask, const gr_component *c,
     if (gr_planner_must_stop(p)) return GR_OK;
     for (size_t i = 0; read->shifts && i < inner->n_time_dimensions; i++) /* finer buckets are merged */
         if (inner->time_dimensions[i].granularity != ask->query->time_dimensions[i].granularity)
-            GR_TRY(gr_planner_check_repeats(read->inner, &inner->time_dimensions[i], p->err));
+            GR_TRY(gr_planner_check_repeats(read->inner, &inner->time_dimensions[i], p->arena, p->err));
     if (read->form == GR_STAGE_SPREAD) {
         gr_components rows = spread_over(ask, &below, p->arena);
         GR_TRY(relation(p, gr_planner_inner_query(ask->query, p->arena), &rows, &read->rows));

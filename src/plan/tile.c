@@ -57,7 +57,7 @@ gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *r, const gr_rollup_st
     const gr_range *asked = &scan->times[at].range;
     bool is_from_in = asked->from_local_us >= built.from_local_us, is_to_in = asked->to_local_us <= built.to_local_us;
     if (is_from_in && is_to_in) return GR_CLIP_WHOLE;
-    if (tiling->column && tiling->time != at) return GR_CLIP_NONE;
+    if (scan->query->is_ungrouped || (tiling->column && tiling->time != at)) return GR_CLIP_NONE;
     gr_range inner = *asked;
     if (!is_from_in) {
         inner.from_local_us = built.from_local_us;

@@ -154,34 +154,63 @@ static void read_once(const gr_window *w, stretch range, gr_time_field *inner, c
     inner->has_range = s.from != INT64_MIN || s.to != INT64_MAX;
 }
 
+typedef GR_VEC(gr_part) parts;
+
+static void add_text(parts *out, const char *text, gr_arena *arena) {
+    GR_PUSH(arena, out, ((gr_part){.kind = GR_PART_TEXT, .text = gr_str_from(text)}));
+}
+
+static void add_expr(parts *out, const gr_expr *e, const gr_cube *cube, gr_arena *arena) {
+    add_text(out, "(", arena);
+    if (e->is_column) {
+        GR_PUSH(arena, out, ((gr_part){.kind = GR_PART_TABLE, .cube = cube}));
+        add_text(out, ".", arena);
+    }
+    for (size_t i = 0; i < e->n_parts; i++) GR_PUSH(arena, out, e->parts[i]);
+    add_text(out, ")", arena);
+}
+
+/* What a row contributes, as a dimension: CASE WHEN <the row is there, and passes the filters> THEN value END. */
+static const gr_member *value_of(const gr_member *m, gr_arena *arena) {
+    parts when = {0};
+    for (size_t i = 0; i < m->cube->n_primary_keys; i++) {
+        const gr_member *key = m->cube->primary_keys[i];
+        if (when.n) add_text(&when, " AND ", arena);
+        GR_PUSH(arena, &when, ((gr_part){.kind = GR_PART_MEMBER, .member = key, .cube = m->cube}));
+        add_text(&when, " IS NOT NULL", arena);
+    }
+    for (size_t i = 0; i < m->n_filters; i++) {
+        if (when.n) add_text(&when, " AND ", arena);
+        add_expr(&when, m->filters[i], m->cube, arena);
+    }
+    if (!when.n) add_text(&when, "1 = 1", arena);
+    gr_expr *test = GR_NEW(arena, gr_expr);
+    *test = (gr_expr){.parts = when.v, .n_parts = when.n};
+    gr_member *made = GR_NEW(arena, gr_member);
+    *made = *m;
+    made->kind = GR_MEMBER_DIMENSION;
+    made->dim_type = GR_DIM_NUMBER; /* as it is in the source */
+    made->n_filters = 0;
+    made->cases = GR_NEW(arena, gr_case);
+    made->cases[0] = (gr_case){.when = test, .label_sql = m->sql};
+    made->n_cases = 1;
+    return made;
+}
+
 /* A distinct count cannot be merged from base rows, so its values themselves are the base rows: one more dimension, the
- * cube's own where it has one of this expression (which a rollup may store). */
-static gr_status add_values(const gr_component *c, gr_query *inner, gr_arena *arena, gr_error *err) {
+ * cube's own where it has one of this column (which a rollup may store). */
+static void add_values(const gr_component *c, gr_query *inner, gr_arena *arena) {
     const gr_cube *cube = c->measure->cube;
     const gr_member *value = NULL;
-    for (size_t i = 0; i < cube->n_dimensions && c->value.n && !value; i++) {
+    for (size_t i = 0; i < cube->n_dimensions && c->value.n && !value && gr_component_is_column(c->measure); i++) {
         const gr_member *d = cube->dimensions[i];
         if (d->dim_type != GR_DIM_TIME && d->sql && gr_str_eq(gr_component_value(d, arena), c->value)) value = d;
     }
-    if (!value && c->measure->n_filters) {
-        gr_status status = gr_error_set(err, GR_ERR_PLAN_UNSUPPORTED,
-                                        "'" GR_FMT "' has filters and cannot be counted over a window by granularity",
-                                        GR_ARG(c->measure->id));
-        gr_error_hint(err, "use count_distinct_approx, or ask without granularity");
-        return status;
-    }
-    if (!value) {
-        gr_member *made = GR_NEW(arena, gr_member);
-        *made = *c->measure;
-        made->kind = GR_MEMBER_DIMENSION;
-        made->dim_type = GR_DIM_NUMBER; /* as it is in the source */
-        value = made;
-    }
+    if (!value) value = value_of(c->measure, arena);
     gr_field *dimensions = GR_NEW_N(arena, gr_field, inner->n_dimensions + 1);
     for (size_t i = 0; i < inner->n_dimensions; i++) dimensions[i] = inner->dimensions[i];
     dimensions[inner->n_dimensions++] = (gr_field){value->id, value, value, gr_tree_path_of_cube(cube, arena)};
     inner->dimensions = dimensions;
-    return GR_OK;
 }
 
 static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan);
@@ -196,14 +225,14 @@ gr_status gr_window_plan(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
                                 "'" GR_FMT "' is over a window of '" GR_FMT "', which is asked by two granularities",
                                 GR_ARG(ask->components.v[0].measure->id), GR_ARG(t->field.id));
     }
-    gr_ask merged = {.snapshot = ask->snapshot, .query = ask->query, .all = ask->all};
+    gr_ask merged = {.snapshot = ask->snapshot, .query = ask->query, .whole = ask->whole};
     for (size_t i = 0; i < ask->components.n; i++)
         if (!t->granularity || gr_component_is_mergeable(ask->components.v[i].agg))
             GR_PUSH(p->arena, &merged.components, ask->components.v[i]);
     if (merged.components.n) GR_TRY(plan_one(p, &merged, plan));
     for (size_t i = 0; i < ask->components.n && t->granularity && !gr_planner_must_stop(p); i++) {
         if (gr_component_is_mergeable(ask->components.v[i].agg)) continue;
-        gr_ask single = {.snapshot = ask->snapshot, .query = ask->query, .all = ask->all};
+        gr_ask single = {.snapshot = ask->snapshot, .query = ask->query, .whole = ask->whole};
         GR_PUSH(p->arena, &single.components, ask->components.v[i]);
         GR_TRY(plan_one(p, &single, plan));
     }
@@ -224,7 +253,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     if (!t->granularity) {
         read_once(w, range, base_time, q->tz);
     } else {
-        if (piece.window.counts_values) GR_TRY(add_values(&ask->components.v[0], inner, p->arena, p->err));
+        if (piece.window.counts_values) add_values(&ask->components.v[0], inner, p->arena);
         gr_grain base = GR_GRAIN_NONE;
         GR_TRY(list_buckets(w, t, range, p->arena, &piece.window, &base, p->err));
         stretch all = range.from < range.to ? widened(w, range) : range; /* nothing is asked for */
@@ -239,7 +268,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
                 (q->columns[i].kind == GR_COLUMN_TIME && q->columns[i].index == piece.window.time);
     }
     gr_planner_group_columns(inner, p->arena);
-    gr_ask below = {.snapshot = p->snapshot, .query = inner, .all = ask->all};
+    gr_ask below = {.snapshot = p->snapshot, .query = inner, .whole = ask->whole};
     for (size_t i = 0; i < ask->components.n && !piece.window.counts_values; i++) {
         gr_component c = ask->components.v[i];
         c.window = NULL;
@@ -248,7 +277,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     }
     gr_plan *read = NULL;
     GR_TRY(gr_relation_plan(p, &below, &read));
-    if (t->granularity) GR_TRY(gr_planner_check_repeats(read, t, p->err));
+    if (t->granularity) GR_TRY(gr_planner_check_repeats(read, t, p->arena, p->err));
     piece.window.inner = read;
     if (!plan->tree.n) plan->tree = read->tree;
     GR_PUSH(p->arena, &plan->piece_list, piece);

@@ -218,6 +218,8 @@ static gr_str leaf(gr_sqlw *w, const gr_filter *f) {
 }
 
 gr_str gr_sqlw_filter(gr_sqlw *w, const gr_filter *f) {
+    bool is_absorbed = w->read == GR_READ_STORED && w->scan && gr_scan_is_absorbed(w->scan, f);
+    if (is_absorbed) return GR_STR("(1 = 1)"); /* every stored row passes; its member may not be stored */
     if (f->kind == GR_FILTER_LEAF) {
         gr_str text = leaf(w, f);
         return text.n ? gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)) : text;

@@ -158,7 +158,7 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
 gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan) {
     gr_sqlw inner = *w;
     inner.query = scan->query;
-    inner.outer = scan->query;
+    inner.limited = NULL; /* a load is limited, and not what it reads below */
     inner.scan = scan;
     inner.tree = &scan->group.tree;
     inner.from = scan->rollup;

@@ -2,7 +2,7 @@
 // another fact, a root that only a stage names, a join of rollups over two data sources, original_sql for operators.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ask, filters, is, table } from './answers.mjs';
+import { ask, filters, is, leaf, refused, table } from './answers.mjs';
 import { shared } from './helpers.mjs';
 
 const values = (columns, ...rows) => `sql: "SELECT * FROM (VALUES ${rows.join(', ')}) t(${columns})"`;
@@ -127,4 +127,90 @@ describe('rollups of two data sources', () => {
     const answer = await server.load({ ...ask('checkins.count', 'visitors.source'), preAggregations: 'forbid' });
     assert.deepEqual([answer.status, answer.body.id], [400, 'plan.mixed_sources']);
   });
+});
+
+// Each was a wrong number once.
+describe('where two things looked like one', () => {
+  const server = shared({
+    'model/apart.yml': `cubes:
+  - name: orders
+    ${values('id, user_id, city, status, amount, price, discount, qty, ts', "(1, 1, 'x', 'a', 10, 100, 10, 2, TIMESTAMP '2024-01-01')", "(2, 2, 'y', 'a', 5, 50, 5, 3, TIMESTAMP '2024-01-01')", "(3, 2, 'x', 'b', 7, 20, 1, 4, TIMESTAMP '2024-01-05')")}
+    joins:
+      - {name: users, sql: "{CUBE.user_id} = {users.id}", relationship: many_to_one}
+      - {name: items, sql: "{CUBE.id} = {items.order_id}", relationship: one_to_many}
+    dimensions:
+      - ${id}
+      - {name: user_id, sql: user_id, type: number}
+      - {name: city, sql: city, type: string}
+      - {name: status, sql: status, type: string}
+      - {name: at, sql: ts, type: time}
+      - {name: shipped, sql: "{items.at}", type: time}
+    measures:
+      - {name: total, sql: amount, type: sum}
+      - {name: count, type: count}
+      - {name: net, sql: "price - discount", type: sum}
+      - {name: all_of_it, sql: "({CUBE}.price - {CUBE}.discount) * {CUBE}.qty", type: sum}
+      - {name: part_of_it, sql: "{CUBE}.price - {CUBE}.discount * {CUBE}.qty", type: sum}
+      - {name: three_days, sql: amount, type: sum, rolling_window: {trailing: 3 day}}
+      - {name: moved, sql: "{total}", type: number, multi_stage: true, time_shift: [{interval: 3 day, type: prior}]}
+    pre_aggregations:
+      - {name: it, measures: [all_of_it], dimensions: [city]}
+      - {name: a, measures: [count], dimensions: [city], filters: [{member: status, operator: equals, values: [a]}]}
+      - {name: per_user, measures: [total], dimensions: [user_id]}
+      - {name: joined, type: rollup_join, measures: [total], dimensions: [users.country], rollups: [per_user, users.wide]}
+      - {name: beside, measures: [count, reviews.count], dimensions: [users.country, users.age]}
+  - name: users
+    ${values('id, country, age', "(1, 'N', 20)", "(2, 'N', 26)", "(3, 'I', 28)")}
+    joins:
+      - {name: visits, sql: "{CUBE.id} = {visits.user_id}", relationship: one_to_many}
+    dimensions:
+      - ${id}
+      - {name: country, sql: country, type: string}
+      - {name: age, sql: age, type: number}
+      - {name: kind, sql: "{visits.kind}", type: string}
+    measures:
+      - {name: count, type: count}
+      - {name: oldest, sql: age, type: max}
+    pre_aggregations:
+      - {name: wide, dimensions: [id, country, kind]}
+  - name: visits
+    ${values('id, user_id, kind', "(1, 1, 'p')", "(2, 1, 'q')", "(3, 2, 'p')", "(4, 2, 'q')")}
+    dimensions:
+      - ${id}
+      - {name: user_id, sql: user_id, type: number}
+      - {name: kind, sql: kind, type: string}
+  - name: items
+    ${values('id, order_id, sku, ts', "(1, 1, 's1', TIMESTAMP '2024-01-01')", "(2, 1, NULL, TIMESTAMP '2024-01-02')", "(3, 2, 's1', TIMESTAMP '2024-01-02')")}
+    dimensions:
+      - ${id}
+      - {name: order_id, sql: order_id, type: number}
+      - {name: sku, sql: "coalesce(sku, 'none')", type: string}
+      - {name: at, sql: ts, type: time}
+    measures:
+      - {name: skus, sql: "{sku}", type: count_distinct}
+      - {name: skus_2, sql: "{sku}", type: count_distinct, rolling_window: {trailing: 2 day}}
+      - {name: first_skus_2, sql: sku, type: count_distinct, filters: [{sql: "{CUBE}.sku = 's1'"}], rolling_window: {trailing: 2 day}}
+  - name: reviews
+    ${values('id, user_id', '(1, 1)', '(2, 3)')}
+    joins:
+      - {name: users, sql: "{CUBE}.user_id = {users.id}", relationship: many_to_one}
+    dimensions:
+      - ${id}
+    measures:
+      - {name: count, type: count}
+`,
+  });
+  const same = table(server);
+  const fails = refused(server);
+
+  same('brackets make another expression', ask('orders.part_of_it', 'orders.city'), [['x', 96], ['y', 35]], 'match.measure_missing');
+  same('and the two beside one another', ask('orders.all_of_it orders.part_of_it'), [[391, 131]], 'match.measure_missing');
+  same('filters of the rollup, below an OR', ask('orders.count', '', filters({ or: [{ and: [is('orders.status', 'a'), is('orders.city', 'x')] }, { and: [is('orders.status', 'a'), is('orders.city', 'y')] }] })), [[2]], 'orders.a');
+  same('a part that a derived column multiplies', ask('orders.total', 'users.country'), [['N', 22]], 'match.cannot_build');
+  same('a value of one fact among the rows of two', ask('orders.count reviews.count users.oldest'), [[3, 2, 26]], 'source');
+  same('distinct values of rows that are not there', ask('items.skus items.skus_2', 'orders.at.day', { ranges: { 'orders.at': ['2024-01-01', '2024-01-05'] } }),
+    [['2024-01-01', 2, 2], ['2024-01-02', 0, 2], ['2024-01-03', 0, 0], ['2024-01-04', 0, 0], ['2024-01-05', 0, 0]], 'source');
+  same('the same with a filter of its own', ask('items.first_skus_2', 'orders.at.day', { ranges: { 'orders.at': ['2024-01-01', '2024-01-02'] } }), [['2024-01-01', 1], ['2024-01-02', 1]], 'source');
+  fails('a window over a time that repeats the rows', ask('orders.three_days', 'orders.shipped.day', { ranges: { 'orders.shipped': ['2024-01-01', '2024-01-03'] } }), 'plan.fan_out_unsupported', /repeats its rows/);
+  fails('a moved measure and a filter that stays', ask('orders.moved', 'orders.at.day', filters(leaf('orders.at', 'inDateRange', '2024-01-01', '2024-01-09'))), 'plan.unsupported', /dateRange/);
 });

@@ -115,7 +115,6 @@ static void test_kept_keys(void **state) {
         uint32_t line, col;
     } rows[] = {
         {"'partition_granularity'", 15, 9}, {"'refresh_key'", 16, 9},
-        {"'build_range_start'", 17, 9},     {"'refresh_range_end'", 18, 9},
         {"'scheduled_refresh'", 19, 9},     {"'indexes'", 20, 9},
         {"'unique_key_columns'", 21, 9},    {"'output_column_types'", 22, 9},
         {"'stream_offset'", 23, 9},         {"'read_only'", 24, 9},

@@ -300,7 +300,7 @@ static const test_case plans[] = {
     {DAY, "w_uniq", "", "day 2020-01-10 2020-01-11", "", "window(source)", "dimension_missing"},
     {DAY VALUES, "w_uniq", "", "day 2020-01-10 2020-01-11", "", "window(vals)", "dimension_missing"},
     {DAY VALUES, "w_uniq w", "", "day 2020-01-10 2020-01-11", "", "window(day) + window(vals)", NULL},
-    {DAY VALUES, "w_some", "", "day 2020-01-10 2020-01-11", "", "plan.unsupported", NULL},
+    {DAY VALUES, "w_some", "", "day 2020-01-10 2020-01-11", "", "window(source)", NULL},
     {DAY VALUES, "w_some", "", "- 2020-01-10 2020-01-11", "", "window(source)", NULL},
     {DAY, "w", "", "day 2020-01-10 2020-01-11; month", "", "plan.unsupported", NULL},
     {DAY, "w_uniq", "", "- 2020-01-10 2020-01-11", "", "window(source)", "measure_missing"},
