@@ -73,6 +73,7 @@ static gr_sqlw writer_of(const gr_plan *plan, const gr_dialect *dialect, stateme
     return (gr_sqlw){.dialect = dialect,
                      .snapshot = plan->snapshot,
                      .query = plan->query,
+                     .outer = plan->query, /* as asked, whatever ranges the pieces have */
                      .originals = plan->originals,
                      .n_originals = plan->n_originals,
                      .tz = plan->query->tz,
