@@ -134,11 +134,11 @@ void gr_component_canonical(const gr_member *m, gr_buf *out) {
 
 static bool expr_reads_sub_query(const gr_expr *e) {
     for (size_t i = 0; e && i < e->n_parts; i++)
-        if (e->parts[i].kind == GR_PART_MEMBER && gr_member_reads_sub_query(e->parts[i].member)) return true;
+        if (e->parts[i].kind == GR_PART_MEMBER && gr_component_reads_sub_query(e->parts[i].member)) return true;
     return false;
 }
 
-bool gr_member_reads_sub_query(const gr_member *m) {
+bool gr_component_reads_sub_query(const gr_member *m) {
     if (m->is_sub_query) return true;
     if (expr_reads_sub_query(m->sql) || expr_reads_sub_query(m->latitude) || expr_reads_sub_query(m->longitude))
         return true;
@@ -149,12 +149,12 @@ bool gr_member_reads_sub_query(const gr_member *m) {
 
 static bool expr_propagates(const gr_expr *e) {
     for (size_t i = 0; e && i < e->n_parts; i++)
-        if (e->parts[i].kind == GR_PART_MEMBER && gr_member_propagates(e->parts[i].member)) return true;
+        if (e->parts[i].kind == GR_PART_MEMBER && gr_component_propagates(e->parts[i].member)) return true;
     return false;
 }
 
 /* Its value, or that of something in its expressions, takes over the filters of the query that asks. */
-bool gr_member_propagates(const gr_member *m) {
+bool gr_component_propagates(const gr_member *m) {
     if (m->is_sub_query) return m->propagates_filters;
     if (expr_propagates(m->sql) || expr_propagates(m->latitude) || expr_propagates(m->longitude)) return true;
     for (size_t i = 0; i < m->n_cases; i++)

@@ -45,7 +45,7 @@ static bool can_join(const gr_snapshot *s, gr_query *q, const gr_components *com
 }
 
 static bool uses_sub_query(const gr_filter *f) {
-    if (f->kind == GR_FILTER_LEAF) return gr_member_reads_sub_query(f->field.member);
+    if (f->kind == GR_FILTER_LEAF) return gr_component_reads_sub_query(f->field.member);
     for (size_t i = 0; i < f->n_children; i++)
         if (uses_sub_query(f->children[i])) return true;
     return false;
@@ -64,14 +64,14 @@ static void propagate(const gr_snapshot *s, const gr_query *outer, const gr_comp
     }
     q->segments = GR_NEW_N(arena, gr_field, outer->n_segments + 1);
     for (size_t i = 0; i < outer->n_segments; i++) {
-        if (gr_member_reads_sub_query(outer->segments[i].member)) continue;
+        if (gr_component_reads_sub_query(outer->segments[i].member)) continue;
         q->segments[q->n_segments++] = outer->segments[i];
         if (!can_join(s, q, components, arena)) q->n_segments--;
     }
     q->time_dimensions = GR_NEW_N(arena, gr_time_field, outer->n_time_dimensions + 1);
     for (size_t i = 0; i < outer->n_time_dimensions; i++) {
         if (!outer->time_dimensions[i].has_range) continue;
-        if (gr_member_reads_sub_query(outer->time_dimensions[i].field.member)) continue;
+        if (gr_component_reads_sub_query(outer->time_dimensions[i].field.member)) continue;
         gr_time_field *t = &q->time_dimensions[q->n_time_dimensions++];
         *t = outer->time_dimensions[i];
         t->granularity = NULL;

@@ -48,9 +48,9 @@ GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, 
 /* ---- component.c ---- */
 /* Canonical text of a member's expression, with cube names for aliases. */
 void gr_component_canonical(const gr_member *member, gr_buf *out);
-bool gr_component_is_column(const gr_member *member);    /* of its own cube */
-bool gr_member_reads_sub_query(const gr_member *member); /* itself, or through its expressions */
-bool gr_member_propagates(const gr_member *member);
+bool gr_component_is_column(const gr_member *member);       /* of its own cube */
+bool gr_component_reads_sub_query(const gr_member *member); /* itself, or through its expressions */
+bool gr_component_propagates(const gr_member *member);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
 void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills index->components */
 

@@ -68,7 +68,7 @@ static bool expr_is_derivable(const matcher *m, const gr_expr *expr, int depth) 
 
 /* A sub_query dimension whose value depends on the filters of the query: what is stored was computed without. */
 static bool is_narrowed(const matcher *m, const gr_member *member) {
-    if (!gr_member_propagates(member)) return false;
+    if (!gr_component_propagates(member)) return false;
     bool has_range = false;
     for (size_t i = 0; i < m->query->n_time_dimensions; i++) has_range |= m->scan->times[i].has_range;
     return has_range || m->query->n_row_filters || m->query->n_segments || m->rollup->n_filters;
