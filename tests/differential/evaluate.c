@@ -112,6 +112,10 @@ diff_value diff_eval(const diff_scope *s, size_t cube, const diff_expr *e) {
 
 diff_value diff_eval_dimension(const diff_scope *s, size_t cube, size_t index) {
     const diff_dim *d = &s->world->cubes[cube].dims[index];
+    if (d->is_sub_query) {
+        int32_t row = s->row->row[cube];
+        return row == DIFF_NO_ROW || !s->sub_query_of ? diff_null() : s->sub_query_of(s->context, cube, index, row);
+    }
     if (d->type == DIFF_DIM_GEO) {
         diff_value latitude = diff_eval(s, cube, d->latitude), longitude = diff_eval(s, cube, d->longitude);
         if (latitude.kind == DIFF_NULL || longitude.kind == DIFF_NULL) return diff_null();

@@ -28,7 +28,8 @@ typedef struct diff_scope {
     const diff_joined *row; /* expressions look here */
     /* Measures look at the rows that this gives for each of their leaves. */
     diff_rows (*rows_of)(void *context, const diff_leaf *leaf);
-    diff_value (*stage_of)(void *context, size_t cube, size_t index); /* a multi-stage measure */
+    diff_value (*stage_of)(void *context, size_t cube, size_t index);                  /* a multi-stage measure */
+    diff_value (*sub_query_of)(void *context, size_t cube, size_t index, int32_t row); /* or NULL: not known here */
     void *context;
     const diff_measure *owner; /* the calculated measure in whose SQL an aggregate stands */
 } diff_scope;

@@ -338,6 +338,12 @@ void diff_generate_world(uint64_t seed, uint64_t group, gr_arena *arena, diff_wo
         make_cube(&m, i, is_diamond);
     }
     name_joins(ret);
+    diff_random more = diff_random_of(seed, group, UINT64_MAX);
+    m.r = &more;
+    if (diff_chance(&more, 45)) diff_add_sub_queries(&m);
+    m.r = &random;
     diff_add_rollups(&m);
-    ret->has_view = !is_diamond && diff_chance(&random, 30);
+    m.r = &more;
+    diff_add_build_ranges(&m);
+    while (!is_diamond && ret->n_views < DIFF_MAX_VIEWS && diff_chance(&more, 35)) diff_add_view(&m);
 }

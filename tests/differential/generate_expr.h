@@ -19,6 +19,10 @@ size_t diff_find_dim(const diff_maker *m, const char *name);
 void diff_add_measures(diff_maker *m);
 /* Of generate_rollup.c. */
 void diff_add_rollups(diff_maker *m);
+void diff_add_build_ranges(diff_maker *m);
+/* Of generate_more.c: for cubes that are all there. */
+void diff_add_sub_queries(diff_maker *m);
+void diff_add_view(diff_maker *m);
 
 static inline diff_expr *expr_new(diff_maker *m, diff_op op, const diff_expr *a, const diff_expr *b) {
     diff_expr *e = GR_NEW(m->arena, diff_expr);

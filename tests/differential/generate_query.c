@@ -15,20 +15,18 @@ typedef struct maker {
     const diff_rollup *rollup; /* or NULL */
     const gr_tz *tz;
     size_t cubes[DIFF_MAX_CUBES], n_cubes;
-    bool is_exact;  /* all of the rollup's members at its grains */
-    bool is_simple; /* a measure or two by one time dimension */
-    bool is_through_view;
-    bool is_static;  /* for a model: no relative dates */
-    bool has_window; /* some measure looks over the edges of its bucket, or is computed in stages */
+    bool is_exact;         /* all of the rollup's members at its grains */
+    bool is_simple;        /* a measure or two by one time dimension */
+    const diff_view *view; /* or NULL */
+    bool is_static;        /* for a model: no relative dates */
+    bool has_window;       /* some measure looks over the edges of its bucket, or is computed in stages */
 } maker;
 
 static gr_str id_of(const maker *m, size_t cube, gr_str name) {
     gr_str owner = m->w->cubes[cube].name;
-    size_t way[DIFF_MAX_CUBES];
-    if (!m->is_through_view || !diff_way_to(m->w, cube, way))
-        return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
-    if (cube == 0) return gr_arena_printf(m->arena, "everything." GR_FMT, GR_ARG(name));
-    return gr_arena_printf(m->arena, "everything." GR_FMT "_" GR_FMT, GR_ARG(owner), GR_ARG(name));
+    gr_str alias = m->view ? diff_view_member(m->w, m->view, cube, name, m->arena) : (gr_str){0};
+    if (!alias.n) return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
+    return gr_arena_printf(m->arena, GR_FMT "." GR_FMT, GR_ARG(m->view->name), GR_ARG(alias));
 }
 
 static json_t *json_text(gr_str s) { return json_stringn_nocheck(s.n ? s.p : "", s.n); }
@@ -150,6 +148,24 @@ static json_t *ragged_range(maker *m, size_t cube, size_t dim, const char *store
     return json_pack("[o, o]", json_text(stamp_text(m, from, false)), json_text(stamp_text(m, to - 1000, false)));
 }
 
+/* Inside, across and outside of what a rollup stores. */
+static json_t *range_about_build(maker *m, const diff_rollup *r) {
+    static const int64_t units[] = {INT64_C(86400000000), INT64_C(86400000000), INT64_C(3600000000), 1000000};
+    int64_t edge = r->has_start && (!r->has_end || diff_chance(m->r, 50)) ? r->start_us : r->end_us, ends[2];
+    int64_t unit = DIFF_ONE_OF(m->r, units);
+    for (int i = 0; i < 2; i++) {
+        int64_t us = gr_tz_to_local(m->tz, edge) + diff_between(m->r, -60, 60) * units[0];
+        if (diff_chance(m->r, 25)) us = gr_tz_to_local(m->tz, edge);
+        if (diff_chance(m->r, 25)) us += diff_between(m->r, -1000, 1000) * units[0];
+        us -= ((us % unit) + unit) % unit;
+        if (diff_chance(m->r, 40)) us = gr_granularity_floor(gr_granularity_predefined(GR_GRAIN_MONTH), 0, us);
+        ends[i] = us;
+    }
+    bool is_swapped = ends[0] > ends[1];
+    gr_str from = stamp_text(m, ends[is_swapped], false), to = stamp_text(m, ends[!is_swapped] - 1, false);
+    return json_pack("[o, o]", json_text(from), json_text(to));
+}
+
 static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granularity) {
     static const char *const relative[] = {"today",
                                            "yesterday",
@@ -171,6 +187,8 @@ static json_t *random_range(maker *m, size_t cube, size_t dim, const char *granu
                                            "last 3 hours"};
     static const char *const grains[] = {"day", "day", "month", "week", "year", "quarter", "hour"};
     size_t kind = diff_pick(m->r, 100);
+    bool is_limited = m->rollup && (m->rollup->has_start || m->rollup->has_end);
+    if (is_limited && diff_chance(m->r, 60)) return range_about_build(m, m->rollup);
     if (kind < 15 && !m->is_static) return json_string(DIFF_ONE_OF(m->r, relative));
     if (kind < 30) return loose_range(m, cube, dim);
     if (kind < (m->is_exact ? 40 : 65)) return ragged_range(m, cube, dim, granularity);
@@ -292,6 +310,22 @@ static void add_facts(maker *m) {
             add_time(m, shared, dim, "day");
         else
             add_id(m, "dimensions", shared, c->dims[dim].name);
+    }
+}
+
+/* sub_query dimensions, and what stands on them. */
+static void add_sub_queries(maker *m) {
+    for (size_t i = 0; i < m->n_cubes; i++) {
+        const diff_cube *c = &m->w->cubes[m->cubes[i]];
+        for (size_t k = 0; k < c->n_dims; k++) {
+            bool is_about = gr_str_starts(c->dims[k].name, GR_STR("sub_"));
+            if (is_about && diff_chance(m->r, 35)) add_id(m, "dimensions", m->cubes[i], c->dims[k].name);
+            if (is_about && diff_chance(m->r, 20))
+                json_array_append_new(list_of(m, "filters"), dim_leaf(m, m->cubes[i], k));
+        }
+        for (size_t k = 0; k < c->n_measures; k++)
+            if (gr_str_starts(c->measures[k].name, GR_STR("sub_")) && diff_chance(m->r, 40))
+                add_measure(m, m->cubes[i], k);
     }
 }
 
@@ -688,7 +722,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     pick_rollup(&m);
     m.n_cubes = diff_reachable(world, m.root, m.cubes);
     m.witness = diff_pick(&random, world->cubes[m.root].table->n_rows);
-    m.is_through_view = world->has_view && diff_chance(&random, 40);
+    if (world->n_views && diff_chance(&random, 40)) m.view = &world->views[diff_pick(&random, world->n_views)];
     if (diff_chance(&random, 60)) {
         gr_str zone = world->zones[world->is_about_jumps ? 0 : diff_pick(&random, world->n_zones)];
         if (!gr_tz_get(zone, &m.tz, NULL)) json_object_set_new(m.query, "timezone", json_text(zone));
@@ -698,6 +732,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     if (has_facts) add_facts(&m);
     if (!m.is_exact && diff_chance(&random, 14)) add_special(&m);
     if (!m.rollup || (!m.is_simple && !m.is_exact && diff_chance(&random, 15))) add_from_model(&m, m.rollup ? 25 : 60);
+    if (diff_chance(&random, 18)) add_sub_queries(&m);
     add_filters(&m);
     drop_empty_lists(m.query);
     if (!has_columns(m.query)) add_measure(&m, m.root, 0);

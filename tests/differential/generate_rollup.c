@@ -149,3 +149,22 @@ void diff_add_rollups(diff_maker *m) {
         c->rollups[c->n_rollups++] = fresh;
     }
 }
+
+/* Limits near times that rows have, and near edges of the stored grain. */
+void diff_add_build_ranges(diff_maker *m) {
+    static const int64_t units[] = {INT64_C(86400000000), INT64_C(86400000000), INT64_C(3600000000), 1000000};
+    for (size_t cube = 0; cube < m->w->n_cubes; cube++)
+        for (size_t i = 0; i < m->w->cubes[cube].n_rollups; i++) {
+            diff_rollup *r = &m->w->cubes[cube].rollups[i];
+            bool has_time = false;
+            for (size_t k = 0; k < r->n_items; k++) has_time |= r->items[k].kind == DIFF_ITEM_TIME;
+            if (!has_time || !diff_chance(m->r, 18)) continue;
+            int64_t a = diff_random_instant(m->r, m->w), b = a + diff_between(m->r, -900, 900) * units[0];
+            int64_t unit = DIFF_ONE_OF(m->r, units);
+            r->has_start = diff_chance(m->r, 85);
+            r->has_end = !r->has_start || diff_chance(m->r, 70);
+            r->start_us = (a < b ? a : b) / unit * unit;
+            r->end_us = (a < b ? b : a) / unit * unit;
+            r->is_range_date = unit == units[0] && diff_chance(m->r, 50);
+        }
+}

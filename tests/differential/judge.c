@@ -2,6 +2,8 @@
  * another order of summing may lead. */
 #include "differential/judge.h"
 
+#include "differential/laws.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,8 @@ static const char *const texts[DIFF_VERDICT__COUNT] = {
     [DIFF_ON_ERROR] = "an error with rollups only",
     [DIFF_BOTH_ERROR] = "an error where the reference has an answer",
     [DIFF_NOT_REFUSED] = "answered where it must be refused",
+    [DIFF_LAW_PARTS_BROKEN] = "the parts do not sum up to the whole",
+    [DIFF_LAW_MONTHS_BROKEN] = "days do not sum up to months",
     [DIFF_MODEL_ERROR] = "the model is not accepted",
 };
 
@@ -196,6 +200,12 @@ void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64
     diff_bench_run(bench, query, now_us, DIFF_WITHOUT_ROLLUPS, 0, arena, &ret->off);
     diff_bench_run(bench, query, now_us, DIFF_WITH_ROLLUPS, 0, arena, &ret->on);
     judge_run(ret, &ret->on, arena);
+    if (ret->verdict == DIFF_SAME && seed % 2 && !ret->reference.has_fan_out && !ret->reference.has_sub_query) {
+        bool is_months = seed % 4 == 1;
+        diff_law law = is_months ? DIFF_LAW_MONTHS : DIFF_LAW_PARTS;
+        if (!diff_law_holds(bench, world, law, query, now_us, seed, arena, &ret->has_law, &ret->detail))
+            ret->verdict = is_months ? DIFF_LAW_MONTHS_BROKEN : DIFF_LAW_PARTS_BROKEN;
+    }
     if (ret->verdict != DIFF_SAME || seed % 3 || !ret->on.served_by.n) return;
     diff_bench_run(bench, query, now_us, DIFF_WITH_SOME, seed, arena, &ret->some);
     judge_run(ret, &ret->some, arena);

@@ -14,6 +14,8 @@ typedef enum diff_verdict {
     DIFF_ON_ERROR,      /* only with rollups it fails */
     DIFF_BOTH_ERROR,    /* fails, and the reference knows an answer */
     DIFF_NOT_REFUSED,   /* answered, and the reference says that it must be refused */
+    DIFF_LAW_PARTS_BROKEN,
+    DIFF_LAW_MONTHS_BROKEN,
     DIFF_MODEL_ERROR,
     DIFF_VERDICT__COUNT
 } diff_verdict;
@@ -22,6 +24,7 @@ typedef struct diff_case {
     diff_verdict verdict;
     gr_str detail; /* the first cell that differs, or the error */
     diff_run on, off, some;
+    bool has_law; /* some law was tried on it */
     diff_answer reference;
 } diff_case;
 

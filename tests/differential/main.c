@@ -23,8 +23,8 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_tiled, n_facts, n_windows, n_fan_out, n_unmergeable, n_empty, n_different,
-        n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
+    uint64_t n_done, n_served, n_tiled, n_facts, n_windows, n_fan_out, n_sub_queries, n_laws, n_reversed, n_unmergeable,
+        n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
@@ -34,11 +34,22 @@ static int64_t now_of(const diff_world *world, uint64_t index) {
     return world->now_us + (index == CASES_PER_GROUP - 1 ? INT64_C(400) * 86400 * 1000000 : 0);
 }
 
-static void report(harness *h, uint64_t number, const diff_case *c, json_t *query, uint64_t group) {
-    printf("\n=== seed %llu, case %llu\n", (unsigned long long)h->seed, (unsigned long long)number);
+static void reverse_rollups(diff_world *world) {
+    for (size_t i = 0; i < world->n_cubes; i++)
+        for (size_t k = 0, n = world->cubes[i].n_rollups; k < n / 2; k++) {
+            diff_rollup *a = &world->cubes[i].rollups[k], *b = &world->cubes[i].rollups[n - 1 - k], other = *a;
+            *a = *b;
+            *b = other;
+        }
+}
+
+static void report(harness *h, uint64_t number, const diff_case *c, json_t *query, uint64_t group, bool is_reversed) {
+    printf("\n=== seed %llu, case %llu%s\n", (unsigned long long)h->seed, (unsigned long long)number,
+           is_reversed ? ", with the rollups in reverse order" : "");
     gr_arena *arena = gr_arena_new();
     diff_world *world = GR_NEW(arena, diff_world);
     diff_generate_world(h->seed, group, arena, world);
+    if (is_reversed) reverse_rollups(world);
     int64_t now_us = now_of(world, number % CASES_PER_GROUP);
     bool is_many = h->n_different > MOST_REPORTS || h->is_quick;
     json_t *small = NULL;
@@ -64,6 +75,8 @@ static void count_case(harness *h, const diff_case *c) {
     h->n_facts += c->reference.n_sources > 1;
     h->n_windows += c->reference.has_window;
     h->n_fan_out += c->reference.has_fan_out;
+    h->n_sub_queries += c->reference.has_sub_query;
+    h->n_laws += c->has_law;
     h->n_unmergeable += c->on.has_unmergeable;
     h->n_empty += c->on.table && !c->on.table->n_rows;
     h->n_builds += c->on.n_builds;
@@ -82,12 +95,39 @@ static void run_case(harness *h, diff_bench *bench, const diff_world *world, uin
     bool is_wanted = h->only < 0 || (uint64_t)h->only == number; /* those before it only prepare the store */
     if (is_wanted) count_case(h, &c);
     if (is_wanted && diff_is_difference(c.verdict))
-        report(h, number, &c, query, group);
+        report(h, number, &c, query, group, false);
     else if (is_wanted && h->is_verbose) {
         printf("\n=== case %llu\n", (unsigned long long)number);
         diff_print_case(world, query, now_of(world, index), &c, h->only >= 0, arena);
     }
     json_decref(query);
+    gr_arena_free(arena);
+}
+
+/* Which of several rollups serves may change with their order, the numbers may not. */
+static void run_reversed(harness *h, diff_bench *bench, diff_world *world, uint64_t group) {
+    enum { N = 2 };
+    static const uint64_t which[N] = {1, 4};
+    json_t *queries[N];
+    gr_arena *arena = gr_arena_new();
+    gr_error err = {0};
+    for (size_t i = 0; i < N; i++) queries[i] = diff_generate_query(world, h->seed, group, which[i], arena);
+    reverse_rollups(world);
+    bool is_used = !diff_bench_use(bench, world, &err);
+    if (!is_used)
+        printf("seed %llu, group %llu: reversed: %s\n", (unsigned long long)h->seed, (unsigned long long)group,
+               err.message);
+    h->n_different += !is_used;
+    for (size_t i = 0; i < N && is_used; i++) {
+        uint64_t number = group * CASES_PER_GROUP + which[i];
+        diff_case c;
+        diff_judge(bench, world, queries[i], now_of(world, which[i]), h->seed + number, arena, &c);
+        h->n_reversed++;
+        if (!diff_is_difference(c.verdict)) continue;
+        h->n_different++;
+        report(h, number, &c, queries[i], group, true);
+    }
+    for (size_t i = 0; i < N; i++) json_decref(queries[i]);
     gr_arena_free(arena);
 }
 
@@ -118,6 +158,7 @@ static void run_batch(harness *h, uint64_t first, uint64_t n_groups) {
         }
         for (uint64_t k = 0; k < CASES_PER_GROUP && (first + i) * CASES_PER_GROUP + k < end_of(h); k++)
             run_case(h, &bench, &worlds[i], first + i, k);
+        if (h->only < 0 && (first + i) % 4 == 2) run_reversed(h, &bench, &worlds[i], first + i);
     }
     diff_bench_close(&bench);
     gr_arena_free(arena);
@@ -133,9 +174,11 @@ static void print_summary(const harness *h, int64_t took_us) {
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
     printf("%8llu  answered without rows\n", (unsigned long long)h->n_empty);
     printf("%8llu  of several tiles\n%8llu  of several facts or windows\n%8llu  through windows or stages\n"
-           "%8llu  with rows that joins repeat\n",
+           "%8llu  with rows that joins repeat\n%8llu  with sub_query dimensions\n%8llu  under a law\n%8llu  asked "
+           "again with the rollups in reverse order\n",
            (unsigned long long)h->n_tiled, (unsigned long long)h->n_facts, (unsigned long long)h->n_windows,
-           (unsigned long long)h->n_fan_out);
+           (unsigned long long)h->n_fan_out, (unsigned long long)h->n_sub_queries, (unsigned long long)h->n_laws,
+           (unsigned long long)h->n_reversed);
     printf("%8llu  served at the exact grain of a measure that cannot be merged\nrefusals of rollups:\n",
            (unsigned long long)h->n_unmergeable);
     for (int i = 0; i < GR_RULE__COUNT; i++)

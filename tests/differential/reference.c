@@ -73,13 +73,24 @@ static void open_source(diff_evaluation *e, const diff_fact *fact, const diff_wi
 gr_status diff_add_source(diff_evaluation *e, const diff_leaves *leaves, const diff_window *window, size_t *ret_first) {
     diff_facts facts = {0};
     *ret_first = e->sources.n;
-    GR_TRY(diff_find_facts(e->world, e->query, leaves, e->arena, &facts));
+    GR_TRY(diff_find_facts(e->world, e->query, leaves, e->frame, e->arena, &facts));
     for (size_t i = 0; i < facts.n; i++)
         for (size_t k = 0; k < facts.v[i].leaves.n && !e->query->is_ungrouped; k++)
             if (diff_cannot_fan_out(e->world, &facts.v[i].tree, &facts.v[i].leaves.v[k], e->arena))
                 return GR_ERR_PLAN_FAN_OUT;
     if (e->sources.n + facts.n > DIFF_MOST_SOURCES) abort();
     for (size_t i = 0; i < facts.n; i++) open_source(e, &facts.v[i], window);
+    return GR_OK;
+}
+
+gr_status diff_check_repeats(const diff_evaluation *e, size_t first, const gr_time_field *time) {
+    for (size_t i = first; i < e->sources.n; i++) {
+        const diff_fact *fact = &e->sources.v[i].fact;
+        for (size_t k = 0; k < fact->leaves.n; k++)
+            if (!diff_stands_fan_out(&fact->leaves.v[k]) &&
+                diff_repeats_by(e->world, &fact->tree, fact->leaves.v[k].cube, &time->field, e->arena))
+                return GR_ERR_PLAN_FAN_OUT;
+    }
     return GR_OK;
 }
 
@@ -96,13 +107,19 @@ static void add_rows(diff_evaluation *e, size_t source) {
     if (!e->n_keys && !e->query->is_ungrouped) diff_group_at(e, keys);
 }
 
-/* Of repeated rows the first, and none where the joins found no partner (5.3). */
-static diff_rows distinct_rows(const diff_evaluation *e, diff_rows rows, size_t cube) {
+static bool has_key(const diff_cube *c) {
+    for (size_t i = 0; i < c->n_dims; i++)
+        if (c->dims[i].is_primary_key) return true;
+    return false;
+}
+
+/* A row that a join did not find is no row of the cube; of repeated ones the first counts (5.3). */
+static diff_rows rows_found(const diff_evaluation *e, diff_rows rows, size_t cube, bool is_distinct) {
     bool *is_seen = GR_NEW_N(e->arena, bool, e->world->cubes[cube].table->n_rows + 1);
     diff_row_list kept = {0};
     for (size_t i = 0; i < rows.n; i++) {
         int32_t row = rows.v[i]->row[cube];
-        if (row == DIFF_NO_ROW || is_seen[row]) continue;
+        if (row == DIFF_NO_ROW || (is_distinct && is_seen[row])) continue;
         is_seen[row] = true;
         GR_PUSH(e->arena, &kept, rows.v[i]);
     }
@@ -115,8 +132,10 @@ static diff_rows rows_of(void *context, const diff_leaf *leaf) {
         const diff_source *s = &e->sources.v[i];
         if (!diff_has_leaf(&s->fact.leaves, leaf)) continue;
         diff_rows rows = {e->group->rows[i].v, e->group->rows[i].n};
-        bool is_keyed = s->repeats[leaf->cube] && !diff_stands_fan_out(leaf);
-        return is_keyed ? distinct_rows(e, rows, leaf->cube) : rows;
+        bool is_guarded =
+            leaf->cube != s->fact.tree.root && !diff_is_opaque(leaf) && has_key(&e->world->cubes[leaf->cube]);
+        bool is_distinct = s->repeats[leaf->cube] && !diff_stands_fan_out(leaf);
+        return is_guarded || is_distinct ? rows_found(e, rows, leaf->cube, is_distinct) : rows;
     }
     abort();
 }
@@ -162,14 +181,15 @@ static gr_status add_windows(diff_evaluation *e, diff_leaves windowed) {
 }
 
 gr_status diff_evaluate(const diff_world *world, const gr_query *query, const diff_measure_ids *measures,
-                        const diff_shift *shift, gr_arena *arena, diff_evaluation *ret) {
+                        diff_frame *frame, const diff_shift *shift, gr_arena *arena, diff_evaluation *ret) {
     diff_evaluation *e = ret;
-    *e = (diff_evaluation){.world = world, .query = query, .arena = arena, .shift = shift};
+    *e = (diff_evaluation){.world = world, .query = query, .frame = frame, .arena = arena, .shift = shift};
     e->scope = (diff_scope){.world = world,
                             .arena = arena,
                             .tz = query->tz,
                             .rows_of = rows_of,
                             .stage_of = diff_stage_value,
+                            .sub_query_of = diff_sub_query_value,
                             .context = e};
     gr_map_init(&e->by_key, arena);
     while (e->n_keys < query->n_columns && query->columns[e->n_keys].kind != GR_COLUMN_MEASURE) e->n_keys++;
@@ -265,7 +285,9 @@ void diff_reference_answer(const diff_world *world, const gr_query *q, gr_arena 
     }
     for (size_t i = 0; i < q->n_measure_filters; i++) collect_filter_measures(&e, q->measure_filters[i], &measures);
     *ret = (diff_answer){.n_columns = q->n_columns, .is_unordered = q->is_ungrouped};
-    ret->due = diff_evaluate(world, q, &measures, NULL, arena, &e);
+    diff_frame frame;
+    diff_find_frame(world, q, &measures, arena, &frame);
+    ret->due = diff_evaluate(world, q, &measures, &frame, NULL, arena, &e);
     if (ret->due) return;
     for (size_t i = 0; i < q->n_measure_filters && e.sources.n > 1; i++) /* which facts it limits is not said */
         e.is_unsure |= has_row_measure_filter(q->measure_filters[i]);
@@ -277,12 +299,15 @@ void diff_reference_answer(const diff_world *world, const gr_query *q, gr_arena 
     if (kept.n) qsort_r(kept.v, kept.n, sizeof *kept.v, cmp_groups, &e);
     size_t from = (size_t)q->offset < kept.n ? (size_t)q->offset : kept.n;
     size_t n = kept.n - from < (size_t)q->limit ? kept.n - from : (size_t)q->limit;
+    ret->due = frame.due;
+    if (ret->due) return;
     ret->n_groups = kept.n;
     ret->n_rows = n;
     ret->cells = GR_NEW_N(arena, diff_value, n * q->n_columns + 1);
     for (size_t i = 0; i < n * q->n_columns; i++)
         ret->cells[i] = kept.v[from + i / q->n_columns]->values[i % q->n_columns];
-    ret->is_unsure = e.is_unsure;
+    ret->is_unsure = e.is_unsure || frame.is_unsure;
+    ret->has_sub_query = frame.sub_queries != NULL;
     ret->n_sources = e.sources.n;
     ret->has_window = e.inner != NULL;
     for (size_t i = 0; i < e.sources.n; i++) ret->has_window |= e.sources.v[i].window != NULL;

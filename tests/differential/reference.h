@@ -15,7 +15,8 @@ typedef struct diff_answer {
     size_t n_sources;  /* facts and windows */
     bool has_window;   /* some measure looks through a window, or is of several stages */
     bool has_fan_out;  /* some measure's rows are repeated */
-    gr_status due;     /* the query must be refused, with this: no join path, or a join that multiplies a measure */
+    bool has_sub_query;
+    gr_status due; /* the query must be refused, with this: no join path, or a join that multiplies a measure */
 } diff_answer;
 
 void diff_reference_answer(const diff_world *world, const gr_query *query, gr_arena *arena, diff_answer *ret);

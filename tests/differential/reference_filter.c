@@ -165,8 +165,9 @@ bool diff_row_passes(diff_evaluation *e, size_t without_time) {
         const gr_time_field *t = &q->time_dimensions[i];
         int64_t us;
         if (!t->has_range || i == without_time) continue;
-        if (!diff_local_time(e, t->field.member, &us) || us < t->range.from_local_us || us >= t->range.to_local_us)
-            return false;
+        if (!diff_local_time(e, t->field.member, &us)) return false;
+        if (e->shift) us = gr_interval_add(e->shift->interval, 1, us); /* the range is about where it is moved to */
+        if (us < t->range.from_local_us || us >= t->range.to_local_us) return false;
     }
     return true;
 }

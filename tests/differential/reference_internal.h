@@ -37,9 +37,22 @@ bool diff_has_leaf(const diff_leaves *leaves, const diff_leaf *leaf);
 /* Everything that aggregates in a measure, and the multi-stage measures in it, each once. `stages` may be NULL. */
 void diff_leaves_of(const diff_world *world, size_t cube, size_t index, gr_arena *arena, diff_leaves *out,
                     diff_measure_ids *stages);
+/* What the whole query computes, also below stages and through windows: where one tree reaches all of it, every
+ * relation below the query is read from that tree's root. */
+typedef struct diff_frame {
+    diff_leaves leaves;
+    bool has_tree;
+    diff_tree tree;
+    const gr_query *query; /* whose conditions sub queries take over */
+    struct diff_sub_query *sub_queries;
+    gr_status due; /* a sub query cannot be answered */
+    bool is_unsure;
+} diff_frame;
+void diff_find_frame(const diff_world *world, const gr_query *query, const diff_measure_ids *measures, gr_arena *arena,
+                     diff_frame *ret);
 /* Where leaves and the members that the query shares between them are computed (cube.md 5.1; several facts). */
-gr_status diff_find_facts(const diff_world *world, const gr_query *query, const diff_leaves *leaves, gr_arena *arena,
-                          diff_facts *ret);
+gr_status diff_find_facts(const diff_world *world, const gr_query *query, const diff_leaves *leaves, diff_frame *frame,
+                          gr_arena *arena, diff_facts *ret);
 /* The tree of the conditions and one time dimension alone. */
 gr_status diff_find_probe(const diff_world *world, const gr_query *query, const gr_time_field *time, gr_arena *arena,
                           diff_tree *ret);
@@ -49,6 +62,8 @@ bool diff_tree_for_dimension(const diff_world *world, size_t root, size_t cube, 
 bool diff_repeats(const diff_tree *tree, size_t cube);
 /* A leaf of a repeated cube that cannot be computed over distinct keys (5.3). */
 bool diff_cannot_fan_out(const diff_world *world, const diff_tree *tree, const diff_leaf *leaf, gr_arena *arena);
+/* Rows of `cube` are repeated by those of a cube that `by` is read from. */
+bool diff_repeats_by(const diff_world *world, const diff_tree *tree, size_t cube, const gr_field *by, gr_arena *arena);
 /* All rows of the tree from its `at`-th cube on. */
 void diff_join_rows(const diff_world *world, const diff_tree *tree, size_t at, diff_joined so_far, gr_arena *arena,
                     diff_joins *out);
@@ -76,6 +91,7 @@ typedef struct diff_inner diff_inner;
 struct diff_evaluation {
     const diff_world *world;
     const gr_query *query;
+    diff_frame *frame;
     gr_arena *arena;
     diff_scope scope;
     bool is_unsure;
@@ -91,14 +107,14 @@ enum { DIFF_MOST_SOURCES = 12 };
 
 /* Rows fall into the bucket of their time, moved: floor(granularity, floor(base, time) + interval). */
 typedef struct diff_shift {
-    size_t time; /* of the query */
+    size_t time; /* of the query; SIZE_MAX: none has buckets */
     const gr_granularity *base;
     gr_interval interval;
 } diff_shift;
 
 /* The groups of a query by what its measures need. Measure filters, order and limit are not looked at. */
 gr_status diff_evaluate(const diff_world *world, const gr_query *query, const diff_measure_ids *measures,
-                        const diff_shift *shift, gr_arena *arena, diff_evaluation *ret);
+                        diff_frame *frame, const diff_shift *shift, gr_arena *arena, diff_evaluation *ret);
 diff_value diff_measure_in(diff_evaluation *e, const diff_group *group, size_t cube, size_t index);
 /* The group of these key values, made when there is none. */
 diff_group *diff_group_at(diff_evaluation *e, const diff_value *keys);
@@ -114,8 +130,14 @@ size_t diff_window_time(const gr_query *query);
 bool diff_same_window(const diff_window *a, const diff_window *b);
 gr_status diff_add_window(diff_evaluation *e, const diff_leaves *leaves);
 
+/* Rows of the sources from `first` on that are repeated for several buckets of this time would be counted more than
+ * once when those are merged. */
+gr_status diff_check_repeats(const diff_evaluation *e, size_t first, const gr_time_field *time);
 gr_status diff_add_source(diff_evaluation *e, const diff_leaves *leaves, const diff_window *window, size_t *ret_first);
 /* Plans the relations below a multi-stage measure, and makes the groups that it brings. */
 gr_status diff_add_stage(diff_evaluation *e, diff_measure_id measure);
+/* The group columns of a query that has been changed. */
+void diff_list_columns(gr_query *query);
+diff_value diff_sub_query_value(void *evaluation, size_t cube, size_t index, int32_t row);
 diff_value diff_stage_value(void *evaluation, size_t cube, size_t index);
 #endif

@@ -45,7 +45,7 @@ static gr_query copy_of(const gr_query *q, size_t n_more, gr_arena *arena) {
     return copy;
 }
 
-static void list_columns(gr_query *q) {
+void diff_list_columns(gr_query *q) {
     q->n_columns = 0;
     for (size_t i = 0; i < q->n_dimensions; i++)
         q->columns[q->n_columns++] = (gr_query_column){.kind = GR_COLUMN_DIMENSION, .index = i};
@@ -107,6 +107,13 @@ static const gr_granularity *shifted_grain(const gr_time_field *t, gr_interval b
     return gr_granularity_predefined(base < GR_GRAIN_DAY ? base : GR_GRAIN_DAY);
 }
 
+static bool is_about(const gr_filter *f, const gr_member *m) {
+    if (f->kind == GR_FILTER_LEAF) return f->field.member == m;
+    for (size_t i = 0; i < f->n_children; i++)
+        if (is_about(f->children[i], m)) return true;
+    return false;
+}
+
 static gr_status move(const diff_stage *s, bool is_mergeable, gr_query *q, diff_shift *ret) {
     gr_interval by;
     if (!gr_interval_parse(gr_str_from(s->interval), false, &by)) abort();
@@ -114,11 +121,8 @@ static gr_status move(const diff_stage *s, bool is_mergeable, gr_query *q, diff_
     *ret = (diff_shift){.time = SIZE_MAX, .interval = by};
     for (size_t i = 0; i < q->n_time_dimensions; i++) {
         gr_time_field *t = &q->time_dimensions[i];
-        if (t->has_range) {
-            int64_t from = gr_interval_add(by, -1, t->range.from_local_us),
-                    to = gr_interval_add(by, -1, t->range.to_local_us);
-            t->range = gr_range_of_local(from, to < from ? from : to, q->tz);
-        }
+        for (size_t k = 0; k < q->n_row_filters; k++) /* the filter would be about the time before it is moved */
+            if (is_about(q->row_filters[k], t->field.member)) return GR_ERR_PLAN_UNSUPPORTED;
         if (!t->granularity) continue;
         ret->time = i;
         ret->base = shifted_grain(t, by);
@@ -139,6 +143,10 @@ static bool is_mergeable(const diff_evaluation *e, size_t cube, size_t index) {
 }
 
 static bool is_value(const diff_measure *m) { return m->type == DIFF_CALC_NUMBER; }
+
+static bool is_spread(const diff_measure *m) {
+    return is_value(m) && (m->stage->kind == DIFF_STAGE_GROUP_BY || m->stage->kind == DIFF_STAGE_REDUCE_BY);
+}
 
 static void find_columns(const diff_evaluation *e, const diff_stage *s, size_t cube, diff_inner *inner) {
     inner->column_of = GR_NEW_N(e->arena, size_t, e->n_keys + 1);
@@ -163,8 +171,8 @@ static gr_status bring_groups(diff_evaluation *e, diff_inner *inner, const diff_
     if (is_other_grain) {
         gr_query *copy = GR_NEW(e->arena, gr_query);
         *copy = copy_of(e->query, 0, e->arena);
-        list_columns(copy);
-        GR_TRY(diff_evaluate(e->world, copy, below, NULL, e->arena, &same_grain));
+        diff_list_columns(copy);
+        GR_TRY(diff_evaluate(e->world, copy, below, e->frame, NULL, e->arena, &same_grain));
         from = &same_grain;
     }
     for (size_t i = 0; i < from->groups.n; i++)
@@ -184,9 +192,12 @@ gr_status diff_add_stage(diff_evaluation *e, diff_measure_id id) {
     if (is_shift) GR_TRY(move(s, is_mergeable(e, id.cube, s->of), &inner->query, &inner->shift));
     if (s->kind == DIFF_STAGE_ADD_GROUP_BY) extend(e, s, id.cube, &inner->query);
     if (is_reduced && is_value(m)) reduce(e, s, id.cube, &inner->query);
-    list_columns(&inner->query);
-    GR_TRY(
-        diff_evaluate(e->world, &inner->query, &below, is_shift ? &inner->shift : NULL, e->arena, &inner->evaluation));
+    diff_list_columns(&inner->query);
+    GR_TRY(diff_evaluate(e->world, &inner->query, &below, e->frame, is_shift ? &inner->shift : NULL, e->arena,
+                         &inner->evaluation));
+    size_t time = inner->shift.time;
+    if (is_shift && time != SIZE_MAX && inner->shift.base != inner->query.time_dimensions[time].granularity)
+        GR_TRY(diff_check_repeats(&inner->evaluation, 0, &inner->query.time_dimensions[time]));
     find_columns(e, s, id.cube, inner);
     GR_TRY(bring_groups(e, inner, &below));
     e->inner = inner;
@@ -229,7 +240,7 @@ diff_value diff_stage_value(void *evaluation, size_t cube, size_t index) {
     while (inner->id.cube != cube || inner->id.index != index) inner = inner->next;
     diff_evaluation *below = &inner->evaluation;
     const diff_group *group = e->group;
-    bool is_brought = false;
+    bool is_brought = is_spread(m); /* in every row of the whole answer */
     for (size_t i = 0; i < inner->brought.n && !is_brought; i++) is_brought = inner->brought.v[i] == group;
     if (!is_brought) return diff_null();
     GR_VEC(diff_value) values = {0};

@@ -102,6 +102,7 @@ static void need_expr(collector *c, way at, const diff_expr *e);
 static void need_dim(collector *c, way at, size_t index) {
     const diff_dim *d = &c->w->cubes[at.cubes[at.n - 1]].dims[index];
     need_way(c, at);
+    if (d->is_sub_query) return; /* it has joins of its own */
     need_expr(c, at, d->sql);
     need_expr(c, at, d->latitude);
     need_expr(c, at, d->longitude);
@@ -312,15 +313,70 @@ static void need_unnamed(collector *c, const gr_query *q, const diff_leaf *leaf)
     need_leaf(c, way_of(leaf->cube), leaf);
 }
 
-gr_status diff_find_facts(const diff_world *w, const gr_query *q, const diff_leaves *leaves, gr_arena *arena,
-                          diff_facts *ret) {
+/* What stages group their rows by besides. */
+static void need_extensions(collector *c, const diff_measure_ids *stages) {
+    for (size_t i = 0; stages && i < stages->n; i++) {
+        size_t cube = stages->v[i].cube;
+        const diff_stage *s = c->w->cubes[cube].measures[stages->v[i].index].stage;
+        for (size_t k = 0; s->kind == DIFF_STAGE_ADD_GROUP_BY && k < s->n_dims; k++)
+            need_dim(c, way_of(cube), s->dims[k]);
+    }
+}
+
+static bool tree_of_all(const diff_world *w, const gr_query *q, const diff_leaves *leaves,
+                        const diff_measure_ids *stages, gr_arena *arena, diff_tree *ret) {
     collector c = {.w = w, .arena = arena};
     for (size_t i = 0; i < q->n_measures; i++)
         if (gives_any(&c, q->measures[i].member, leaves)) need_field(&c, &q->measures[i]);
     for (size_t i = 0; i < leaves->n; i++) need_unnamed(&c, q, &leaves->v[i]);
+    need_extensions(&c, stages);
     need_shared(&c, q, leaves, NULL);
+    return find_tree(w, &c.all, ret);
+}
+
+void diff_find_frame(const diff_world *w, const gr_query *q, const diff_measure_ids *measures, gr_arena *arena,
+                     diff_frame *ret) {
+    diff_measure_ids stages = {0};
+    *ret = (diff_frame){.query = q};
+    for (size_t i = 0; i < measures->n; i++)
+        diff_leaves_of(w, measures->v[i].cube, measures->v[i].index, arena, &ret->leaves, &stages);
+    for (size_t i = 0; i < stages.n; i++) { /* the list grows while it is walked */
+        diff_measure_id id = stages.v[i];
+        diff_leaves_of(w, id.cube, w->cubes[id.cube].measures[id.index].stage->of, arena, &ret->leaves, &stages);
+    }
+    ret->has_tree = tree_of_all(w, q, &ret->leaves, &stages, arena, &ret->tree);
+}
+
+/* The root, and the ways to what these leaves and this query need. */
+static diff_tree pruned(const diff_world *w, const gr_query *q, const diff_tree *whole, const diff_leaves *leaves,
+                        gr_arena *arena) {
+    collector c = {.w = w, .arena = arena};
+    bool is_needed[DIFF_MAX_CUBES] = {false};
+    for (size_t i = 0; i < leaves->n; i++) need_leaf(&c, way_of(leaves->v[i].cube), &leaves->v[i]);
+    need_shared(&c, q, leaves, NULL);
+    is_needed[whole->root] = true;
+    for (size_t i = 0; i < c.all.n; i++)
+        for (size_t k = 0; k < c.all.v[i].n; k++)
+            for (size_t at = c.all.v[i].cubes[k]; whole->has[at] && !is_needed[at]; at = whole->parent[at])
+                is_needed[at] = true;
+    diff_tree t = *whole;
+    t.n = 0;
+    for (size_t i = 0; i < whole->n; i++) {
+        t.has[whole->order[i]] = is_needed[whole->order[i]];
+        if (is_needed[whole->order[i]]) t.order[t.n++] = whole->order[i];
+    }
+    return t;
+}
+
+gr_status diff_find_facts(const diff_world *w, const gr_query *q, const diff_leaves *leaves, diff_frame *frame,
+                          gr_arena *arena, diff_facts *ret) {
     diff_fact whole = {.leaves = *leaves};
-    if (find_tree(w, &c.all, &whole.tree)) {
+    bool is_found = frame->has_tree;
+    if (is_found)
+        whole.tree = leaves->n < frame->leaves.n ? pruned(w, q, &frame->tree, leaves, arena) : frame->tree;
+    else
+        is_found = tree_of_all(w, q, leaves, NULL, arena, &whole.tree);
+    if (is_found) {
         GR_PUSH(arena, ret, whole);
         return GR_OK;
     }
@@ -356,6 +412,16 @@ static bool multiplies(const diff_tree *t, size_t from, size_t to) {
 bool diff_repeats(const diff_tree *t, size_t cube) {
     for (size_t i = 0; i < t->n; i++)
         if (multiplies(t, cube, t->order[i])) return true;
+    return false;
+}
+
+bool diff_repeats_by(const diff_world *w, const diff_tree *t, size_t cube, const gr_field *by, gr_arena *arena) {
+    collector c = {.w = w, .arena = arena};
+    need_field(&c, by);
+    for (size_t i = 0; i < c.all.n && t->has[cube]; i++) {
+        size_t at = c.all.v[i].cubes[c.all.v[i].n - 1];
+        if (t->has[at] && multiplies(t, cube, at)) return true;
+    }
     return false;
 }
 

@@ -163,9 +163,8 @@ gr_status diff_add_window(diff_evaluation *e, const diff_leaves *leaves) {
     const gr_time_field *t = &e->query->time_dimensions[time];
     stretch range = {t->range.from_local_us, t->range.to_local_us};
     if (!t->has_range) GR_TRY(span_of(e, time, &range));
-    for (size_t i = 0; i < leaves->n && t->granularity; i++)
-        if (!diff_is_mergeable(&leaves->v[i]) && leaves->v[i].measure->n_filters) return GR_ERR_PLAN_UNSUPPORTED;
     GR_TRY(diff_add_source(e, leaves, w, &first));
+    if (t->granularity) GR_TRY(diff_check_repeats(e, first, t));
     if (t->granularity) return range.from < range.to ? by_granularity(e, w, time, range, first) : GR_OK;
     stretch s = stretch_of(w, range.from, range.to);
     for (size_t source = first; source < e->sources.n; source++) {

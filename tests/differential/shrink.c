@@ -49,6 +49,23 @@ static bool drop_filters(shrinker *s, diff_rollup *r) {
     return false;
 }
 
+static bool drop_bound(shrinker *s, bool *has_bound) {
+    if (!*has_bound) return false;
+    *has_bound = false;
+    if (still_fails(s)) return true;
+    *has_bound = true;
+    return false;
+}
+
+static bool drop_views(shrinker *s) {
+    size_t before = s->world->n_views;
+    if (!before) return false;
+    s->world->n_views--; /* a query that names it is refused, which is another case */
+    if (still_fails(s)) return true;
+    s->world->n_views = before;
+    return false;
+}
+
 static bool drop_items(shrinker *s) {
     bool has_changed = false;
     for (size_t i = 0; i < s->world->n_cubes; i++)
@@ -57,6 +74,7 @@ static bool drop_items(shrinker *s) {
             for (size_t n = 0; n < r->n_items && !r->is_dropped; n++)
                 has_changed |= try_flag(s, &r->items[n].is_dropped);
             if (r->filters.n && !r->is_dropped) has_changed |= drop_filters(s, r);
+            has_changed |= !r->is_dropped && (drop_bound(s, &r->has_start) || drop_bound(s, &r->has_end));
         }
     return has_changed;
 }
@@ -189,7 +207,7 @@ bool diff_shrink(diff_world *world, json_t *query, int64_t now_us, uint64_t seed
                   .wanted = first.verdict,
                   .on = first.on.status,
                   .off = first.off.status};
-    static bool (*const steps[])(shrinker *) = {drop_rollups, shrink_query, drop_items,
+    static bool (*const steps[])(shrinker *) = {drop_rollups, shrink_query, drop_items,   drop_views,
                                                 drop_rows,    drop_members, clear_columns};
     for (bool has_changed = true; has_changed && s.n_tries < MOST_TRIES;) {
         has_changed = false;

@@ -83,7 +83,8 @@ typedef struct diff_dim {
     const diff_expr *latitude, *longitude;
     const diff_granularity *granularities; /* ended by a NULL name */
     bool is_primary_key;
-    bool is_dropped; /* taken out by shrinking */
+    bool is_sub_query, propagates; /* `sql` is a MEASURE of another cube, for each key of this one */
+    bool is_dropped;               /* taken out by shrinking */
 } diff_dim;
 
 typedef enum diff_measure_type {
@@ -170,6 +171,9 @@ typedef struct diff_rollup {
     int is_external;   /* -1 unset */
     int is_non_strict; /* -1 unset, 0 */
     gr_str filters;    /* static ones, a JSON list; empty: none */
+    bool has_start, has_end;
+    int64_t start_us, end_us; /* build range: what the first and the last stored time lie in */
+    bool is_range_date;       /* written as DATE */
     bool is_cheapest;
     bool is_dropped;
 } diff_rollup;
@@ -200,19 +204,34 @@ typedef struct diff_cube {
     size_t n_rollups;
 } diff_cube;
 
+typedef enum diff_prefix { DIFF_PLAIN, DIFF_PREFIXED, DIFF_ALIAS_PREFIXED, DIFF_RENAMED } diff_prefix;
+typedef struct diff_view_part {
+    size_t way[DIFF_MAX_CUBES], n_way; /* join path; the last is the cube */
+    diff_prefix prefix;                /* RENAMED: each member is listed with an alias of its own */
+} diff_view_part;
+typedef struct diff_view {
+    gr_str name;
+    diff_view_part parts[DIFF_MAX_CUBES];
+    size_t n_parts;
+} diff_view;
+enum { DIFF_MAX_VIEWS = 2 };
+
 typedef struct diff_world {
     diff_cube cubes[DIFF_MAX_CUBES];
     size_t n_cubes;
     bool is_about_jumps; /* times crowd around jumps of the first zone's clock, and rollups store hours */
-    bool has_view;       /* `everything`: all cubes along the joins from the first, the others' members prefixed */
-    bool has_fan_out;    /* some join meets many rows for one */
-    gr_str zones[4];     /* that its queries use */
+    diff_view views[DIFF_MAX_VIEWS];
+    size_t n_views;
+    bool has_fan_out; /* some join meets many rows for one */
+    gr_str zones[4];  /* that its queries use */
     size_t n_zones;
     int64_t now_us;
 } diff_world;
 
-/* The way from the first cube to `cube` along joins, both included; the number of cubes, 0 when there is none. */
-size_t diff_way_to(const diff_world *world, size_t cube, size_t ret[DIFF_MAX_CUBES]);
+/* The way from a cube to another along joins, both included; the number of cubes, 0 when there is none. */
+size_t diff_way_to(const diff_world *world, size_t from, size_t cube, size_t ret[DIFF_MAX_CUBES]);
+/* The name of a cube's member in a view, without the view; empty: it has none. */
+gr_str diff_view_member(const diff_world *world, const diff_view *view, size_t cube, gr_str name, gr_arena *arena);
 /* The model as YAML. Memory: arena. */
 gr_str diff_world_yaml(const diff_world *world, gr_arena *arena);
 gr_str diff_expr_sql(const diff_world *world, size_t cube, const diff_expr *expr, gr_arena *arena);

@@ -233,6 +233,8 @@ static void add_dims(const writer *w, const diff_cube *c) {
         gr_buf_printf(w->out, "      - name: " GR_FMT "\n        type: %s\n", GR_ARG(d->name), types[d->type]);
         if (d->is_primary_key) gr_buf_z(w->out, "        primary_key: true\n        public: true\n");
         if (d->sql) add_sql(w, 8, "sql", d->sql);
+        if (d->is_sub_query) gr_buf_z(w->out, "        sub_query: true\n");
+        if (d->propagates) gr_buf_z(w->out, "        propagate_filters_to_sub_query: true\n");
         if (d->cases) add_cases(w, d->cases);
         if (d->latitude) {
             gr_buf_z(w->out, "        latitude:\n");
@@ -321,6 +323,13 @@ static void add_items(const writer *w, const diff_rollup *r, diff_item_kind kind
     }
 }
 
+static void add_bound(gr_buf *out, const char *key, int64_t us, bool is_date) {
+    char text[48];
+    gr_time_format(us, text);
+    gr_buf_printf(out, "        %s:\n          sql: SELECT %s '%.*s'\n", key, is_date ? "DATE" : "TIMESTAMP",
+                  is_date ? 10 : 19, text);
+}
+
 static void add_rollups(const writer *w, const diff_cube *c) {
     bool has_any = false;
     for (size_t i = 0; i < c->n_rollups; i++) {
@@ -335,14 +344,17 @@ static void add_rollups(const writer *w, const diff_cube *c) {
         add_items(w, r, DIFF_ITEM_TIME, "time_dimensions");
         if (r->is_external >= 0) gr_buf_printf(w->out, "        external: %s\n", r->is_external ? "true" : "false");
         if (r->filters.n) gr_buf_printf(w->out, "        filters: " GR_FMT "\n", GR_ARG(r->filters));
+        if (r->has_start) add_bound(w->out, "build_range_start", r->start_us, r->is_range_date);
+        if (r->has_end) add_bound(w->out, "build_range_end", r->end_us, r->is_range_date);
         if (r->is_cheapest) gr_buf_z(w->out, "        selection: cheapest\n");
         if (r->is_non_strict >= 0) gr_buf_z(w->out, "        allow_non_strict_date_range_match: false\n");
     }
 }
 
-size_t diff_way_to(const diff_world *world, size_t cube, size_t ret[DIFF_MAX_CUBES]) {
-    size_t queue[DIFF_MAX_CUBES] = {0}, n_queue = 1, came_from[DIFF_MAX_CUBES] = {0}, n = 1;
-    bool is_seen[DIFF_MAX_CUBES] = {true};
+size_t diff_way_to(const diff_world *world, size_t from, size_t cube, size_t ret[DIFF_MAX_CUBES]) {
+    size_t queue[DIFF_MAX_CUBES] = {from}, n_queue = 1, came_from[DIFF_MAX_CUBES] = {0}, n = 1;
+    bool is_seen[DIFF_MAX_CUBES] = {false};
+    is_seen[from] = true;
     for (size_t head = 0; head < n_queue; head++)
         for (size_t i = 0; i < world->cubes[queue[head]].n_joins; i++) {
             size_t to = world->cubes[queue[head]].joins[i].to;
@@ -352,19 +364,66 @@ size_t diff_way_to(const diff_world *world, size_t cube, size_t ret[DIFF_MAX_CUB
             queue[n_queue++] = to;
         }
     if (!is_seen[cube]) return 0;
-    for (size_t at = cube; at != 0; at = came_from[at]) n++;
+    for (size_t at = cube; at != from; at = came_from[at]) n++;
     for (size_t i = n, at = cube; i-- > 0; at = came_from[at]) ret[i] = at;
     return n;
 }
 
-static void add_view(const diff_world *world, gr_buf *out) {
-    gr_buf_z(out, "views:\n  - name: everything\n    cubes:\n");
-    for (size_t i = 0; i < world->n_cubes; i++) {
-        size_t way[DIFF_MAX_CUBES], n = diff_way_to(world, i, way);
-        if (!n) continue;
+/* ---- views ----------------------------------------------------------------------------------------------------------
+ */
+
+static gr_str part_member(const diff_world *world, const diff_view_part *part, gr_str name, gr_arena *arena) {
+    size_t cube = part->way[part->n_way - 1];
+    switch (part->prefix) {
+    case DIFF_PREFIXED: return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(world->cubes[cube].name), GR_ARG(name));
+    case DIFF_ALIAS_PREFIXED: return gr_arena_printf(arena, "p%zu_" GR_FMT, cube, GR_ARG(name));
+    case DIFF_RENAMED: return gr_arena_printf(arena, GR_FMT "_of_%zu", GR_ARG(name), cube);
+    case DIFF_PLAIN: break;
+    }
+    return name;
+}
+
+gr_str diff_view_member(const diff_world *world, const diff_view *view, size_t cube, gr_str name, gr_arena *arena) {
+    for (size_t i = 0; i < view->n_parts; i++)
+        if (view->parts[i].way[view->parts[i].n_way - 1] == cube)
+            return part_member(world, &view->parts[i], name, arena);
+    return (gr_str){0};
+}
+
+static void add_renamed(const diff_world *world, const diff_view_part *part, gr_str name, gr_buf *out) {
+    gr_arena *scratch = gr_arena_new();
+    gr_str alias = part_member(world, part, name, scratch);
+    gr_buf_printf(out, "          - {name: " GR_FMT ", alias: " GR_FMT "}\n", GR_ARG(name), GR_ARG(alias));
+    gr_arena_free(scratch);
+}
+
+static void add_part_includes(const diff_world *world, const diff_view_part *part, gr_buf *out) {
+    const diff_cube *c = &world->cubes[part->way[part->n_way - 1]];
+    if (part->prefix != DIFF_RENAMED) {
+        gr_buf_z(out, "\n        includes: '*'\n");
+        return;
+    }
+    gr_buf_z(out, "\n        includes:\n");
+    for (size_t i = 0; i < c->n_dims; i++)
+        if (!c->dims[i].is_dropped) add_renamed(world, part, c->dims[i].name, out);
+    for (size_t i = 0; i < c->n_measures; i++)
+        if (!c->measures[i].is_dropped) add_renamed(world, part, c->measures[i].name, out);
+    for (size_t i = 0; i < c->n_segments; i++)
+        if (!c->segments[i].is_dropped) add_renamed(world, part, c->segments[i].name, out);
+}
+
+static void add_view(const diff_world *world, const diff_view *view, gr_buf *out) {
+    gr_buf_printf(out, "  - name: " GR_FMT "\n    cubes:\n", GR_ARG(view->name));
+    for (size_t i = 0; i < view->n_parts; i++) {
+        const diff_view_part *part = &view->parts[i];
         gr_buf_z(out, "      - join_path: ");
-        for (size_t k = 0; k < n; k++) gr_buf_printf(out, "%s" GR_FMT, k ? "." : "", GR_ARG(world->cubes[way[k]].name));
-        gr_buf_printf(out, "\n        includes: '*'\n%s", i ? "        prefix: true\n" : "");
+        for (size_t k = 0; k < part->n_way; k++)
+            gr_buf_printf(out, "%s" GR_FMT, k ? "." : "", GR_ARG(world->cubes[part->way[k]].name));
+        add_part_includes(world, part, out);
+        bool is_prefixed = part->prefix == DIFF_PREFIXED || part->prefix == DIFF_ALIAS_PREFIXED;
+        if (is_prefixed) gr_buf_z(out, "        prefix: true\n");
+        if (part->prefix == DIFF_ALIAS_PREFIXED)
+            gr_buf_printf(out, "        alias: p%zu\n", part->way[part->n_way - 1]);
     }
 }
 
@@ -385,7 +444,8 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
         add_segments(&w, c);
         add_rollups(&w, c);
     }
-    if (world->has_view) add_view(world, &out);
+    if (world->n_views) gr_buf_z(&out, "views:\n");
+    for (size_t i = 0; i < world->n_views; i++) add_view(world, &world->views[i], &out);
     return finish(&out, arena);
 }
 
