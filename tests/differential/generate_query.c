@@ -739,6 +739,7 @@ json_t *diff_generate_query(const diff_world *world, uint64_t seed, uint64_t gro
     choose_rows(&m);
     if (m.has_window) tidy_window(&m);
     drop_empty_lists(m.query);
+    if (!has_columns(m.query)) add_measure(&m, m.root, 0);
     add_order(&m);
     if (json_object_get(m.query, "ungrouped")) { /* rows have no order of their own, so no page is certain */
         json_object_del(m.query, "limit");
