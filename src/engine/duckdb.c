@@ -109,8 +109,9 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
         status = gr_engine_duckdb_run(duck->admin, GR_STR("SET GLOBAL TimeZone = 'UTC'"), err);
         /* 1.5.6 fails with "Failed to bind column reference" on a LEFT JOIN whose filters its statistics find empty. */
         if (!status)
-            status = gr_engine_duckdb_run(duck->admin,
-                                          GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization'"), err);
+            status = gr_engine_duckdb_run(
+                duck->admin, GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization,common_subplan'"),
+                err);
     }
     duckdb_free(message);
     duckdb_destroy_config(&settings);

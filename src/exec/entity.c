@@ -16,6 +16,8 @@ gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, con
     gr_str store = gr_store_name(r, arena);
     gr_str all = gr_arena_printf(arena, "1\n" GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(ret->load.text),
                                  GR_ARG(source ? source->path : GR_STR("")), GR_ARG(store));
+    /* Of two rollups of one grain, the order of definition decides which has its joins in its identity. */
+    if (r->joins.n) all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->joins));
     if (r->n_filters) all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->filters_text));
     if (r->ranged)
         all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->range_start),

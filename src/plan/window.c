@@ -151,7 +151,7 @@ static bool range_of(gr_planner *p, const gr_time_field *t, stretch *ret) {
 static void read_once(const gr_window *w, stretch range, gr_time_field *inner, const gr_tz *tz) {
     stretch s = w->kind == GR_WINDOW_TO_DATE ? widened(w, range) : stretch_of(w, range.from, range.to);
     inner->range = gr_range_of_local(s.from, s.to, tz);
-    inner->has_range = s.from != INT64_MIN || s.to != INT64_MAX;
+    inner->has_range = true; /* also without bounds: a row without time lies in no stretch */
 }
 
 typedef GR_VEC(gr_part) parts;
@@ -260,7 +260,7 @@ static gr_status plan_one(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
         base_time->granularity = gr_granularity_predefined(base);
         base_time->anchor_local_us = 0;
         base_time->range = gr_range_of_local(all.from, all.to, q->tz);
-        base_time->has_range = all.from != INT64_MIN || all.to != INT64_MAX;
+        base_time->has_range = true; /* a row without time lies in no stretch */
         piece.window.keeps_empty = true;
         for (size_t i = 0; i < q->n_columns; i++)
             piece.window.keeps_empty &=

@@ -109,6 +109,8 @@ gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
     } else {
         value = gr_sqlw_instant(w, t->field.member, gr_sqlw_member(w, t->field.member));
     }
+    if (t->range.from_local_us == INT64_MIN && t->range.to_local_us == INT64_MAX)
+        return gr_arena_printf(w->arena, "(" GR_FMT " IS NOT NULL)", GR_ARG(value));
     if (t->range.to_local_us == INT64_MAX) return bound(w, value, is_instant, ">=", &t->range, true);
     if (t->range.from_local_us == INT64_MIN) return bound(w, value, is_instant, "<", &t->range, false);
     gr_str from = bound(w, value, is_instant, ">=", &t->range, true),

@@ -214,3 +214,36 @@ describe('where two things looked like one', () => {
   fails('a window over a time that repeats the rows', ask('orders.three_days', 'orders.shipped.day', { ranges: { 'orders.shipped': ['2024-01-01', '2024-01-03'] } }), 'plan.fan_out_unsupported', /repeats its rows/);
   fails('a moved measure and a filter that stays', ask('orders.moved', 'orders.at.day', filters(leaf('orders.at', 'inDateRange', '2024-01-01', '2024-01-09'))), 'plan.unsupported', /dateRange/);
 });
+
+// Two pieces over the same joins: DuckDB's common_subplan optimizer took the one for the other.
+describe('two cubes that the same joins repeat', () => {
+  const dims = `      - ${id}\n      - {name: up, sql: up, type: number}\n`;
+  const server = shared({
+    'model/chain.yml': `cubes:
+  - name: a
+    ${values('id, up, num', '(18, 0, -66)')}
+    joins:
+      - {name: b, sql: "{CUBE.id} = {b.up}", relationship: one_to_many}
+    dimensions:
+${dims}    measures:
+      - {name: mean, sql: "{CUBE}.num", type: avg}
+      - {name: total, sql: num, type: sum}
+  - name: b
+    sql: "SELECT * FROM (VALUES (1, 1, 1)) t(id, up, num) WHERE id > 1"
+    joins:
+      - {name: c, sql: "{CUBE.id} = {c.up}", relationship: one_to_many}
+    dimensions:
+${dims}    measures:
+      - {name: least, sql: num, type: min}
+      - {name: kinds, sql: num, type: count_distinct}
+      - {name: total, sql: "{CUBE}.num", type: sum}
+  - name: c
+    sql: "SELECT * FROM (VALUES (1, 1, 1)) t(id, up, num) WHERE id > 1"
+    dimensions:
+${dims}      - {name: more, sql: "{CUBE}.num + 2", type: number}
+    measures:
+      - {name: count, type: count}
+`,
+  });
+  table(server)('keep their own numbers', ask('b.least b.kinds b.total a.mean a.total', 'c.more'), [[null, null, 0, null, -66, -66]], 'source');
+});
