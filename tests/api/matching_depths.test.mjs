@@ -1,8 +1,10 @@
 // What lies below the surface of a member: filters that reach a sub_query through an expression, values spread over rows of
 // another fact, a root that only a stage names, a join of rollups over two data sources, original_sql for operators.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { ask, filters, is, leaf, refused, table } from './answers.mjs';
+import { Database } from './duckdb.mjs';
 import { shared } from './helpers.mjs';
 
 const values = (columns, ...rows) => `sql: "SELECT * FROM (VALUES ${rows.join(', ')}) t(${columns})"`;
@@ -218,18 +220,25 @@ describe('where two things looked like one', () => {
 // Two pieces over the same joins: DuckDB's common_subplan optimizer took the one for the other.
 describe('two cubes that the same joins repeat', () => {
   const dims = `      - ${id}\n      - {name: up, sql: up, type: number}\n`;
+  const tables = async (folder) => {
+    const db = await Database.open(path.join(folder, 'chain.duckdb'));
+    for (const name of ['a', 'b', 'c']) await db.run(`CREATE TABLE ${name}(id INTEGER, up INTEGER, num INTEGER)`);
+    await db.run('INSERT INTO a VALUES (18, 0, -66)');
+    db.close();
+  };
   const server = shared({
+    'granary.yml': 'data_sources:\n  default: {type: duckdb, path: chain.duckdb}\n',
     'model/chain.yml': `cubes:
   - name: a
-    ${values('id, up, num', '(18, 0, -66)')}
+    sql_table: a
     joins:
       - {name: b, sql: "{CUBE.id} = {b.up}", relationship: one_to_many}
     dimensions:
 ${dims}    measures:
       - {name: mean, sql: "{CUBE}.num", type: avg}
-      - {name: total, sql: num, type: sum}
+      - {name: total, sql: num, type: sum, rolling_window: {trailing: 1 week}}
   - name: b
-    sql: "SELECT * FROM (VALUES (1, 1, 1)) t(id, up, num) WHERE id > 1"
+    sql_table: b
     joins:
       - {name: c, sql: "{CUBE.id} = {c.up}", relationship: one_to_many}
     dimensions:
@@ -238,12 +247,12 @@ ${dims}    measures:
       - {name: kinds, sql: num, type: count_distinct}
       - {name: total, sql: "{CUBE}.num", type: sum}
   - name: c
-    sql: "SELECT * FROM (VALUES (1, 1, 1)) t(id, up, num) WHERE id > 1"
+    sql_table: c
     dimensions:
 ${dims}      - {name: more, sql: "{CUBE}.num + 2", type: number}
     measures:
       - {name: count, type: count}
 `,
-  });
+  }, { prepare: tables });
   table(server)('keep their own numbers', ask('b.least b.kinds b.total a.mean a.total', 'c.more'), [[null, null, 0, null, -66, -66]], 'source');
 });

@@ -43,7 +43,7 @@ static const window_case windows[] = {
     {"leading: unbounded", "day 2020-01-10 2020-01-10", "day", "2020-01-10 .. ", "2020-01-10: 2020-01-11 .. "},
     {"leading: unbounded, offset: start", "day 2020-01-10 2020-01-10", "day", "2020-01-10 .. ",
      "2020-01-10: 2020-01-10 .. "},
-    {"trailing: unbounded, leading: unbounded", "day 2020-01-10 2020-01-10", "day", "", "2020-01-10:  .. "},
+    {"trailing: unbounded, leading: unbounded", "day 2020-01-10 2020-01-10", "day", " .. ", "2020-01-10:  .. "},
     {"trailing: unbounded, leading: 1 day", "day 2020-01-10 2020-01-10", "day", " .. 2020-01-12",
      "2020-01-10:  .. 2020-01-12"},
     /* A window that ends before its bucket begins. */
@@ -120,7 +120,7 @@ static const window_case windows[] = {
     {"leading: 7 day, offset: start", "- 2020-01-10 2020-01-20", "", "2020-01-10 .. 2020-01-17", ""},
     {"trailing: unbounded", "- 2017-01-01 2017-01-10", "", " .. 2017-01-11", ""}, /* case 92 */
     {"leading: unbounded, offset: start", "- 2020-01-10 2020-01-20", "", "2020-01-10 .. ", ""},
-    {"trailing: unbounded, leading: unbounded", "- 2020-01-10 2020-01-20", "", "", ""},
+    {"trailing: unbounded, leading: unbounded", "- 2020-01-10 2020-01-20", "", " .. ", ""}, /* rows that have a time */
     {"type: month_to_date", "- 2020-01-10 2020-01-20", "", "2020-01-01 .. 2020-01-21", ""},
 };
 
