@@ -4,35 +4,6 @@
 
 #include <stdlib.h>
 
-/* "status", "CUBE.status", "orders.users.country" as a query names it: the last two names. */
-static gr_str full_name(const gr_cube *cube, gr_str ref, gr_arena *arena) {
-    size_t last = SIZE_MAX, before = SIZE_MAX;
-    for (size_t i = 0; i < ref.n; i++)
-        if (ref.p[i] == '.') {
-            before = last;
-            last = i;
-        }
-    gr_str name = last == SIZE_MAX ? ref : gr_str_sub(ref, last + 1, ref.n - last - 1);
-    size_t start = before == SIZE_MAX ? 0 : before + 1;
-    gr_str owner = last == SIZE_MAX ? cube->name : gr_str_sub(ref, start, last - start);
-    if (gr_str_eq_z(owner, "CUBE") || gr_str_eq_z(owner, "TABLE")) owner = cube->name;
-    return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(owner), GR_ARG(name));
-}
-
-static void name_members(const gr_cube *cube, json_t *node, gr_arena *arena) {
-    static const char *const keys[] = {"member", "dimension"}, *const groups[] = {"and", "or"};
-    for (size_t i = 0; i < 2; i++) {
-        json_t *ref = json_object_get(node, keys[i]);
-        if (!json_is_string(ref)) continue;
-        gr_str name = full_name(cube, gr_json_str(ref), arena);
-        json_object_set_new(node, keys[i], json_stringn(name.p, name.n));
-    }
-    for (size_t i = 0; i < 2; i++) {
-        json_t *list = json_object_get(node, groups[i]);
-        for (size_t k = 0; k < json_array_size(list); k++) name_members(cube, json_array_get(list, k), arena);
-    }
-}
-
 /* What "last week" means changes while what is stored does not. */
 static const gr_filter *relative_date(const gr_filter *f) {
     for (size_t i = 0; i < f->n_children; i++) {
@@ -50,7 +21,8 @@ static const gr_filter *relative_date(const gr_filter *f) {
     return NULL;
 }
 
-static json_t *query_of(const gr_preagg *p, gr_arena *arena) {
+/* The model room has written the members by their full ids. */
+static json_t *list_of(const gr_preagg *p, gr_arena *arena) {
     gr_buf text;
     gr_buf_init(&text, 1 << 20);
     gr_yaml_to_json(p->filters, &text);
@@ -58,14 +30,13 @@ static json_t *query_of(const gr_preagg *p, gr_arena *arena) {
     gr_str kept = gr_arena_dup(arena, gr_buf_str(&text));
     gr_buf_done(&text);
     if (gr_json_parse(kept, 1 << 20, arena, &list, NULL)) return NULL;
-    for (size_t i = 0; i < json_array_size(list); i++) name_members(p->cube, json_array_get(list, i), arena);
     return list;
 }
 
 gr_status gr_static_filters_read(const gr_model *model, gr_rollup *r, gr_arena *arena, gr_error *err) {
     const gr_preagg *p = r->preagg;
     if (!p->filters || p->filters->n == 0) return GR_OK;
-    json_t *list = query_of(p, arena);
+    json_t *list = list_of(p, arena);
     if (!list || !p->cube->n_dimensions)
         return gr_error_set(err, GR_ERR_MODEL_INVALID, "its filters are no list of query filters");
     gr_query_options options = {.default_limit = 1,
