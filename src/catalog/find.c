@@ -36,11 +36,7 @@ static void add_conditions(gr_catalog_where *w, const gr_preagg_filter *f) {
     if (f->node.n)
         gr_catalog_where_add(w, "p.source_node_id = (SELECT n.id FROM node n WHERE n.name = ?)", &STR(f->node), 1);
     if (f->version.n) gr_catalog_where_add(w, "p.source_node_version = ?", &STR(f->version), 1);
-    if (f->current_only)
-        gr_catalog_where_add(w,
-                             "EXISTS (SELECT 1 FROM node n WHERE n.id = p.source_node_id"
-                             " AND n.current_version = p.source_node_version)",
-                             NULL, 0);
+    if (f->current_only) gr_catalog_where_add(w, "p.is_at_current = 1", NULL, 0);
     if (f->statuses) add_statuses(w, f->statuses);
     if (f->cube.n)
         gr_catalog_where_add(w,

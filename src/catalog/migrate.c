@@ -85,6 +85,7 @@ typedef struct migration {
     " lookback_window TEXT,"                                                                                           \
     " workflow_status TEXT,"                                                                                           \
     " is_declared BIGINT NOT NULL DEFAULT 0 CHECK (is_declared IN (0, 1)),"                                            \
+    " is_at_current BIGINT NOT NULL DEFAULT 0 CHECK (is_at_current IN (0, 1)),"                                        \
     " hits BIGINT NOT NULL DEFAULT 0,"                                                                                 \
     " served_at BIGINT NOT NULL DEFAULT 0,"                                                                            \
     " CONSTRAINT uq_pre_agg_identity UNIQUE (source_node_id, grain_hash, source_node_version));"
@@ -111,11 +112,10 @@ typedef struct migration {
     " CONSTRAINT uq_build_number UNIQUE (preagg_id, number));"
 /* What gr_catalog_find looks at stands together in one index, so that the wide rows are read for one page only. */
 #define TABLES_OF_4                                                                                                    \
-    "CREATE INDEX ix_node_current ON node (current_version, id);"                                                      \
-    "CREATE INDEX ix_preagg_find ON pre_aggregations (source_node_id, source_node_version, status, id,"                \
-    " is_external, n_grain, grain_group_hash);"                                                                        \
-    "CREATE INDEX ix_preagg_status ON pre_aggregations (status, id, source_node_id, source_node_version,"              \
-    " is_external, n_grain, grain_group_hash);"                                                                        \
+    "CREATE INDEX ix_preagg_find ON pre_aggregations (source_node_id, id, status, source_node_version,"                \
+    " is_at_current, is_external, n_grain, grain_group_hash);"                                                         \
+    "CREATE INDEX ix_preagg_page ON pre_aggregations (id, status, is_at_current, is_external, n_grain,"                \
+    " source_node_id, source_node_version, grain_group_hash);"                                                         \
     "CREATE INDEX ix_preagg_group ON pre_aggregations (grain_group_hash);"                                             \
     "CREATE UNIQUE INDEX uq_build_running ON builds (preagg_id) WHERE status = 'running';"                             \
     "CREATE INDEX ix_build_status ON builds (status, preagg_id);"                                                      \
@@ -151,11 +151,13 @@ typedef struct migration {
     " ON v.node_id = n.id ORDER BY n.id, v.version;"                                                                   \
     "INSERT INTO pre_aggregations (id, source_node_id, node_revision_id, grain_hash, grain_columns, n_grain,"          \
     " measures, measure_details, source_node_version, table_hash, status, materialized_at, materialization_error,"     \
-    " created_at, updated_at, structure_hash, time_zone, store, is_declared) SELECT p.id, p.source_node_id, r.id,"     \
+    " created_at, updated_at, structure_hash, time_zone, store, is_declared, is_at_current) SELECT p.id, "             \
+    "p.source_node_id, r.id,"                                                                                          \
     " p.grain_hash, p.grain_columns, (SELECT count(DISTINCT lower(value)) FROM json_each(p.grain_columns)),"           \
     " p.measures, (SELECT json_group_array(json_object('name', value, 'signature', '', 'token', '', 'details', '{}'))" \
     " FROM json_each(p.measures)), p.source_node_version, p.table_hash, p.status, p.materialized_at,"                  \
-    " p.materialization_error, p.created_at, p.updated_at, p.structure_hash, p.time_zone, p.store, 1 - p.is_retired"   \
+    " p.materialization_error, p.created_at, p.updated_at, p.structure_hash, p.time_zone, p.store, 1 - p.is_retired,"  \
+    " r.version = (SELECT version FROM node_3 WHERE id = p.source_node_id)"                                            \
     " FROM pre_aggregations_3 p JOIN noderevision r ON r.node_id = p.source_node_id"                                   \
     " AND r.version = p.source_node_version;"                                                                          \
     "INSERT INTO builds (id, preagg_id, number, status, owner, table_name, structure_hash, started_at, finished_at,"   \

@@ -164,6 +164,7 @@ static gr_status move_to(gr_catalog_call *k, const gr_node_row *node, const gr_n
     bool is_back = node->deactivated_us != 0, is_other = !gr_str_eq(node->current_version, version);
     if (!is_back && !is_other) return GR_OK;
     GR_TRY(RUN(k, NODE_MOVE, NULL, I64(node->id), STR(type), STR(version)));
+    GR_TRY(RUN(k, NODE_MOVE_PREAGGS, NULL, I64(node->id), STR(version)));
     if (is_back) GR_TRY(note(k, d->name, "restore", "version", (gr_str){0}, version));
     return is_other ? note(k, d->name, "update", "version", node->current_version, version) : GR_OK;
 }
