@@ -9,6 +9,8 @@
 enum { MOST_NUMBER = 1 << 20, PARSER_NAME_BYTES = 63 };
 
 const json_t *gr_expr_tree_select(const char *statement, gr_arena *arena, json_t **ret_tree, gr_expr_fault *ret_fault) {
+    /* The last two are in every SELECT. */
+    static const char *const clauses[] = {"targetList", "whereClause", "limitOption", "op"};
     *ret_tree = NULL;
     PgQueryParseResult r = pg_query_parse(statement);
     if (!r.error && r.parse_tree) *ret_tree = json_loads(r.parse_tree, 0, NULL);
@@ -25,8 +27,9 @@ const json_t *gr_expr_tree_select(const char *statement, gr_arena *arena, json_t
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)select, key, value) {
-        bool is_clause = strcmp(key, "targetList") == 0 || strcmp(key, "whereClause") == 0;
-        if (!is_clause && strcmp(key, "limitOption") && strcmp(key, "op")) return NULL;
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++) is_known |= strcmp(key, clauses[i]) == 0;
+        if (!is_known) return NULL;
     }
     return select;
 }

@@ -343,7 +343,7 @@ static const char *other_time(reader *r, gr_str text, bool is_end) {
 static gr_status convert(reader *r, const json_t *node, want w, list into);
 
 static gr_status compare(reader *r, const json_t *literal, gr_str member, const op_pair *pair, want w, list into) {
-    gr_str value;
+    gr_str value = {0};
     GR_TRY(read_literal(r, literal, &value));
     const char *problem = other_time(r, value, pair->is_end);
     if (problem) return refuse(r, literal, problem);
@@ -364,7 +364,7 @@ static gr_status convert_comparison(reader *r, const json_t *e, want w, list int
     const json_t *left = field(e, "lexpr"), *right = field(e, "rexpr");
     bool is_flipped = field(left, "A_Const") != NULL;
     const json_t *literal = is_flipped ? left : right;
-    gr_str member, value;
+    gr_str member = {0}, value = {0};
     GR_TRY(read_member(r, is_flipped ? right : left ? left : e, &member));
     bool is_unequal = strcmp(sql, "<>") == 0;
     if (is_unequal || strcmp(sql, "=") == 0) {
@@ -380,8 +380,8 @@ static gr_status convert_comparison(reader *r, const json_t *e, want w, list int
 
 static gr_status convert_in(reader *r, const json_t *e, want w, list into) {
     bool is_not = strcmp(gr_expr_tree_string(json_array_get(field(e, "name"), 0)), "<>") == 0;
-    gr_str member, *values;
-    size_t n;
+    gr_str member = {0}, *values = NULL;
+    size_t n = 0;
     GR_TRY(read_member(r, field(e, "lexpr"), &member));
     GR_TRY(read_literals(r, field(e, "rexpr"), &values, &n));
     add_any(into, member, &equality, values, n, is_not ? negated(w) : w);
@@ -390,7 +390,7 @@ static gr_status convert_in(reader *r, const json_t *e, want w, list into) {
 
 static gr_status between(reader *r, const json_t *e, want w, list into) {
     const json_t *ends = field(field(e, "rexpr"), "List"), *items = field(ends, "items");
-    gr_str member;
+    gr_str member = {0};
     GR_TRY(read_member(r, field(e, "lexpr"), &member));
     list at = group(into, is_affirmed(w));
     GR_TRY(compare(r, json_array_get(items, 0), member, &at_least, w, at));
@@ -416,7 +416,7 @@ static const op_pair *read_pattern(gr_str *text) {
 
 static gr_status like(reader *r, const json_t *e, bool is_any_case, want w, list into) {
     bool is_not = gr_expr_tree_string(json_array_get(field(e, "name"), 0))[0] == '!';
-    gr_str member, text;
+    gr_str member = {0}, text = {0};
     GR_TRY(read_member(r, field(e, "lexpr"), &member));
     GR_TRY(read_literal(r, field(e, "rexpr"), &text));
     const op_pair *pair = read_pattern(&text);
@@ -444,7 +444,7 @@ static gr_status convert_bool(reader *r, const json_t *e, want w, list into) {
 }
 
 static gr_status add_null_test(reader *r, const json_t *node, bool is_null, list into) {
-    gr_str member;
+    gr_str member = {0};
     GR_TRY(read_member(r, node, &member));
     add_leaf(into, member, is_null ? "notSet" : "set", NULL, 0, false);
     return GR_OK;
@@ -483,7 +483,7 @@ static gr_status convert_column(reader *r, const json_t *node, want w, list into
                  [WANT_FALSE] = {"equals", GR_STR_INIT("false")},
                  [WANT_NOT_TRUE] = {"notEquals", GR_STR_INIT("true")},
                  [WANT_NOT_FALSE] = {"notEquals", GR_STR_INIT("false")}};
-    gr_str member;
+    gr_str member = {0};
     GR_TRY(read_member(r, node, &member));
     add_leaf(into, member, tests[w].op, &tests[w].value, 1, false);
     return GR_OK;
