@@ -83,6 +83,9 @@ typedef GR_VEC(gr_exec_definition) gr_exec_definitions;
 GR_MUST_CHECK gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *query, gr_str external,
                                                gr_arena *arena, gr_exec_definitions *ret, gr_error *err);
 
+/* Fills key and text of one whose other fields were changed. */
+void gr_exec_definition_seal(gr_exec_definition *definition, gr_arena *arena);
+
 /* A change of definitions that is not made yet: the model as it would be with them. */
 typedef struct gr_exec_draft gr_exec_draft;
 typedef struct gr_exec_drafted {

@@ -103,7 +103,7 @@ void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena
 gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_n);
 
 /* definition.c */
-void gr_exec_definition_seal(gr_exec_definition *definition, gr_arena *arena); /* fills key and text */
+
 bool gr_exec_definition_read(gr_str text, gr_arena *arena, gr_exec_definition *ret);
 void gr_exec_definitions_merge(gr_exec_definitions *all, const gr_exec_definition *more, gr_arena *arena,
                                size_t *ret_at);

@@ -16,7 +16,7 @@ const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rol
     if (!r->definition || r->n_facts != 1) return r;
     const gr_rollup_component *c = component == SIZE_MAX ? NULL : &r->components[component];
     const gr_group *own = c ? group_of(r, c->component.key) : NULL;
-    gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = index};
+    gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = (gr_plan_index *)(uintptr_t)index};
     gr_ask ask = {.snapshot = &view, .query = r->definition};
     gr_group fact = {.tree = r->trees[0], .key_node = GR_TREE_NONE}, part = fact;
     if (own && own->key_node != GR_TREE_NONE)
@@ -45,7 +45,7 @@ gr_status gr_plan_facts(const gr_plan_index *index, const gr_query *query, gr_ar
         c.window = NULL;
         if (c.agg != GR_AGG_STAGE && c.agg != GR_AGG_OPAQUE) gr_components_add(&stored, &c, arena);
     }
-    gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = index};
+    gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = (gr_plan_index *)(uintptr_t)index};
     gr_ask ask = {.snapshot = &view, .query = query, .components = stored};
     return gr_group_facts(&ask, arena, ret, err);
 }

@@ -84,15 +84,31 @@ static gr_status read_dimension(reading *r, gr_str name, json_t *list) {
     return put_name(list, tail(parts, n, n - n_own));
 }
 
+/* Members of filters by join path: the parser sees the member, and the path is put back. */
+static gr_status shorten(reading *r, json_t *filter) {
+    size_t i;
+    json_t *item;
+    const char *key;
+    json_array_foreach(filter, i, item) GR_TRY(shorten(r, item));
+    if (!json_is_object(filter)) return GR_OK;
+    json_object_foreach(filter, key, item) {
+        if (json_is_array(item) && strcmp(key, "values") != 0) GR_TRY(shorten(r, item));
+        gr_str parts[MOST_PARTS], name = json_is_string(item) ? gr_json_str(item) : (gr_str){0};
+        size_t n = strcmp(key, "member") == 0 && name.n ? split(gr_arena_dup(r->arena, name), parts) : 0;
+        if (n <= 2) continue;
+        gr_str id = tail(parts, n, n - 2);
+        GR_TRY(take_path(r, parts, n - 1, id, name));
+        json_object_set_new(filter, key, json_stringn(id.p, id.n));
+    }
+    return GR_OK;
+}
+
 static gr_status read_filter(reading *r, const json_t *item, json_t *list) {
     json_t *made = NULL;
-    if (json_is_string(item)) {
+    if (json_is_string(item))
         GR_TRY(gr_query_sql_filter(gr_json_str(item), r->arena, &made, r->err));
-        json_incref(made);
-    } else {
-        made = json_deep_copy(item);
-    }
-    if (json_array_append_new(list, made))
+    json_t *one = made ? NULL : json_deep_copy(item);
+    if (made ? json_array_extend(list, made) : json_array_append_new(list, one))
         return gr_error_set(r->err, GR_ERR_QUERY_INVALID, "A filter is a SQL text or a query filter");
     return GR_OK;
 }
@@ -131,6 +147,11 @@ static void put_path(const reading *r, gr_field *field) {
         if (gr_str_eq(r->paths.v[i].id, field->id)) field->path = r->paths.v[i].path;
 }
 
+static void put_filter_path(const reading *r, gr_filter *f) {
+    if (f->kind == GR_FILTER_LEAF) put_path(r, &f->field);
+    for (size_t i = 0; i < f->n_children; i++) put_filter_path(r, f->children[i]);
+}
+
 static gr_status read_all(reading *r, const gr_metrics_ask *ask) {
     json_t *measures = json_array(), *dimensions = json_array(), *filters = json_array();
     json_object_set_new(r->json, "measures", measures);
@@ -141,7 +162,7 @@ static gr_status read_all(reading *r, const gr_metrics_ask *ask) {
     for (size_t i = 0; i < ask->n_dimensions; i++) GR_TRY(read_dimension(r, ask->dimensions[i], dimensions));
     for (size_t i = 0; i < json_array_size(ask->filters); i++)
         GR_TRY(read_filter(r, json_array_get(ask->filters, i), filters));
-    return GR_OK;
+    return shorten(r, filters);
 }
 
 static void release(void *json) { json_decref(json); }
@@ -163,6 +184,7 @@ gr_status gr_query_of_metrics(const gr_model *model, const gr_metrics_ask *ask, 
     GR_TRY(check(&r, q));
     for (size_t i = 0; i < q->n_dimensions; i++) put_path(&r, &q->dimensions[i]);
     for (size_t i = 0; i < q->n_time_dimensions; i++) put_path(&r, &q->time_dimensions[i].field);
+    for (size_t i = 0; i < q->n_row_filters; i++) put_filter_path(&r, q->row_filters[i]);
     q->limit = -1;
     *ret = q;
     return GR_OK;

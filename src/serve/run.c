@@ -127,6 +127,7 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
     for (size_t i = 0; i < a->plan->n_uses; i++) { /* as old as the oldest of what serves */
         const gr_rollup_state *state = a->plan->uses[i].state;
         if (state && state->built_at_us < a->refreshed_us) a->refreshed_us = state->built_at_us;
+        if (state) gr_exec_note_hit(serve->exec, state->entity_id, ctx->now_us);
     }
     return GR_OK;
 }
@@ -149,7 +150,7 @@ static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a,
         const gr_plan_use *use = &a->plan->uses[i];
         gr_error ignored;
         size_t n = 0;
-        if (use->state && gr_exec_is_gone(serve->exec, ctx, use->state->table))
+        if (use->state && !use->rollup->preagg->external.n && gr_exec_is_gone(serve->exec, ctx, use->state->table))
             is_any |= gr_exec_drop(serve->exec, ctx, use->rollup, &n, &ignored) == GR_OK;
     }
     return is_any;
