@@ -105,7 +105,7 @@ gr_status gr_exec_draft_commit(gr_exec_draft *d, const gr_preagg_row *rows, gr_e
         }
     }
     for (size_t i = 0; i < d->n; i++) {
-        if (d->entry_of[i] == SIZE_MAX) continue;
+        if (d->entry_of[i] == SIZE_MAX || !rows[i].id) continue;
         gr_exec_entry *e = &d->base->entries.v[d->entry_of[i]];
         e->entity_id = rows[i].id;
         e->version = gr_arena_dup(d->base->arena, rows[i].version);
