@@ -96,4 +96,5 @@ gr_dj_handler gr_dj_do_nodes, gr_dj_do_node_details, gr_dj_do_node, gr_dj_do_rev
     gr_dj_do_history, gr_dj_do_history_by_name; /* dj_nodes.c */
 gr_dj_handler gr_dj_do_cube_names, gr_dj_do_cube, gr_dj_do_cube_version, gr_dj_do_cube_create, gr_dj_do_node_patch;
 gr_dj_handler gr_dj_do_lineage, gr_dj_do_lineage_of_node, gr_dj_do_lineage_of, gr_dj_do_import; /* dj_lineage.c */
+gr_dj_handler gr_dj_do_openapi;                                                                 /* openapi.c */
 #endif
