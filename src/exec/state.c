@@ -58,15 +58,44 @@ static void take_build(const gr_exec_entry *e, const gr_build_row *build, bool b
     gr_exec_coverage_read(e->rollup, build->coverage, arena, out);
 }
 
+/* A table that somebody else made of the entity's SQL, later than any build of ours: its columns are called as ours. */
+static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const gr_preagg_row *row, gr_arena *arena,
+                              gr_rollup_state *out) {
+    json_t *root;
+    (void)exec;
+    if (!row->availability.n || gr_json_parse(row->availability, 4 << 20, arena, &root, NULL)) return false;
+    const json_t *table = json_object_get(root, "table_text"), *base = json_object_get(root, "base_hash"),
+                 *held = json_object_get(root, "components");
+    int64_t at_us = json_integer_value(json_object_get(root, "at_us"));
+    if (!json_is_string(table) || !json_is_string(base) || !gr_str_eq(gr_json_str(base), e->identity.base_hash))
+        return false;
+    if (row->has_serving && row->serving.finished_us > at_us) return false;
+    gr_build_row made = {.finished_us = at_us, .table_name = gr_json_str(table), .n_components = json_array_size(held)};
+    made.components = GR_NEW_N(arena, gr_component_decl, made.n_components + 1);
+    for (size_t i = 0; i < made.n_components; i++) {
+        const json_t *c = json_array_get(held, i), *name = json_object_get(c, "name"),
+                     *signature = json_object_get(c, "signature");
+        if (!json_is_string(name) || !json_is_string(signature)) return false;
+        made.components[i] = (gr_component_decl){.name = gr_json_str(name), .signature = gr_json_str(signature)};
+    }
+    out->is_built = out->is_foreign = true;
+    out->table = made.table_name;
+    out->built_at_us = at_us;
+    out->lacks = lacks_of(e, &made, false, arena);
+    return true;
+}
+
 static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row, gr_rollup_state *out) {
     gr_exec_snapshot *s = a->snapshot;
     *out = (gr_rollup_state){.zone = e->zone, .entity_id = e->entity_id, .version = e->version};
     if (row && row->decl.external.n) {
         out->table = gr_exec_external_table(s->exec, e->rollup, row->decl.external, s->arena);
         out->is_built = row->availability.n && out->table.n;
+        out->is_foreign = true;
         out->built_at_us = row->materialized_us;
         return;
     }
+    if (row && take_availability(s->exec, e, row, s->arena, out)) return;
     if (row && row->has_serving && gr_str_eq(row->serving.base_hash, e->identity.base_hash))
         take_build(e, &row->serving, false, s->arena, out);
     if (!out->is_built || out->lacks) note_failure(s->exec, s->arena, e->identity.structure_hash, out);

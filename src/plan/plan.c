@@ -82,7 +82,7 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
     const gr_rollup_state *state = state_of(p, q, r, zone);
     const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
-    bool is_built = state && state->is_built && !lacking;
+    bool is_built = state && state->is_built && !lacking && !(state->is_foreign && is_excluded(&p->options, r));
     *ret_zone = zone;
     *ret_state = is_built ? state : NULL;
     if (p->options.ignore_builds || is_built) return SERVES;

@@ -173,7 +173,8 @@ typedef struct gr_rollup_state {
     /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components. NULL:
      * it holds all (decisions 17). */
     const bool *lacks;
-    gr_str version; /* of the source node: "v1.0" */
+    gr_str version;  /* of the source node: "v1.0" */
+    bool is_foreign; /* the table is somebody else's: it may be gone at any time */
     int64_t build_number, built_at_us, rows;
     bool is_failed;      /* the last try failed */
     int64_t retry_at_us; /* until then no other try is made */

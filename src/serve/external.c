@@ -19,25 +19,24 @@ typedef struct binding_work {
 
 /* ---- the table ----------------------------------------------------------------------------------------------------- */
 
-static gr_status find_table(binding_work *w) {
+static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema, gr_str table) {
     const gr_config *config = w->serve->config;
-    const gr_register_ask *a = w->ask;
-    const gr_source_config *source = gr_config_source(config, a->catalog);
+    const gr_source_config *source = gr_config_source(config, catalog);
     if (!source)
         return gr_error_set(w->err, GR_ERR_CONFIG_SOURCE_UNKNOWN, "Catalog with name `%.*s` does not exist.",
-                            (int)(a->catalog.n < 100 ? a->catalog.n : 100), a->catalog.p);
+                            (int)(catalog.n < 100 ? catalog.n : 100), catalog.p);
     const gr_dialect *dialect = gr_exec_dialect(w->serve->exec);
-    gr_str schema = a->schema.n && !source->is_folder ? a->schema : GR_STR("main");
+    gr_str schema = asked_schema.n ? asked_schema : GR_STR("main");
     if (source->is_folder) schema = gr_arena_printf(w->arena, "src_" GR_FMT, GR_ARG(source->name));
-    gr_str parts[] = {gr_engine_duckdb_source_catalog(source, w->arena), schema, a->table};
+    gr_str parts[] = {gr_engine_duckdb_source_catalog(source, w->arena), schema, table};
     for (size_t i = 0; i < 3; i++) {
         gr_str quoted = gr_sql_quote(dialect, parts[i], w->arena);
         w->table_text = i ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted)) : quoted;
     }
     gr_error why = {0};
-    if (gr_exec_describe_table(w->serve->exec, a->catalog, w->table_text, w->arena, &w->columns, &w->n_columns, &why))
+    if (gr_exec_describe_table(w->serve->exec, catalog, w->table_text, w->arena, &w->columns, &w->n_columns, &why))
         return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "The table %.*s.%.*s.%.*s cannot be read: %.300s",
-                            (int)a->catalog.n, a->catalog.p, (int)a->schema.n, a->schema.p, (int)a->table.n, a->table.p,
+                            (int)catalog.n, catalog.p, (int)asked_schema.n, asked_schema.p, (int)table.n, table.p,
                             why.message);
     return GR_OK;
 }
@@ -285,7 +284,7 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
     gr_serve_snapshot_unref(snapshot);
     GR_TRY(status);
     GR_TRY(check_dimension_keys(&w));
-    GR_TRY(find_table(&w));
+    GR_TRY(find_table(&w, ask->catalog, ask->schema, ask->table));
     GR_TRY(gr_serve_draft(serve, &ask->ask, table, (gr_str){0}, arena, &draft, err)); /* to see what is stored */
     status = bind_all(&w, &draft, &bindings);
     gr_serve_draft_done(&draft);
@@ -392,6 +391,33 @@ static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_
                         (long long)view->row.id, GR_ARG(view->table), name);
 }
 
+/* The table of an entity that Granary did not build: somebody ran its SQL, and the columns are those that it names. What it
+ * holds is what is declared now. */
+static gr_status put_own_table(gr_serve *serve, const gr_entity_view *view, json_t *availability, gr_arena *arena,
+                               gr_error *err) {
+    binding_work w = {.serve = serve, .arena = arena, .err = err};
+    json_t *columns, *components = json_array();
+    json_object_set_new(availability, "components", components);
+    GR_TRY(find_table(&w, gr_json_str(json_object_get(availability, "catalog")),
+                      gr_json_str(json_object_get(availability, "schema")),
+                      gr_json_str(json_object_get(availability, "table"))));
+    GR_TRY(gr_json_parse(view->row.decl.columns, 4 << 20, arena, &columns, err));
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const gr_column_schema *column;
+        gr_str name = gr_json_str(json_object_get(json_array_get(columns, i), "name"));
+        GR_TRY(need_column(&w, name, name, &column));
+    }
+    for (size_t i = 0; i < view->row.decl.n_components; i++) {
+        const gr_component_decl *c = &view->row.decl.components[i];
+        json_array_append_new(components, json_pack("{s:s%, s:s%}", "name", c->name.p, c->name.n, "signature",
+                                                    c->signature.p, c->signature.n));
+    }
+    json_object_set_new(availability, "base_hash", json_stringn(view->row.decl.base_hash.p, view->row.decl.base_hash.n));
+    json_object_set_new(availability, "table_text", json_stringn(w.table_text.p, w.table_text.n));
+    json_object_set_new(availability, "at_us", json_integer(gr_clock_now_us()));
+    return GR_OK;
+}
+
 gr_status gr_serve_availability(gr_serve *serve, int64_t id, const json_t *body, gr_actor actor, gr_arena *arena,
                                 gr_entity_view *ret, gr_error *err) {
     gr_entity_view view;
@@ -402,8 +428,10 @@ gr_status gr_serve_availability(gr_serve *serve, int64_t id, const json_t *body,
     GR_TRY(check_table(&view, body, err));
     if (view.row.availability.n && gr_json_parse(view.row.availability, 4 << 20, arena, &old, NULL)) old = NULL;
     json_t *fresh = merged(body, old);
+    gr_status status = view.row.decl.external.n ? GR_OK : put_own_table(serve, &view, fresh, arena, err);
     gr_str text = dump(fresh, arena);
     json_decref(fresh);
+    GR_TRY(status);
     GR_TRY(gr_catalog_availability(gr_exec_catalog(serve->exec), id, text, actor, arena, &row, err));
     GR_TRY(gr_exec_refresh(serve->exec, err));
     return gr_serve_view_get(serve, id, arena, ret, err);
