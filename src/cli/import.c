@@ -18,7 +18,7 @@ gr_status gr_cli_run_import_dj(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
                                          {"result", "result", false},
                                          {"pre_aggregation_id", "entity", true},
                                          {"problem", "problem", false}};
-    json_t *blobs, *json = NULL;
+    json_t *blobs = NULL, *json = NULL;
     gr_buf url;
     (void)ret_exit;
     GR_TRY(read_blobs(cli, &blobs, err));

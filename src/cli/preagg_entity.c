@@ -183,7 +183,7 @@ static gr_status read_body(gr_cli *cli, json_t **ret, gr_error *err) {
 gr_status gr_cli_run_preagg_materialize(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_door *door;
     gr_buf url;
-    json_t *json = NULL, *body;
+    json_t *json = NULL, *body = NULL;
     bool was_built = false;
     (void)ret_exit;
     GR_TRY(read_body(cli, &body, err));
