@@ -167,7 +167,8 @@ typedef enum gr_lineage_kind {
     GR_LINEAGE_MEMBER, /* dimension or measure */
     GR_LINEAGE_COMPONENT,
     GR_LINEAGE_PREAGG,
-    GR_LINEAGE_CUBE    /* by API */
+    GR_LINEAGE_CUBE,   /* by API */
+    GR_LINEAGE_METRIC  /* a measure as entities serve it; of the same name as its member, which they come from */
 } gr_lineage_kind;
 gr_str gr_lineage_kind_name(gr_lineage_kind kind);
 typedef struct gr_lineage_node {
@@ -186,6 +187,8 @@ typedef struct gr_lineage {
 /* Of a node, a member or an entity ("orders", "orders.count", "12", "orders.main"): all that it comes from and all that is
  * made of it; empty name: everything. Errors: node.not_found. */
 GR_MUST_CHECK gr_status gr_serve_lineage(gr_serve *serve, gr_str name, gr_arena *arena, gr_lineage *ret, gr_error *err);
+/* The same as text for Graphviz. Pure. */
+gr_str gr_serve_lineage_dot(const gr_lineage *lineage, gr_arena *arena);
 
 /* ---- importer ---------------------------------------------------------------------------------------------------- */
 typedef struct gr_import_line {
