@@ -196,8 +196,10 @@ typedef struct gr_import_line {
     gr_str problem;                   /* why it was skipped */
     int64_t entity_id;
 } gr_import_line;
-/* Blobs of `materialization_config.measures_materialization` (seed): one object, a list of cubes
- * {"name", "materialization_config": {…}}, or a map from cube to materialization_config. Errors: query.invalid. */
+/* Blobs of `materialization_config.measures_materialization` (seed): one blob, or an object that holds it; a list of cubes
+ * {"name", "materialization_config": {…}}; or a map from cube to such (import_read.c). Each blob is recorded whole, as
+ * gr_serve_entity_plan does, or skipped; lines are in the order of the document. Cubes are not made. Errors:
+ * query.invalid, limit.exceeded (more than 10,000): nothing is imported then; catalog.*: what came before is. */
 GR_MUST_CHECK gr_status gr_serve_import_materializations(gr_serve *serve, const json_t *blobs, gr_actor actor,
                                                          gr_arena *arena, gr_import_line **ret, size_t *ret_n,
                                                          gr_error *err);
