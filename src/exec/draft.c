@@ -72,8 +72,7 @@ gr_status gr_exec_draft_new(gr_exec *exec, const gr_exec_definitions *more, gr_e
     gr_exec_definitions all;
     size_t *places = GR_NEW_N(d->arena, size_t, more->n + 1);
     gr_status status = gr_exec_definitions_load(exec, d->arena, &all, err);
-    for (size_t i = 0; !status && i < more->n; i++)
-        gr_exec_definitions_merge(&all, &more->v[i], d->arena, &places[i]);
+    for (size_t i = 0; !status && i < more->n; i++) gr_exec_definitions_merge(&all, &more->v[i], d->arena, &places[i]);
     if (!status) {
         d->base = gr_exec_base_extend(exec, d->old, &all);
         d->view = gr_exec_base_view(d->base);
@@ -105,7 +104,7 @@ gr_status gr_exec_draft_commit(gr_exec_draft *d, const gr_preagg_row *rows, gr_e
         }
     }
     for (size_t i = 0; i < d->n; i++) {
-        if (d->entry_of[i] == SIZE_MAX) continue;
+        if (d->entry_of[i] == SIZE_MAX || !rows[i].id) continue;
         gr_exec_entry *e = &d->base->entries.v[d->entry_of[i]];
         e->entity_id = rows[i].id;
         e->version = gr_arena_dup(d->base->arena, rows[i].version);

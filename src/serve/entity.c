@@ -51,6 +51,11 @@ static gr_str shown_table(const gr_preagg_row *row, gr_arena *arena) {
         const json_t *table = json_object_get(root, "table");
         return json_is_string(table) ? gr_arena_dup(arena, gr_json_str(table)) : (gr_str){0};
     }
+    if (row->availability.n && !gr_json_parse(row->availability, 4 << 20, arena, &root, NULL) &&
+        json_integer_value(json_object_get(root, "at_us")) > (row->has_serving ? row->serving.finished_us : 0))
+        return gr_arena_printf(arena, "%s.%s.%s", json_string_value(json_object_get(root, "catalog")),
+                               json_string_value(json_object_get(root, "schema")),
+                               json_string_value(json_object_get(root, "table")));
     if (!row->has_serving) return (gr_str){0};
     gr_str text = gr_arena_dup(arena, row->serving.table_name); /* quotes are for SQL */
     char *out = gr_arena_alloc(arena, text.n + 1);
