@@ -71,14 +71,17 @@ static gr_str local_name(const matching *m, gr_str name) {
     return name;
 }
 
-/* `amount`, `{CUBE}.amount` */
-static bool is_column(const gr_expr *sql, gr_str column) {
-    if (!sql) return false;
-    if (sql->is_column) return gr_str_eq(gr_str_trim(sql->parts[0].text), column);
-    if (sql->n_parts != 2 || sql->parts[0].kind != GR_PART_TABLE || sql->parts[0].n_path) return false;
+/* `amount`, `{CUBE}.amount`; empty when it is more than a column. */
+static gr_str column_of(const gr_expr *sql) {
+    if (!sql) return (gr_str){0};
+    if (sql->is_column) return gr_str_trim(sql->parts[0].text);
+    if (sql->n_parts != 2 || sql->parts[0].kind != GR_PART_TABLE || sql->parts[0].n_path) return (gr_str){0};
     gr_str rest = sql->parts[1].kind == GR_PART_TEXT ? gr_str_trim(sql->parts[1].text) : (gr_str){0};
-    return rest.n > 1 && rest.p[0] == '.' && gr_str_eq(gr_str_sub(rest, 1, rest.n - 1), column);
+    gr_str column = rest.n > 1 && rest.p[0] == '.' ? gr_str_sub(rest, 1, rest.n - 1) : (gr_str){0};
+    return gr_str_is_identifier(column) ? column : (gr_str){0};
 }
+
+static bool is_column(const gr_expr *sql, gr_str column) { return column.n && gr_str_eq(column_of(sql), column); }
 
 /* ---- source_node ---------------------------------------------------------------------------------------------------
  */
@@ -193,8 +196,8 @@ static void miss_dimension(matching *m, gr_str name) {
         for (size_t k = 0; k < m->joined[i]->n_dimensions; k++)
             GR_PUSH(m->arena, &known, m->joined[i]->dimensions[k]->id);
     for (size_t i = 0; i < m->cube->n_dimensions; i++) {
-        const gr_expr *sql = m->cube->dimensions[i]->sql;
-        if (sql && sql->is_column) GR_PUSH(m->arena, &known, gr_str_trim(sql->parts[0].text));
+        gr_str column = column_of(m->cube->dimensions[i]->sql);
+        if (column.n) GR_PUSH(m->arena, &known, column);
     }
     add_missing(m, "dimension", name, &known);
 }
@@ -297,11 +300,10 @@ static void miss_measure(matching *m, gr_str name) {
     }
     for (size_t i = 0; i < m->cube->n_measures; i++)
         for (size_t k = 0; k < sizeof aggregations / sizeof *aggregations; k++) {
-            const gr_member *measure = m->cube->measures[i];
-            if (!is_plain(measure, aggregations[k].agg) || !measure->sql || !measure->sql->is_column) continue;
+            gr_str column = column_of(m->cube->measures[i]->sql);
+            if (!column.n || !is_plain(m->cube->measures[i], aggregations[k].agg)) continue;
             GR_PUSH(m->arena, &known,
-                    gr_arena_printf(m->arena, GR_FMT GR_FMT, GR_ARG(aggregations[k].prefix),
-                                    GR_ARG(gr_str_trim(measure->sql->parts[0].text))));
+                    gr_arena_printf(m->arena, GR_FMT GR_FMT, GR_ARG(aggregations[k].prefix), GR_ARG(column)));
         }
     add_missing(m, "measure", name, &known);
 }
