@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "data/json.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,10 +58,9 @@ static void make_folder(const shop *s, const char *name) {
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
-static void remove_all(const shop *s) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", s->folder);
-    assert_int_equal(system(command), 0);
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where) {
+    (void)info, (void)type, (void)where;
+    return remove(path);
 }
 
 static int setup(void **state) {
@@ -91,26 +91,42 @@ static int teardown(void **state) {
     shop *s = *state;
     gr_serve_close(s->serve);
     gr_arena_free(s->arena);
-    remove_all(s);
+    nftw(s->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(s);
     return 0;
 }
 
 static gr_actor actor(void) { return (gr_actor){.now_us = gr_clock_now_us(), .user = GR_STR("tester")}; }
 
-#define BLOB(source, grain, measures)                                                                                  \
-    "{\"source_node\": \"" source "\", \"grain\": [" grain "], \"measures\": [" measures "]}"
-#define SEED BLOB("orders.fact_orders", "\"date_id\", \"customer_id\"", "\"sum_revenue\", \"count_orders\"")
-#define OF(cube, blob) "{\"name\": \"" cube "\", \"materialization_config\": {\"measures_materialization\": " blob "}}"
+/* One cube with a blob, and what becomes of it. */
+typedef struct blob_row {
+    const char *cube, *source, *grain, *measures; /* lists of JSON texts, with ' for "; source NULL: no blob */
+    const char *result, *problem;
+} blob_row;
 
-static json_t *parsed(const shop *s, const char *text) {
+static const blob_row seed = {
+    "sales", "orders.fact_orders", "'date_id', 'customer_id'", "'sum_revenue', 'count_orders'", "imported", ""};
+
+static gr_str cube_text(const blob_row *row, gr_arena *arena) {
+    if (!row->source) return gr_arena_printf(arena, "{'name': '%s', 'materialization_config': null}", row->cube);
+    return gr_arena_printf(
+        arena,
+        "{'name': '%s', 'materialization_config': {'measures_materialization': {'source_node': '%s', "
+        "'grain': [%s], 'measures': [%s], 'table_hash': 'abc123', 'status': 'active'}}}",
+        row->cube, row->source, row->grain, row->measures);
+}
+
+/* With ' for ". */
+static json_t *parsed(const shop *s, gr_str text) {
+    char *json = gr_arena_alloc(s->arena, text.n + 1);
     json_t *root;
     gr_error err = {0};
-    if (gr_json_parse(gr_str_from(text), 1 << 20, s->arena, &root, &err)) fail_msg("%s: %s", text, err.message);
+    for (size_t i = 0; i < text.n; i++) json[i] = (char)(text.p[i] == '\'' ? '"' : text.p[i]);
+    if (gr_json_parse((gr_str){json, text.n}, 1 << 20, s->arena, &root, &err)) fail_msg("%s: %s", json, err.message);
     return root;
 }
 
-static size_t import(const shop *s, const char *text, gr_import_line **ret) {
+static size_t import(const shop *s, gr_str text, gr_import_line **ret) {
     gr_error err = {0};
     size_t n = 0;
     if (gr_serve_import_materializations(s->serve, parsed(s, text), actor(), s->arena, ret, &n, &err))
@@ -118,12 +134,14 @@ static size_t import(const shop *s, const char *text, gr_import_line **ret) {
     return n;
 }
 
-static void expect_line(const gr_import_line *line, const char *cube, const char *result, const char *problem) {
-    bool fits = gr_str_eq_z(line->cube, cube) && gr_str_eq_z(line->result, result) &&
+static void expect_line(const gr_import_line *line, const blob_row *row) {
+    const char *problem = row->problem;
+    bool fits = gr_str_eq_z(line->cube, row->cube) && gr_str_eq_z(line->result, row->result) &&
+                (!row->source || gr_str_eq_z(line->source_node, row->source)) &&
                 gr_str_find_str(line->problem, gr_str_from(problem)) != SIZE_MAX;
     if (!fits || (!problem[0] && line->problem.n) || (line->entity_id == 0) != (problem[0] != 0))
         fail_msg(GR_FMT " " GR_FMT " '" GR_FMT "' %lld is not %s %s '%s'", GR_ARG(line->cube), GR_ARG(line->result),
-                 GR_ARG(line->problem), (long long)line->entity_id, cube, result, problem);
+                 GR_ARG(line->problem), (long long)line->entity_id, row->cube, row->result, problem);
 }
 
 static size_t entities(const shop *s, gr_entity_view **ret) {
@@ -137,59 +155,45 @@ static size_t entities(const shop *s, gr_entity_view **ret) {
 
 static void blobs_become_entities(void **state) {
     const shop *s = *state;
+    static const blob_row more[] = {
+        {"returns", "orders.fact_orders", "'customer_id', 'date_id'", "'sum_revenue'", "shared", ""},
+        {"more", "orders", "'customer', 'orders.date_id'", "'count'", "shared", ""},
+        {"countries", "cube.orders", "'country'", "'orders__count'", "shared", ""}, /* orders.main */
+        {"none", NULL, NULL, NULL, "skipped", "it has no measures_materialization"},
+        {"typo", "orders", "'date_id'", "'sum_revenues'", "skipped", "did you mean 'sum_revenue'?"},
+        {"other", "orders", "'country'", "'users.count'", "skipped", "computed over 'users' and not 'orders'"},
+        {"raw", "orders", "'date_id'", "'count', 'names'", "skipped", "'orders.names' has no parts that can be stored"},
+        {"days", "orders", "'date_id'", "'sum_revenue'", "imported", ""},
+    };
+    enum { N = sizeof more / sizeof *more };
     gr_import_line *lines;
     gr_entity_view *views;
     assert_int_equal(entities(s, &views), 1); /* orders.main */
     int64_t main_id = views[0].row.id;
-    size_t
-        n =
-            import(
-                s,
-                "[" OF("sales", SEED) ", " OF("returns", SEED) ", " /* two cubes, one entity */
-                OF("more", BLOB("orders", "\"customer\", \"orders.date_id\"", "\"count\"")) ", " OF("countries", BLOB("cube.orders", "\"country\"", "\"orders__count\"")) ", " OF(
-                    "none",
-                    "null") ", " OF("typo",
-                                    BLOB("orders", "\"date_id\"",
-                                         "\"sum_revenues\"")) ", " OF("other",
-                                                                      BLOB("orders", "\"country\"",
-                                                                           "\"users.count\"")) ", " OF("raw",
-                                                                                                       BLOB("orders",
-                                                                                                            "\"date_"
-                                                                                                            "id\"",
-                                                                                                            "\"count\","
-                                                                                                            " \"names"
-                                                                                                            "\"")) ","
-                                                                                                                   " " OF("days",
-                                                                                                                          BLOB(
-                                                                                                                              "orders",
-                                                                                                                              "\"date_id\"",
-                                                                                                                              "\"sum_revenue\"")) "]",
-                &lines);
-    assert_int_equal(n, 9);
-    expect_line(&lines[0], "sales", "imported", "");
-    expect_line(&lines[1], "returns", "shared", "");
-    expect_line(&lines[2], "more", "shared", "");
-    expect_line(&lines[3], "countries", "shared", "");
-    expect_line(&lines[4], "none", "skipped", "it has no measures_materialization");
-    expect_line(&lines[5], "typo", "skipped", "did you mean 'sum_revenue'?");
-    expect_line(&lines[6], "other", "skipped", "computed over 'users' and not 'orders'");
-    expect_line(&lines[7], "raw", "skipped", "'orders.names' has no parts that can be stored");
-    expect_line(&lines[8], "days", "imported", "");
-    assert_int_equal(lines[1].entity_id, lines[0].entity_id);
+    gr_str text = gr_arena_printf(s->arena, "[" GR_FMT, GR_ARG(cube_text(&seed, s->arena)));
+    for (size_t i = 0; i < N; i++)
+        text = gr_arena_printf(s->arena, GR_FMT ", " GR_FMT, GR_ARG(text), GR_ARG(cube_text(&more[i], s->arena)));
+    assert_int_equal(import(s, gr_arena_printf(s->arena, GR_FMT "]", GR_ARG(text)), &lines), N + 1);
+    expect_line(&lines[0], &seed);
+    for (size_t i = 0; i < N; i++) expect_line(&lines[i + 1], &more[i]);
+    assert_int_equal(lines[1].entity_id, lines[0].entity_id); /* two cubes, one entity */
     assert_int_equal(lines[2].entity_id, lines[0].entity_id);
     assert_int_equal(lines[3].entity_id, main_id);
-    assert_true(gr_str_eq_z(lines[0].source_node, "orders.fact_orders"));
     assert_int_equal(entities(s, &views), 3); /* what was skipped left nothing behind */
+    size_t n_found = 0;
     for (size_t i = 0; i < 3; i++)
         if (views[i].row.id == lines[0].entity_id) {
+            n_found++;
             assert_true(gr_str_eq_z(views[i].row.decl.grain_columns, "[\"orders.customer\", \"orders.date_id\"]"));
             assert_int_equal(views[i].row.decl.n_components, 2);
             assert_int_equal(views[i].row.status, GR_PREAGG_PENDING);
             assert_int_equal(views[i].n_metrics, 2);
         }
-    n = import(s, SEED, &lines); /* again: nothing new */
-    assert_int_equal(n, 1);
-    expect_line(&lines[0], "", "shared", "");
+    assert_int_equal(n_found, 1);
+    blob_row again = seed;
+    again.result = "shared";
+    assert_int_equal(import(s, cube_text(&again, s->arena), &lines), 1);
+    expect_line(&lines[0], &again);
     assert_int_equal(entities(s, &views), 3);
 }
 
@@ -199,8 +203,8 @@ static void malformed_imports_nothing(void **state) {
     gr_entity_view *views;
     gr_import_line *lines = NULL;
     size_t n = 77;
-    gr_status status = gr_serve_import_materializations(s->serve, parsed(s, "[" SEED ", {\"source_node\": 7}]"),
-                                                        actor(), s->arena, &lines, &n, &err);
+    gr_str text = gr_arena_printf(s->arena, "[" GR_FMT ", {'source_node': 7}]", GR_ARG(cube_text(&seed, s->arena)));
+    gr_status status = gr_serve_import_materializations(s->serve, parsed(s, text), actor(), s->arena, &lines, &n, &err);
     assert_int_equal(status, GR_ERR_QUERY_INVALID);
     assert_int_equal(n, 77);
     assert_null(lines);
