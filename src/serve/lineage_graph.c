@@ -166,7 +166,7 @@ gr_lineage gr_lineage_draft_around(const gr_lineage_draft *d, const size_t *star
 /* ---- Graphviz ------------------------------------------------------------------------------------------------------
  */
 
-/* Inside of a quoted label: a backslash begins an escape there. */
+/* Inside of quotes: a backslash begins an escape there, and a line end would be taken for one. */
 static void add_escaped(gr_buf *out, gr_str text) {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
@@ -175,10 +175,19 @@ static void add_escaped(gr_buf *out, gr_str text) {
     }
 }
 
+static void add_quoted(gr_buf *out, gr_str text) {
+    gr_buf_char(out, '"');
+    add_escaped(out, text);
+    gr_buf_char(out, '"');
+}
+
 /* More than the text can take: each byte of it may be escaped. */
 static size_t most_bytes(const gr_lineage *l) {
-    size_t n = 256 + 64 * l->n_edges;
-    for (size_t i = 0; i < l->n_nodes; i++) n += 128 + 2 * (l->nodes[i].label.n + l->nodes[i].detail.n);
+    size_t n = 256;
+    for (size_t i = 0; i < l->n_nodes; i++)
+        n += 128 + 2 * (l->nodes[i].id.n + l->nodes[i].label.n + l->nodes[i].detail.n);
+    for (size_t i = 0; i < l->n_edges; i++)
+        n += 32 + 2 * (l->nodes[l->edges[i].from].id.n + l->nodes[l->edges[i].to].id.n);
     return n;
 }
 
@@ -188,13 +197,21 @@ gr_str gr_serve_lineage_dot(const gr_lineage *l, gr_arena *arena) {
     gr_buf_z(&out, "digraph lineage {\n  rankdir=LR;\n");
     for (size_t i = 0; i < l->n_nodes; i++) {
         const gr_lineage_node *node = &l->nodes[i];
-        gr_buf_printf(&out, "  n%zu [shape=%s, label=\"", i, kinds[node->kind].shape);
+        gr_buf_z(&out, "  ");
+        add_quoted(&out, node->id);
+        gr_buf_z(&out, " [label=\"");
         add_escaped(&out, node->label);
         if (node->detail.n) gr_buf_z(&out, "\\n");
         add_escaped(&out, node->detail);
-        gr_buf_z(&out, "\"];\n");
+        gr_buf_printf(&out, "\", shape=%s];\n", kinds[node->kind].shape);
     }
-    for (size_t i = 0; i < l->n_edges; i++) gr_buf_printf(&out, "  n%zu -> n%zu;\n", l->edges[i].from, l->edges[i].to);
+    for (size_t i = 0; i < l->n_edges; i++) {
+        gr_buf_z(&out, "  ");
+        add_quoted(&out, l->nodes[l->edges[i].from].id);
+        gr_buf_z(&out, " -> ");
+        add_quoted(&out, l->nodes[l->edges[i].to].id);
+        gr_buf_z(&out, ";\n");
+    }
     gr_buf_z(&out, "}\n");
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);

@@ -100,7 +100,7 @@ static void nothing_at_all(void **state) {
 static void graphviz(void **state) {
     (void)state;
     gr_lineage_node nodes[] = {
-        {GR_LINEAGE_TABLE, GR_STR("table:a"), GR_STR("say \"a\\b\"\n"), (gr_str){0}},
+        {GR_LINEAGE_TABLE, GR_STR("table:\"a"), GR_STR("say \"a\\b\"\n"), (gr_str){0}},
         {GR_LINEAGE_PREAGG, GR_STR("pre_aggregation:1"), GR_STR("orders.main"), GR_STR("active, v1.0")},
         {GR_LINEAGE_COMPONENT, GR_STR("component:1.x"), GR_STR("x"), GR_STR("\\\\\\\"\"\"")},
     };
@@ -108,11 +108,12 @@ static void graphviz(void **state) {
     gr_lineage l = {nodes, COUNT(nodes), edges, COUNT(edges)};
     gr_arena *arena = gr_arena_new();
     gr_str got = gr_serve_lineage_dot(&l, arena);
-    static const char wanted[] = "digraph lineage {\n  rankdir=LR;\n"
-                                 "  n0 [shape=cylinder, label=\"say \\\"a\\\\b\\\" \"];\n"
-                                 "  n1 [shape=box3d, label=\"orders.main\\nactive, v1.0\"];\n"
-                                 "  n2 [shape=component, label=\"x\\n\\\\\\\\\\\\\\\"\\\"\\\"\"];\n"
-                                 "  n0 -> n1;\n  n0 -> n2;\n}\n";
+    static const char wanted[] =
+        "digraph lineage {\n  rankdir=LR;\n"
+        "  \"table:\\\"a\" [label=\"say \\\"a\\\\b\\\" \", shape=cylinder];\n"
+        "  \"pre_aggregation:1\" [label=\"orders.main\\nactive, v1.0\", shape=box3d];\n"
+        "  \"component:1.x\" [label=\"x\\n\\\\\\\\\\\\\\\"\\\"\\\"\", shape=component];\n"
+        "  \"table:\\\"a\" -> \"pre_aggregation:1\";\n  \"table:\\\"a\" -> \"component:1.x\";\n}\n";
     if (!gr_str_eq_z(got, wanted)) fail_msg(GR_FMT "is not\n%s", GR_ARG(got), wanted);
     gr_arena_free(arena);
 }
