@@ -1,6 +1,6 @@
-/* One build: declare, record, fill a new table, measure it, publish.
+/* One build: claim, record, fill a new table, measure it, publish.
  *
- *   declare -> build_begin (materializing) -> build_table (its name, before it exists) -> CREATE TABLE AS
+ *   claim: build_begin (materializing) -> build_table (its name, before it exists) -> CREATE TABLE AS
  *      |                                                                                     |
  *      '------------------------------- build_failed <-------- any error -------------------+
  *                                                                                            v
@@ -9,8 +9,11 @@
  * Killed anywhere, the catalog still names the old build, and the next start sweeps the table away. */
 #include "exec/internal.h"
 
+#include "base/fault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { FIRST_DELAY_US = 5 * 1000000, MOST_DELAY_US = 600 * 1000000 };
 
@@ -49,8 +52,8 @@ typedef struct job {
     gr_exec *exec;
     const gr_ctx *ctx;
     const gr_rollup *rollup;
-    gr_exec_identity identity;
-    int64_t build_id, number;
+    gr_build_claim claim;
+    gr_sql load;
     gr_store_table table;
     gr_store_stat stat;
     const gr_snapshot *snapshot;
@@ -95,13 +98,32 @@ static gr_status limit(job *j, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(status);
     j->range = gr_range_of_local(from, to, tz);
     j->options.range = &j->range;
-    return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->identity.load, err);
+    return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->load, err);
 }
 
-static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, double), void *arg, gr_error *err) {
-    GR_TRY(gr_catalog_build_table(j->exec->catalog, j->build_id, j->table.text, err));
-    gr_status status =
-        gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, &j->identity.load, on_progress, arg, err);
+/* To who waits here, and once a second to who looks at the catalog. */
+typedef struct telling {
+    job *j;
+    gr_build_progress progress;
+    int64_t told_us;
+} telling;
+
+static void tell(void *arg, double fraction) {
+    enum { EVERY_US = 1000000 };
+    telling *t = arg;
+    int64_t now = gr_clock_mono_us();
+    gr_error ignored;
+    if (t->progress.fn) t->progress.fn(t->progress.arg, fraction);
+    if (now - t->told_us < EVERY_US) return;
+    t->told_us = now;
+    (void)!gr_catalog_build_progress(t->j->exec->catalog, t->j->claim.build_id, fraction, &ignored);
+}
+
+static gr_status fill(job *j, gr_engine_conn *conn, gr_build_progress progress, gr_error *err) {
+    GR_TRY(gr_catalog_build_table(j->exec->catalog, j->claim.build_id, j->table.text, err));
+    gr_fault_point("build.named");
+    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell,
+                                               &(telling){j, progress, gr_clock_mono_us()}, err);
     j->is_foreign = status && err && strstr(err->message, "already exists");
     if (status) return status;
     return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
@@ -111,34 +133,66 @@ static gr_status fill(job *j, gr_engine_conn *conn, void (*on_progress)(void *, 
 static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
-    gr_build_row build = {.id = j->build_id, .table_name = j->table.text};
     gr_catalog *catalog = j->exec->catalog;
-    if (gr_catalog_build_failed(catalog, j->build_id, gr_str_from(err->message), gr_clock_now_us(), &ignored)) return;
-    if (j->is_foreign && gr_catalog_build_table(catalog, j->build_id, GR_STR(""), &ignored)) return;
-    if (conn && !j->is_foreign) gr_exec_forget_table(j->exec, conn, &ctx, &build);
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    if (gr_catalog_build_failed(catalog, j->claim.build_id, gr_str_from(err->message), actor, &ignored)) return;
+    if (j->is_foreign && gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
+    if (!conn || j->is_foreign || !j->table.text.n) return;
+    if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored)) return;
+    if (gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
 }
 
-static gr_status run(job *j, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+static gr_status run(job *j, gr_build_progress progress, gr_error *err) {
     gr_engine_conn *conn = NULL;
     gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
     if (!status) status = limit(j, conn, err);
-    if (!status) status = fill(j, conn, on_progress, arg, err);
+    if (!status) status = fill(j, conn, progress, err);
     if (status) give_up(j, conn, err);
     if (conn) gr_pool_give(j->exec->pool, conn);
     return status;
 }
 
-/* Declare the entity and open a build. Entities of several zones share the cube's and the rollup's name; the structure
- * hash tells their tables apart. */
-static gr_status start(job *j, const gr_rollup *rollup, const gr_tz *zone, gr_error *err) {
-    gr_exec *exec = j->exec;
-    gr_preagg_decl decl = gr_exec_declaration(rollup, zone, &j->identity, j->ctx->arena);
-    gr_str structure = j->identity.structure_hash;
-    gr_preagg_row row;
-    GR_TRY(gr_catalog_declare(exec->catalog, &decl, gr_clock_now_us(), j->ctx->arena, &row, err));
-    GR_TRY(gr_catalog_build_begin(exec->catalog, row.id, structure, gr_clock_now_us(), &j->build_id, &j->number, err));
-    j->table = gr_store_table_name(exec->config, j->rollup, structure, j->number, exec->dialect, j->ctx->arena);
+/* Entities of several zones share the cube's and the rollup's name; the structure hash tells their tables apart. */
+gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                        gr_actor actor, gr_build_claim *ret, gr_error *err) {
+    gr_exec_base *base = gr_exec_base_of(snapshot);
+    gr_exec_entry e;
+    pthread_mutex_lock(&exec->publish);
+    gr_status status = gr_exec_entry_for(exec, base, rollup, gr_rollup_zone(rollup->entity, zone), &e, err);
+    pthread_mutex_unlock(&exec->publish);
+    GR_TRY(status);
+    gr_build_plan plan = {e.identity.base_hash, e.identity.structure_hash, e.identity.components,
+                          e.identity.n_components};
+    gr_build_claim claim = {.entity_id = e.entity_id, .structure_hash = e.identity.structure_hash};
+    GR_TRY(gr_catalog_build_begin(exec->catalog, e.entity_id, &plan, actor, &claim.build_id, &claim.number, err));
+    gr_fault_point("build.claimed");
+    pthread_mutex_lock(&exec->mutex);
+    GR_PUSH(exec->arena, &exec->claims, claim);
+    pthread_mutex_unlock(&exec->mutex);
+    *ret = claim;
     return GR_OK;
+}
+
+/* Claims that wait for their turn may be taken by whoever needs what they make first. */
+static bool take_claim(gr_exec *exec, int64_t entity_id, gr_build_claim *ret) {
+    bool is_found = false;
+    pthread_mutex_lock(&exec->mutex);
+    for (size_t i = 0; i < exec->claims.n && !is_found; i++) {
+        if (exec->claims.v[i].entity_id != entity_id) continue;
+        *ret = exec->claims.v[i];
+        exec->claims.v[i] = exec->claims.v[--exec->claims.n];
+        is_found = true;
+    }
+    pthread_mutex_unlock(&exec->mutex);
+    return is_found;
+}
+
+void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *why) {
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_error ignored;
+    gr_build_claim mine;
+    if (!take_claim(exec, claim->entity_id, &mine)) return;
+    if (gr_catalog_build_failed(exec->catalog, mine.build_id, gr_str_from(why), actor, &ignored)) return;
 }
 
 /* What is read instead of the cubes' own SQL: their stored original_sql, built by now. */
@@ -152,9 +206,11 @@ static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rol
         if (deps[i]->preagg->type != GR_PREAGG_ORIGINAL_SQL || !state || !state->is_built) continue;
         originals[n++] = (gr_original){deps[i]->preagg->cube, deps[i], state};
     }
-    if (!n) return GR_OK;
+    if (!n)
+        return gr_sql_load(j->snapshot, j->rollup, zone, (gr_sql_load_options){0}, j->exec->dialect, arena, &j->load,
+                           err);
     j->options = (gr_sql_load_options){.originals = originals, .n_originals = n};
-    return gr_sql_load(current, j->rollup, zone, j->options, j->exec->dialect, arena, &j->identity.load, err);
+    return gr_sql_load(current, j->rollup, zone, j->options, j->exec->dialect, arena, &j->load, err);
 }
 
 static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_rollup **deps, size_t n_deps,
@@ -165,62 +221,108 @@ static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_r
         const gr_tz *own = gr_rollup_zone(deps[i], zone);
         const gr_rollup_state *state = gr_snapshot_state(current, deps[i]->preagg, own);
         int64_t rows = 0;
-        if (!state || !state->is_built)
-            status = gr_exec_build(exec, ctx, current, deps[i], own, NULL, NULL, &rows, err);
+        if (!state || !state->is_built || state->lacks)
+            status = gr_exec_build(exec, ctx, current, deps[i], own, NULL, (gr_build_progress){0}, &rows, err);
         gr_exec_snapshot_unref(current);
     }
     return status;
 }
 
-static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                           const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
-                           gr_error *err);
-
-/* First what it reads. A rollup_join has no table of its own: it is built when its parts are. */
-gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                        const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
-                        gr_error *err) {
-    const gr_rollup *r = rollup->entity;
-    if (!r->can_build)
-        return gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id),
-                            GR_ARG(r->problem_text));
-    const gr_rollup **deps;
-    size_t n = gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
-    GR_TRY(build_dependencies(exec, ctx, deps, n, zone, err));
-    *ret_rows = 0;
-    if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN) return GR_OK;
-    return build_one(exec, ctx, snapshot, r, zone, on_progress, arg, ret_rows, err);
+/* Another process builds it: when it is done, what it made serves here too. */
+static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, int64_t entity_id, bool *ret_is_done, gr_error *err) {
+    enum { PAUSE_US = 100000 };
+    for (;;) {
+        gr_preagg_row row;
+        bool is_found = false;
+        if (gr_ctx_is_cancelled(ctx)) return gr_error_set(err, GR_ERR_CANCELLED, "The build was cancelled");
+        if (gr_ctx_is_late(ctx))
+            return gr_error_set(err, GR_ERR_TIMEOUT, "Another process builds it, and takes too long");
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000L}, NULL);
+        GR_TRY(gr_catalog_get(exec->catalog, entity_id, ctx->arena, &row, &is_found, err));
+        if (is_found && row.status == GR_PREAGG_MATERIALIZING) continue;
+        *ret_is_done = is_found && row.status == GR_PREAGG_ACTIVE;
+        return *ret_is_done ? gr_exec_publish(exec, NULL, NULL, 0, err) : GR_OK;
+    }
 }
 
-static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                           const gr_tz *zone, void (*on_progress)(void *, double), void *arg, int64_t *ret_rows,
-                           gr_error *err) {
-    const gr_rollup *r = rollup->entity;
-    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone};
-    GR_TRY(gr_exec_identify(exec, snapshot, r, zone, ctx->arena, &j.identity, err));
+/* A claim of this process; or *ret_is_done when another process has built it meanwhile. */
+static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
+                               const gr_tz *zone, gr_build_claim *ret, bool *ret_is_done, gr_error *err) {
+    *ret_is_done = false;
+    for (;;) {
+        gr_actor actor = {gr_clock_now_us(), {0}};
+        gr_status status = gr_exec_claim(exec, snapshot, r, zone, actor, ret, err);
+        if (!status) return take_claim(exec, ret->entity_id, ret) ? GR_OK : GR_ERR_INTERNAL;
+        if (status != GR_ERR_PREAGG_MATERIALIZING) return status;
+        gr_exec_entry e;
+        pthread_mutex_lock(&exec->publish);
+        status = gr_exec_entry_for(exec, gr_exec_base_of(snapshot), r, gr_rollup_zone(r, zone), &e, err);
+        pthread_mutex_unlock(&exec->publish);
+        if (!status && take_claim(exec, e.entity_id, ret)) return GR_OK;
+        if (!status) status = wait_for_other(exec, ctx, e.entity_id, ret_is_done, err);
+        if (status || *ret_is_done) return status;
+    }
+}
+
+static gr_status publish_done(job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_str coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->ctx->arena);
+    gr_fault_point("build.filled");
+    GR_TRY(gr_catalog_build_done(j->exec->catalog, j->claim.build_id, j->stat.rows, j->stat.bytes, coverage, actor,
+                                 j->ctx->arena, ret_old, ret_n_old, err));
+    gr_fault_point("build.published");
+    return GR_OK;
+}
+
+/* The lease was lost, or the catalog cannot be written: the table serves nobody. */
+static void drop_unpublished(job *j) {
+    gr_error ignored;
+    gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
+    gr_engine_conn *conn;
+    if (gr_pool_take(j->exec->pool, &ctx, GR_STR(""), &conn, NULL)) return;
+    if (gr_catalog_build_failed(j->exec->catalog, j->claim.build_id, GR_STR("it could not be published"),
+                                (gr_actor){gr_clock_now_us(), {0}}, &ignored) == GR_OK &&
+        gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored) == GR_OK)
+        (void)!gr_catalog_build_table(j->exec->catalog, j->claim.build_id, GR_STR(""), &ignored);
+    gr_pool_give(j->exec->pool, conn);
+}
+
+static gr_status run_job(job *j, gr_build_progress progress, const gr_tz *zone, gr_error *err) {
+    gr_exec *exec = j->exec;
     const gr_snapshot *current = gr_exec_snapshot_ref(exec); /* holds the tables that are read */
     const gr_rollup **deps;
-    size_t n_deps = gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
-    gr_status originals =
-        current->model == snapshot->model ? read_originals(&j, current, deps, n_deps, zone, err) : GR_OK;
-    if (originals) {
-        gr_exec_snapshot_unref(current);
-        return originals;
-    }
-    gr_status status = start(&j, rollup, zone, err);
-    if (!status) status = run(&j, on_progress, arg, err);
+    size_t n_deps = gr_rollup_dependencies(j->snapshot->index, j->rollup, j->ctx->arena, &deps);
+    bool is_same = gr_model_is_same_files(current->model, j->snapshot->model);
+    gr_status status = read_originals(j, is_same ? current : j->snapshot, deps, is_same ? n_deps : 0, zone, err);
+    j->table = gr_store_table_name(exec->config, j->rollup, j->claim.structure_hash, j->claim.number, exec->dialect,
+                                   j->ctx->arena);
+    if (status)
+        give_up(j, NULL, err);
+    else
+        status = run(j, progress, err);
     gr_exec_snapshot_unref(current);
-    gr_build_row *old = NULL;
+    return status;
+}
+
+static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
+                           const gr_tz *zone, const gr_build_claim *claim, gr_build_progress progress,
+                           int64_t *ret_rows, gr_error *err) {
+    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone};
+    bool is_done = false;
+    if (!claim || !take_claim(exec, claim->entity_id, &j.claim))
+        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, &j.claim, &is_done, err));
+    if (is_done) return GR_OK;
+    gr_doomed_table *old = NULL;
     size_t n_old = 0;
+    gr_status status = run_job(&j, progress, zone, err);
     if (!status) {
-        gr_str coverage = gr_exec_coverage_write(r, &j.stat, j.options.range, ctx->arena);
-        status = gr_catalog_build_done(exec->catalog, j.build_id, j.stat.rows, j.stat.bytes, coverage,
-                                       gr_clock_now_us(), ctx->arena, &old, &n_old, err);
+        status = publish_done(&j, &old, &n_old, err);
+        if (status) drop_unpublished(&j);
     }
     if (status)
-        remember_failure(exec, j.identity.structure_hash, err);
+        remember_failure(exec, j.claim.structure_hash, err);
     else
-        forget_failure(exec, j.identity.structure_hash);
+        forget_failure(exec, j.claim.structure_hash);
     if (!status) *ret_rows = j.stat.rows;
     gr_error publish_err = {0};
     gr_status published = gr_exec_publish(exec, NULL, old, n_old, &publish_err);
@@ -229,6 +331,25 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
         if (err) *err = publish_err;
     }
     return status;
+}
+
+/* First what it reads. A rollup_join has no table of its own: it is built when its parts are. */
+gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                        const gr_tz *zone, const gr_build_claim *claim, gr_build_progress progress, int64_t *ret_rows,
+                        gr_error *err) {
+    const gr_rollup *r = rollup->entity;
+    const gr_rollup **deps;
+    gr_status status = GR_OK;
+    if (!r->can_build)
+        status = gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id),
+                              GR_ARG(r->problem_text));
+    size_t n = status ? 0 : gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
+    if (!status) status = build_dependencies(exec, ctx, deps, n, zone, err);
+    if (status && claim) gr_exec_claim_drop(exec, claim, err ? err->message : "what it reads could not be built");
+    GR_TRY(status);
+    *ret_rows = 0;
+    if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN) return GR_OK;
+    return build_one(exec, ctx, snapshot, r, zone, claim, progress, ret_rows, err);
 }
 
 gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
@@ -240,25 +361,26 @@ gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_ro
 
 gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
-    gr_build_row *rows;
+    gr_doomed_table *rows;
     size_t n = 0;
-    gr_status status = gr_catalog_drop_builds(exec->catalog, entity_id, gr_clock_now_us(), scratch, &rows, &n, err);
-    for (size_t i = 0; !status && i < n; i++)
-        status = gr_catalog_build_table(exec->catalog, rows[i].id, GR_STR(""), err);
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_status status = gr_catalog_drop_builds(exec->catalog, entity_id, actor, scratch, &rows, &n, err);
+    for (size_t i = 0; !status && i < n; i++) status = gr_catalog_doomed_done(exec->catalog, rows[i].id, err);
     gr_arena_free(scratch);
     return status;
 }
 
 gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables, gr_error *err) {
     const gr_snapshot *current = gr_exec_snapshot_ref(exec);
-    GR_VEC(gr_build_row) all = {0};
+    GR_VEC(gr_doomed_table) all = {0};
     uint32_t at = rollup->entity->preagg->index;
+    gr_actor actor = {gr_clock_now_us(), {0}};
     gr_status status = GR_OK;
     for (size_t i = 0; !status && i < current->n_states[at]; i++) {
-        gr_build_row *rows;
+        gr_doomed_table *rows;
         size_t n = 0;
-        status = gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, gr_clock_now_us(), ctx->arena,
-                                        &rows, &n, err);
+        status =
+            gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, actor, ctx->arena, &rows, &n, err);
         for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
     }
     if (!status) status = gr_exec_publish(exec, NULL, all.v, all.n, err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static gr_status make_state_dir(gr_str dir, gr_error *err) {
     char path[4096];
@@ -22,21 +23,54 @@ static gr_status make_state_dir(gr_str dir, gr_error *err) {
 
 static gr_status sweep(gr_exec *exec, gr_error *err);
 
+static gr_str absolute(const gr_config *config, gr_str dir, gr_arena *arena) {
+    if (dir.n && dir.p[0] == '/') return gr_arena_dup(arena, dir);
+    return gr_arena_printf(arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
+}
+
+static gr_status open_catalog(gr_exec *exec, gr_str dir, gr_error *err) {
+    const gr_config *config = exec->config;
+    char host[256] = "localhost";
+    gethostname(host, sizeof host - 1);
+    gr_catalog_options options = {
+        .file = gr_arena_printf(exec->arena, GR_FMT "/catalog.sqlite", GR_ARG(dir)),
+        .postgres = config->catalog_postgres.value,
+        .schema = config->catalog_schema,
+        .server = gr_arena_printf(exec->arena, "%s:%ld", host, (long)getpid()),
+        .store = exec->shared_dir.n ? exec->shared_dir : gr_arena_printf(exec->arena, "%s:" GR_FMT, host, GR_ARG(dir)),
+        .is_store_shared = exec->shared_dir.n > 0};
+    return gr_catalog_open(&options, &exec->catalog, err);
+}
+
+static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
+    const gr_config *config = exec->config;
+    gr_engine_options options = {config, gr_arena_printf(exec->arena, GR_FMT "/store.duckdb", GR_ARG(dir))};
+    GR_TRY(make_state_dir(dir, err));
+    if (config->storage_shared) {
+        gr_str tables = config->storage_tables;
+        exec->shared_dir = tables.n ? absolute(config, tables, exec->arena)
+                                    : gr_arena_printf(exec->arena, GR_FMT "/tables", GR_ARG(dir));
+        GR_TRY(make_state_dir(exec->shared_dir, err));
+        options.store_file = (gr_str){0}; /* nothing is kept in it */
+    }
+    GR_TRY(gr_engine_duckdb_driver.open(&options, &exec->engine, err));
+    exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
+    return GR_OK;
+}
+
 gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
-    gr_arena *arena = gr_arena_new();
     gr_exec *exec = gr_mem_calloc(1, sizeof *exec);
-    *exec = (gr_exec){
-        .config = config, .arena = arena, .dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect))};
-    pthread_mutex_init(&exec->mutex, NULL);
+    exec->config = config;
+    exec->arena = gr_arena_new();
+    exec->dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect));
+    pthread_mutex_init(&exec->define, NULL);
     pthread_mutex_init(&exec->publish, NULL);
-    gr_str dir = config->state_dir;
-    if (dir.n && dir.p[0] != '/') dir = gr_arena_printf(arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
-    gr_engine_options options = {config, gr_arena_printf(arena, GR_FMT "/store.duckdb", GR_ARG(dir))};
-    gr_status status = make_state_dir(dir, err);
-    if (!status) status = gr_engine_duckdb_driver.open(&options, &exec->engine, err);
-    if (!status) exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
-    if (!status)
-        status = gr_catalog_open(gr_arena_printf(arena, GR_FMT "/catalog.sqlite", GR_ARG(dir)), &exec->catalog, err);
+    pthread_mutex_init(&exec->mutex, NULL);
+    pthread_mutex_init(&exec->watch_lock, NULL);
+    pthread_cond_init(&exec->watch_wake, NULL);
+    gr_str dir = absolute(config, config->state_dir, exec->arena);
+    gr_status status = open_store(exec, dir, err);
+    if (!status) status = open_catalog(exec, dir, err);
     if (status)
         gr_exec_close(exec);
     else
@@ -46,6 +80,8 @@ gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
 
 void gr_exec_close(gr_exec *exec) {
     if (!exec) return;
+    gr_exec_watch_stop(exec);
+    if (exec->catalog) gr_exec_hits_flush(exec);
     if (exec->current) gr_exec_snapshot_unref(&exec->current->pub);
     for (gr_exec_failure *f = exec->failures; f;) {
         gr_exec_failure *next = f->next;
@@ -55,8 +91,11 @@ void gr_exec_close(gr_exec *exec) {
     gr_pool_free(exec->pool);
     if (exec->engine) exec->engine->driver->close(exec->engine);
     gr_catalog_close(exec->catalog);
-    pthread_mutex_destroy(&exec->mutex);
+    pthread_mutex_destroy(&exec->define);
     pthread_mutex_destroy(&exec->publish);
+    pthread_mutex_destroy(&exec->mutex);
+    pthread_mutex_destroy(&exec->watch_lock);
+    pthread_cond_destroy(&exec->watch_wake);
     gr_arena_free(exec->arena);
     free(exec);
 }
@@ -121,16 +160,28 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
     return GR_OK;
 }
 
-/* Entities that the model in service does not declare any more become stale. */
-static gr_status retire_others(gr_exec *exec, gr_error *err) {
+static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
-    const gr_snapshot *s = gr_exec_snapshot_ref(exec);
-    GR_VEC(int64_t) ids = {0};
-    for (size_t i = 0; i < s->model->n_preaggs; i++)
-        for (size_t k = 0; k < s->n_states[i]; k++) GR_PUSH(scratch, &ids, s->states[i][k].entity_id);
-    gr_status status = gr_catalog_retire(exec->catalog, ids.v, ids.n, gr_clock_now_us(), err);
-    gr_exec_snapshot_unref(s);
+    gr_exec_definitions definitions;
+    gr_exec_base *base = NULL, *old = gr_exec_base_ref_current(exec);
+    gr_status status = gr_exec_definitions_load(exec, scratch, &definitions, err);
+    if (!status) {
+        base = gr_exec_base_extend(exec, files, &definitions);
+        status = gr_exec_entries_make(exec, base, old, err);
+    }
+    if (!status) status = gr_exec_declare_all(exec, base, err);
+    if (!status) status = gr_exec_publish(exec, base, NULL, 0, err);
+    gr_exec_base_unref(base);
+    gr_exec_base_unref(old);
     gr_arena_free(scratch);
+    return status;
+}
+
+/* With the definitions that the catalog has: declared, and published. Another server may widen one in between. */
+static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
+    enum { TRIES = 5 };
+    gr_status status = take_base_once(exec, files, err);
+    for (int i = 1; i < TRIES && status == GR_ERR_NODE_CHANGED; i++) status = take_base_once(exec, files, err);
     return status;
 }
 
@@ -141,11 +192,33 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
         GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name),
                                             err));
     }
-    if (!exec->current) GR_TRY(sweep(exec, err));
-    gr_exec_base *base = gr_exec_base_new(exec, model, diags);
-    gr_status status = gr_exec_publish(exec, base, NULL, 0, err);
-    gr_exec_base_unref(base);
-    return status ? status : retire_others(exec, err);
+    bool is_first = !exec->current;
+    if (is_first) GR_TRY(sweep(exec, err));
+    pthread_mutex_lock(&exec->define);
+    gr_exec_base *files = gr_exec_base_new(exec, model, diags);
+    gr_status status = take_base(exec, files, err);
+    gr_exec_base_unref(files);
+    pthread_mutex_unlock(&exec->define);
+    if (is_first && !status) gr_exec_watch_start(exec);
+    return status;
+}
+
+/* Definitions that changed make another base; else what is built is read anew. */
+gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
+    gr_arena *scratch = gr_arena_new();
+    gr_exec_definitions definitions;
+    pthread_mutex_lock(&exec->define);
+    gr_exec_base *now = gr_exec_base_ref_current(exec);
+    gr_status status = now ? gr_exec_definitions_load(exec, scratch, &definitions, err) : GR_OK;
+    if (!status && now) {
+        gr_str key = gr_exec_definitions_key(&definitions, scratch);
+        status = gr_str_eq(key, now->definitions_key) ? gr_exec_publish(exec, NULL, NULL, 0, err)
+                                                      : take_base(exec, now, err);
+    }
+    gr_exec_base_unref(now);
+    pthread_mutex_unlock(&exec->define);
+    gr_arena_free(scratch);
+    return status;
 }
 
 /* The table that the catalog names is not there: the store was deleted, or the source's file exchanged. */
@@ -157,25 +230,54 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     return conn->driver->describe(conn, probe, arena, &columns, &n, &err) == GR_ERR_ENGINE_SQL;
 }
 
+/* Records of builds whose table is gone. Of a shared store another server may know better. */
+static gr_status forget_gone(gr_exec *exec, gr_engine_conn *conn, gr_arena *scratch, gr_error *err) {
+    gr_build_row *rows;
+    size_t n = 0;
+    GR_TRY(gr_catalog_builds(exec->catalog, 0, 0, scratch, &rows, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].status != GR_BUILD_DONE || !rows[i].table_name.n) continue;
+        if (gr_store_is_shared_table(rows[i].table_name)) continue;
+        if (is_gone(conn, scratch, rows[i].table_name)) GR_TRY(gr_exec_forget_builds(exec, rows[i].preagg_id, err));
+    }
+    return GR_OK;
+}
+
 /* Tables that builds of an earlier process left (failed, killed or replaced ones) go; records whose table is gone too.
  */
 static gr_status sweep(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = {.arena = scratch, .now_us = gr_clock_now_us()};
-    gr_build_row *rows;
+    gr_doomed_table *doomed;
     size_t n = 0;
     gr_engine_conn *conn = NULL;
-    gr_status status = gr_catalog_builds(exec->catalog, 0, scratch, &rows, &n, err);
-    if (!status && n) status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
-    for (size_t i = 0; !status && i < n; i++) {
-        if (!rows[i].table_name.n) continue;
-        if (rows[i].status == GR_BUILD_FAILED || rows[i].status == GR_BUILD_DROPPED)
-            gr_exec_forget_table(exec, conn, &ctx, &rows[i]);
-        else if (rows[i].status == GR_BUILD_DONE && is_gone(conn, scratch, rows[i].table_name))
-            status = gr_exec_forget_builds(exec, rows[i].preagg_id, err);
-    }
+    gr_status status = gr_catalog_doomed(exec->catalog, scratch, &doomed, &n, err);
+    if (!status) status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
+    for (size_t i = 0; !status && i < n; i++) gr_exec_forget_table(exec, conn, &ctx, &doomed[i]);
+    if (!status) status = forget_gone(exec, conn, scratch, err);
     if (conn) gr_pool_give(exec->pool, conn);
     gr_arena_free(scratch);
+    return status;
+}
+
+gr_status gr_exec_drop_tables(gr_exec *exec, const gr_doomed_table *tables, size_t n, gr_error *err) {
+    return gr_exec_publish(exec, NULL, tables, n, err);
+}
+
+gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table_text, gr_arena *arena,
+                                 gr_column_schema **ret, size_t *ret_n, gr_error *err) {
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    gr_engine_conn *conn;
+    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
+    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
+    gr_status status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
+    gr_pool_give(exec->pool, conn);
+    const gr_source_config *source = gr_config_source(exec->config, data_source);
+    if (status != GR_ERR_ENGINE_SQL || !source || !source->is_folder) return status;
+    GR_TRY(exec->engine->driver->attach(exec->engine, source, false, err)); /* a file may have come since it was read */
+    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
+    status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
+    gr_pool_give(exec->pool, conn);
     return status;
 }
 

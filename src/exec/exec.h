@@ -6,6 +6,7 @@
 #ifndef GR_EXEC_EXEC_H
 #define GR_EXEC_EXEC_H
 #include "catalog/catalog.h"
+#include "query/metrics.h"
 #include "store/store.h"
 
 typedef struct gr_exec gr_exec;
@@ -34,11 +35,26 @@ GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str d
 /* Run one statement without rows on a pooled connection. */
 GR_MUST_CHECK gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
                                        gr_error *err);
+/* A build that is recorded as running and leased to this process, and not begun yet. */
+typedef struct gr_build_claim {
+    int64_t entity_id, build_id, number;
+    gr_str structure_hash; /* borrowed from the snapshot */
+} gr_build_claim;
+typedef struct gr_build_progress {
+    void (*fn)(void *, double);
+    void *arg;
+} gr_build_progress;
+/* Errors: preagg.materializing (somebody alive builds it), catalog.*. */
+GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                      const gr_tz *zone, gr_actor actor, gr_build_claim *ret, gr_error *err);
+/* It will not be built: recorded as failed. */
+void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *why);
 /* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. One build at a time (the caller's lane).
- * A failure is recorded too, with the time before which no query tries again. */
+ * With a claim that build is run; without, one is claimed first, and when another process builds it already, that is
+ * waited for. A failure is recorded too, with the time before which no query tries again. */
 GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
-                                      const gr_rollup *rollup, const gr_tz *zone, void (*on_progress)(void *, double),
-                                      void *arg, int64_t *ret_rows, gr_error *err);
+                                      const gr_rollup *rollup, const gr_tz *zone, const gr_build_claim *claim,
+                                      gr_build_progress progress, int64_t *ret_rows, gr_error *err);
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);
@@ -48,4 +64,62 @@ bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
 GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
                                        gr_error *err);
+
+/* ---- definitions by API ---------------------------------------------------------------------------------------------
+ */
+typedef GR_VEC(gr_str) gr_names;
+/* Measures by dimensions of one fact, by name. */
+typedef struct gr_exec_definition {
+    gr_str node; /* the fact's cube */
+    gr_names dimensions, measures;
+    gr_str filters;   /* JSON list, canonical; or empty */
+    gr_str time_zone; /* empty: UTC */
+    gr_str external;  /* "catalog.schema.table" of a registered table, or empty */
+    gr_str bindings;  /* of that: JSON {"table_text", "dimensions": {column: bound}, "measures": {…}} */
+    gr_str was;       /* the catalog's text that it was read from; empty: it is new */
+    gr_str key, text; /* made by sealing: what tells it from others; JSON, as the catalog keeps it */
+} gr_exec_definition;
+typedef GR_VEC(gr_exec_definition) gr_exec_definitions;
+
+/* One for each fact of the request; facts of which nothing is ever stored are left out. Errors: plan.*. */
+GR_MUST_CHECK gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *query, gr_str external,
+                                               gr_arena *arena, gr_exec_definitions *ret, gr_error *err);
+
+/* Fills key and text of one whose other fields were changed. */
+void gr_exec_definition_seal(gr_exec_definition *definition, gr_arena *arena);
+
+/* A change of definitions that is not made yet: the model as it would be with them. */
+typedef struct gr_exec_draft gr_exec_draft;
+typedef struct gr_exec_drafted {
+    const gr_rollup *rollup; /* of the draft's index: the entity that the definition is, or shares */
+    const gr_preagg *preagg; /* the definition's own */
+    gr_preagg_decl decl;     /* empty structure hash: it cannot be built (rollup->problem_text) */
+    gr_str version;          /* of the node, as this server has it */
+    int64_t entity_id;       /* of the base in service; 0: none yet */
+} gr_exec_drafted;
+/* Holds exec.define until gr_exec_draft_done: one change at a time. *ret_items: parallel to `more`; lives as long as
+ * the draft. `more` is added to what the catalog has. Errors: catalog.*, query.* (a definition that does not fit the
+ * model). */
+GR_MUST_CHECK gr_status gr_exec_draft_new(gr_exec *exec, const gr_exec_definitions *more, gr_exec_draft **ret,
+                                          gr_exec_drafted **ret_items, gr_error *err);
+const gr_snapshot *gr_exec_draft_view(const gr_exec_draft *draft); /* without states */
+/* After the catalog took the declarations, `ids` parallel to the items: the draft becomes what is in service. */
+GR_MUST_CHECK gr_status gr_exec_draft_commit(gr_exec_draft *draft, const gr_preagg_row *rows, gr_error *err);
+void gr_exec_draft_done(gr_exec_draft *draft); /* accepts NULL */
+
+/* Look at the catalog again: definitions and builds of other servers, or of calls that wrote without publishing. */
+GR_MUST_CHECK gr_status gr_exec_refresh(gr_exec *exec, gr_error *err);
+/* The entry of the snapshot in service that is this entity; NULL: none. Borrowed from the snapshot. */
+const gr_rollup *gr_exec_rollup_of(const gr_snapshot *snapshot, int64_t entity_id, const gr_tz **ret_zone);
+/* Nodes of the model in service with their versions. Borrowed from the snapshot. */
+gr_str gr_exec_node_version(const gr_snapshot *snapshot, gr_str node);
+/* full, limited, none (dj.md 2.1): the worst of its components. */
+gr_str gr_exec_aggregability(const gr_rollup *rollup);
+/* A rollup served a query. Cheap; written to the catalog now and then. */
+void gr_exec_note_hit(gr_exec *exec, int64_t entity_id, int64_t now_us);
+/* Drop tables once no snapshot reads them, with a publish. */
+GR_MUST_CHECK gr_status gr_exec_drop_tables(gr_exec *exec, const gr_doomed_table *tables, size_t n, gr_error *err);
+/* Columns of a table of a data source. Errors: engine.*. */
+GR_MUST_CHECK gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table_text, gr_arena *arena,
+                                               gr_column_schema **ret, size_t *ret_n, gr_error *err);
 #endif

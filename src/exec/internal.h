@@ -1,4 +1,8 @@
-/* What the files of this room share. */
+/* What the files of this room share.
+ *
+ * Locks, in this order: exec.define (one change of definitions or model at a time), exec.publish (one publisher at a
+ * time; guards the entries of bases), exec.current (guards `current`, `failures`, `hits`; never held over a call into
+ * engine or catalog). */
 #ifndef GR_EXEC_INTERNAL_H
 #define GR_EXEC_INTERNAL_H
 #include "base/mem.h"
@@ -6,13 +10,42 @@
 
 #include <pthread.h>
 
-/* What depends on the model alone; shared by the snapshots that were made from it. */
+typedef struct gr_exec_identity {
+    gr_str grain_hash, base_hash, structure_hash;
+    gr_component_decl *components; /* parallel to the rollup's */
+    size_t n_components;
+    gr_sql load;
+} gr_exec_identity;
+
+/* A rollup in a zone, as the catalog knows it. */
+typedef struct gr_exec_entry {
+    const gr_rollup *rollup; /* first of its identity */
+    const gr_tz *zone;
+    gr_exec_identity identity;
+    gr_str fingerprint; /* of the rollup within one loading of the files: equal, equal identities */
+    int64_t entity_id;
+    gr_str version;
+} gr_exec_entry;
+
+typedef GR_VEC(const gr_preagg *) gr_preagg_list;
+
+/* What depends on the model and the definitions alone; shared by the snapshots that were made from it. */
 typedef struct gr_exec_base {
     atomic_int refs;
     gr_arena *arena;
     gr_model *model;
     gr_plan_index *index;
     const gr_column_schema **types;
+    struct gr_exec_base *files; /* that types come from; NULL: itself */
+    gr_exec_definitions definitions;
+    gr_str definitions_key;        /* of all of them, as the catalog had them */
+    const gr_preagg **preaggs;     /* parallel to definitions: what was made of each; NULL: it does not fit the model */
+    GR_VEC(gr_exec_entry) entries; /* under exec.publish */
+    size_t *definition_of;         /* by preagg index: its definition, SIZE_MAX for those of files */
+    gr_preagg_list *users;         /* by preagg index of the first of an identity: all that share it */
+    const gr_node_decl *nodes;
+    size_t n_nodes;
+    gr_str *versions; /* parallel to nodes, as the catalog gave them; NULL: not declared yet */
 } gr_exec_base;
 
 typedef struct gr_exec_snapshot {
@@ -22,7 +55,8 @@ typedef struct gr_exec_snapshot {
     gr_exec *exec;
     gr_exec_base *base;
     struct gr_exec_snapshot *next; /* the one published after it; held */
-    GR_VEC(gr_build_row) drops;    /* id and table of builds that only this one and older ones may read */
+    GR_VEC(gr_doomed_table) drops; /* tables of builds that only this one and older ones may read */
+    GR_VEC(gr_str) tables;         /* that its states read, in a shared store */
 } gr_exec_snapshot;
 
 /* A build that failed lately, by entity. */
@@ -33,6 +67,11 @@ typedef struct gr_exec_failure {
     int64_t retry_at_us, delay_us;
 } gr_exec_failure;
 
+enum { GR_EXEC_HIT_SLOTS = 4096 };
+typedef struct gr_exec_hit {
+    int64_t id, count, last_us;
+} gr_exec_hit;
+
 struct gr_exec {
     const gr_config *config;
     gr_arena *arena;
@@ -40,38 +79,84 @@ struct gr_exec {
     gr_pool *pool;
     gr_catalog *catalog;
     const gr_dialect *dialect;
-    pthread_mutex_t
-        mutex; /* exec.current: guards `current` and `failures`; never held over a call into engine or catalog */
+    gr_str shared_dir; /* of a shared store; empty: the embedded one */
+    pthread_mutex_t define, publish, mutex;
     gr_exec_snapshot *current;
     gr_exec_failure *failures;
-    pthread_mutex_t publish; /* exec.publish: one publisher at a time; taken before exec.current */
+    gr_exec_hit hits[GR_EXEC_HIT_SLOTS]; /* since they were written last; open addressing by id */
+    size_t n_hits;
+    GR_VEC(gr_build_claim) claims; /* that wait for their turn, under `mutex` */
+    pthread_t watcher;
+    pthread_mutex_t watch_lock;
+    pthread_cond_t watch_wake;
+    bool is_watching, is_watch_stopping;
 };
 
-/* entity.c */
-typedef struct gr_exec_identity {
-    gr_str grain_hash, structure_hash, load_text;
-    gr_sql load;
-} gr_exec_identity;
+/* identity.c */
 GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                          const gr_tz *zone, gr_arena *arena, gr_exec_identity *ret, gr_error *err);
 gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
                                    gr_arena *arena);
-/* `range`: what was loaded of the ranged column, or NULL. */
+
+/* coverage.c. `range`: what was loaded of the ranged column, or NULL. */
 gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, const gr_range *range,
                               gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
+/* node.c: the cubes of a model, views left out. Memory: arena, and the model's. */
+gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_n);
+
+/* definition.c */
+
+bool gr_exec_definition_read(gr_str text, gr_arena *arena, gr_exec_definition *ret);
+void gr_exec_definitions_merge(gr_exec_definitions *all, const gr_exec_definition *more, gr_arena *arena,
+                               size_t *ret_at);
+gr_str gr_exec_definitions_key(const gr_exec_definitions *all, gr_arena *arena);
+/* False when the model has not all that it names. */
+bool gr_exec_definition_resolve(const gr_model *model, const gr_exec_definition *definition, gr_arena *arena,
+                                gr_preagg_def *ret);
+
+/* base.c */
+gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);
+/* The same files with these definitions. */
+gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *base, const gr_exec_definitions *definitions);
+void gr_exec_base_unref(gr_exec_base *base);
+gr_snapshot gr_exec_base_view(const gr_exec_base *base); /* without states: for planning loads */
+
+/* declare.c */
+/* The definitions that the catalog keeps. */
+GR_MUST_CHECK gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_definitions *ret,
+                                                 gr_error *err);
+/* The base's rollups become entries with identities (taken over from `old`, may be NULL, where nothing changed). */
+GR_MUST_CHECK gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, gr_error *err);
+/* What an entry is declared as. Memory: arena and the base's. */
+gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry *entry, gr_arena *arena);
+/* All nodes and entries to the catalog; the entries get their ids. Under exec.define. */
+GR_MUST_CHECK gr_status gr_exec_declare_all(gr_exec *exec, gr_exec_base *base, gr_error *err);
+/* The entry of a rollup in a zone; made and declared when there is none yet. Under exec.publish. */
+GR_MUST_CHECK gr_status gr_exec_entry_for(gr_exec *exec, gr_exec_base *base, const gr_rollup *rollup, const gr_tz *zone,
+                                          gr_exec_entry *ret, gr_error *err);
+
+/* state.c: what the catalog's rows are worth for the entries. */
+GR_MUST_CHECK gr_status gr_exec_states_make(gr_exec_snapshot *snapshot, gr_error *err);
+/* The table that a row serves from: of its build, or a SELECT over the registered one. Empty: none. */
+gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *rollup, gr_str external, gr_arena *arena);
+
+/* snapshot.c */
+/* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
+ * snapshot. */
+GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_table *drops, size_t n_drops,
+                                        gr_error *err);
 /* Drop the table of a build that nobody reads, and forget its name; what fails is found again by the sweep. */
-void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_build_row *build);
+void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_doomed_table *table);
+gr_exec_base *gr_exec_base_ref_current(gr_exec *exec);      /* NULL before the first model */
+gr_exec_base *gr_exec_base_of(const gr_snapshot *snapshot); /* borrowed */
 
 /* The entity has no table any more: its builds become dropped, without a table to drop. */
 GR_MUST_CHECK gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err);
 
-/* snapshot.c */
-gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);
-void gr_exec_base_unref(gr_exec_base *base);
-/* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
- * snapshot. */
-GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_build_row *drops, size_t n_drops,
-                                        gr_error *err);
+/* watch.c */
+void gr_exec_watch_start(gr_exec *exec);
+void gr_exec_watch_stop(gr_exec *exec);
+void gr_exec_hits_flush(gr_exec *exec);
 #endif

@@ -7,17 +7,16 @@
 #include "base/buf.h"
 #include "expr/portable.h"
 #include "expr/scan.h"
+#include "expr/tree.h"
 
 #include <ctype.h>
-#include <jansson.h>
-#include <pg_query.h>
 #include <stdlib.h>
 
 /* The parser and the writer of its tree recurse along operators: the limit keeps that within a small stack. jansson
  * holds the depth of what the walks here see below 2048. */
 enum { MOST_BYTES = 16 << 10 };
 
-#define HOLE "granary_hole_"
+#define HOLE GR_EXPR_HOLE
 #define CALL "granary_call_"
 #define HEAD "SELECT ("
 
@@ -72,30 +71,12 @@ static size_t first_same(const gr_expr *expr, size_t i) {
     return k;
 }
 
-/* `prefix<number>_` at the start of `s`; its bytes, or 0. */
-static size_t read_name(gr_str s, const char *prefix, size_t *ret) {
-    gr_str head = gr_str_from(prefix);
-    size_t i = head.n, number = 0;
-    if (!gr_str_starts(s, head)) return 0;
-    for (; i < s.n && isdigit((unsigned char)s.p[i]) && number < MOST_BYTES; i++)
-        number = number * 10 + (size_t)(s.p[i] - '0');
-    if (i == head.n || i == s.n || s.p[i] != '_') return 0;
-    *ret = number;
-    return i + 1;
-}
-
-static bool holds_name(gr_str text, const char *name) {
-    gr_str word = gr_str_from(name);
-    for (size_t i = 0; i + word.n <= text.n; i++)
-        if (gr_str_eq_nocase(gr_str_sub(text, i, word.n), word)) return true;
-    return false;
-}
-
 static bool spell_text(splitter *s, gr_scan *scan, gr_str text, gr_buf *out) {
     /* A backtick quotes in some engines and is an operator to this parser. */
     if (gr_str_find(text, '`', 0) != SIZE_MAX || gr_str_find(text, 0, 0) != SIZE_MAX)
         return refuse(s, "the SQL has characters with other meanings elsewhere");
-    if (holds_name(text, HOLE) || holds_name(text, CALL)) return refuse(s, "the SQL uses reserved names");
+    if (gr_expr_tree_holds(text, HOLE) || gr_expr_tree_holds(text, CALL))
+        return refuse(s, "the SQL uses reserved names");
     for (size_t i = 0; i < text.n;) i += gr_expr_scan_step(scan, text, i);
     gr_buf_add(out, text);
     return true;
@@ -124,34 +105,19 @@ static const json_t *field(const json_t *object, const char *name) { return json
 
 /* The one column of `SELECT (…)`, in a tree that the caller gives back; NULL when it is anything else. */
 static const json_t *parse(const char *statement, json_t **ret_tree) {
-    *ret_tree = NULL;
-    PgQueryParseResult r = pg_query_parse(statement);
-    if (!r.error && r.parse_tree) *ret_tree = json_loads(r.parse_tree, 0, NULL);
-    pg_query_free_parse_result(r);
-    const json_t *statements = field(*ret_tree, "stmts");
-    if (json_array_size(statements) != 1) return NULL;
-    const json_t *select = field(field(json_array_get(statements, 0), "stmt"), "SelectStmt");
+    const json_t *select = gr_expr_tree_select(statement, NULL, ret_tree, NULL);
     const json_t *targets = field(select, "targetList");
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)select, key, value) {
-        if (strcmp(key, "targetList") && strcmp(key, "limitOption") && strcmp(key, "op")) return NULL;
-    }
+    if (field(select, "whereClause")) return NULL;
     if (json_array_size(targets) != 1) return NULL;
     const json_t *target = field(json_array_get(targets, 0), "ResTarget");
     return field(target, "name") ? NULL : field(target, "val");
 }
 
-static const char *string_of(const json_t *node) {
-    const char *z = json_string_value(field(field(node, "String"), "sval"));
-    return z ? z : "";
-}
-
 /* The column reference is this generated name alone. */
 static bool is_name(const json_t *node, const char *prefix, size_t *ret) {
     const json_t *fields = field(field(node, "ColumnRef"), "fields");
-    gr_str name = gr_str_from(string_of(json_array_get(fields, 0)));
-    return json_array_size(fields) == 1 && name.n && read_name(name, prefix, ret) == name.n;
+    gr_str name = gr_str_from(gr_expr_tree_string(json_array_get(fields, 0)));
+    return json_array_size(fields) == 1 && name.n && gr_expr_tree_numbered(name, prefix, ret) == name.n;
 }
 
 static size_t location_of(const json_t *node) { return (size_t)json_integer_value(field(node, "location")); }
@@ -262,12 +228,12 @@ typedef struct piece_part {
 static piece_part next_part(const splitter *s, gr_str piece, size_t *at) {
     size_t from = *at, number;
     gr_str rest = gr_str_sub(piece, from, piece.n - from);
-    size_t n = read_name(rest, HOLE, &number);
+    size_t n = gr_expr_tree_numbered(rest, HOLE, &number);
     if (n) {
         *at += n;
         return (piece_part){gr_str_sub(piece, from, n), &s->expr->parts[number], SIZE_MAX};
     }
-    n = read_name(rest, CALL, &number);
+    n = gr_expr_tree_numbered(rest, CALL, &number);
     if (n) {
         *at += n;
         return (piece_part){gr_str_sub(piece, from, n), NULL, number};
@@ -316,8 +282,8 @@ static bool is_listed(const char *name, const char *const *list, size_t n) {
 static bool meet_column(splitter *s, const json_t *ref, bool is_inside) {
     const json_t *fields = field(ref, "fields");
     size_t number;
-    gr_str name = gr_str_from(string_of(json_array_get(fields, 0)));
-    bool is_hole = name.n && read_name(name, HOLE, &number) == name.n;
+    gr_str name = gr_str_from(gr_expr_tree_string(json_array_get(fields, 0)));
+    bool is_hole = name.n && gr_expr_tree_numbered(name, HOLE, &number) == name.n;
     if (is_hole) s->n_met++;
     for (size_t i = 0; i < json_array_size(fields); i++)
         if (field(json_array_get(fields, i), "A_Star")) return refuse(s, "a star that is not count(*)");
@@ -339,7 +305,7 @@ static bool is_plain_call(const json_t *call) {
 
 static const char *last_name(const json_t *names) {
     size_t n = json_array_size(names);
-    return n ? string_of(json_array_get(names, n - 1)) : "";
+    return n ? gr_expr_tree_string(json_array_get(names, n - 1)) : "";
 }
 
 /* Of a call that rows are computed with; that it aggregates itself is seen on its text. */

@@ -13,6 +13,7 @@ struct gr_http_build {
     atomic_int refs;
     pthread_mutex_t lock;
     gr_flight *flight;
+    int64_t entity_id;        /* 0: not told */
     char *preagg_id, *zone;   /* owned */
     gr_http_progress outcome; /* when flight is NULL; its texts are static or of this record */
     gr_error error;
@@ -32,6 +33,7 @@ static gr_http_build *build_ref(gr_http_build *build) {
 }
 
 static gr_http_progress with_own_names(const gr_http_build *build, gr_http_progress progress) {
+    progress.entity_id = build->entity_id;
     progress.preagg_id = gr_str_from(build->preagg_id);
     progress.zone = gr_str_from(build->zone);
     return progress;
@@ -48,11 +50,12 @@ static void on_end(void *arg) {
     gr_http_build_unref(build);
 }
 
-static gr_http_build *build_new(gr_str preagg_id, gr_str zone, gr_flight *flight) {
+gr_http_build *gr_http_build_new(int64_t entity_id, gr_str preagg_id, gr_str zone, gr_flight *flight) {
     gr_http_build *build = gr_mem_calloc(1, sizeof *build);
     atomic_init(&build->refs, 2); /* the caller's and the subscription's */
     pthread_mutex_init(&build->lock, NULL);
     build->flight = gr_flight_ref(flight);
+    build->entity_id = entity_id;
     build->preagg_id = gr_mem_dup(preagg_id.p, preagg_id.n);
     build->zone = gr_mem_dup(zone.p, zone.n);
     (void)gr_flight_subscribe(flight, on_end, build);
@@ -96,7 +99,7 @@ static size_t find(const gr_http_builds *builds, gr_str preagg_id, gr_str zone) 
 }
 
 gr_http_build *gr_http_builds_put(gr_http_builds *builds, gr_str preagg_id, gr_str zone, gr_flight *flight) {
-    gr_http_build *build = build_new(preagg_id, zone, flight);
+    gr_http_build *build = gr_http_build_new(0, preagg_id, zone, flight);
     pthread_mutex_lock(&builds->lock);
     size_t old = find(builds, preagg_id, zone);
     if (old == SIZE_MAX && builds->n == GR_HTTP_MAX_BUILDS) old = 0;

@@ -70,8 +70,10 @@ typedef struct gr_http_progress {
     int64_t rows;
     int64_t started_us;    /* wall clock; 0 = unknown */
     const gr_error *error; /* of a failed build, or NULL */
+    int64_t entity_id;     /* 0: not told */
 } gr_http_progress;
-/* {"pre_aggregation","timezone","status","is_done","progress","rows","started_at","error"?,"error_id"?} */
+/* {"pre_aggregation_id"?,"pre_aggregation","timezone","status","is_done","progress","rows","started_at","error"?,"error_id"?}
+ */
 GR_MUST_CHECK gr_status gr_http_encode_progress(const gr_http_progress *progress, gr_buf *out, gr_error *err);
 /* Progress of a flight; a failed one's error is copied to *error, which must live as long as the result. */
 gr_http_progress gr_http_progress_of(gr_flight *flight, gr_str zone, gr_error *error);

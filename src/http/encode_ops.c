@@ -117,6 +117,7 @@ gr_status gr_http_encode_progress(const gr_http_progress *progress, gr_buf *out,
     gr_jw w;
     gr_jw_init(&w, out);
     gr_jw_object(&w);
+    if (progress->entity_id) gr_jw_key_i64(&w, "pre_aggregation_id", progress->entity_id);
     gr_jw_key_str(&w, "pre_aggregation", progress->preagg_id);
     gr_jw_key_str(&w, "timezone", progress->zone);
     gr_jw_key_str(&w, "status", progress->status);

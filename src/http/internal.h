@@ -19,65 +19,18 @@
 #include "base/log.h"
 #include "data/json.h"
 #include "http/cube.h"
+#include "http/dj.h"
+#include "http/route.h"
 #include "http/server.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
 #include <sys/queue.h>
 
-typedef struct gr_http_request gr_http_request;
 typedef struct gr_http_lane gr_http_lane;
 typedef struct gr_http_build gr_http_build;
 typedef struct gr_http_run gr_http_run;
 typedef struct gr_http_answer gr_http_answer;
-
-/* ---- URLs (url.c) ---------------------------------------------------------------------------- */
-typedef struct gr_http_param {
-    gr_str key, value;
-} gr_http_param;
-typedef struct gr_http_params {
-    gr_http_param *v;
-    size_t n;
-} gr_http_params;
-enum { GR_HTTP_MAX_PARAMS = 64, GR_HTTP_MAX_SEGMENTS = 8 };
-
-/* %XX (and '+' as space in a query). Errors: query.invalid for a malformed escape or text that is not UTF-8. */
-GR_MUST_CHECK gr_status gr_http_url_decode(gr_str raw, bool is_query, gr_arena *arena, gr_str *ret, gr_error *err);
-GR_MUST_CHECK gr_status gr_http_url_params(gr_str raw_query, gr_arena *arena, gr_http_params *ret, gr_error *err);
-/* Path and query of a request target; "http://host/x?y" too. Both are parts of `target`. */
-void gr_http_url_split(gr_str target, gr_str *ret_path, gr_str *ret_query);
-
-/* ---- routes (routes.c) ----------------------------------------------------------------------- */
-enum { GR_HTTP_GET = 1, GR_HTTP_POST = 2, GR_HTTP_DELETE = 4, GR_HTTP_HEAD = 8, GR_HTTP_OPTIONS = 16 };
-unsigned gr_http_method(const char *name); /* 0 when no route takes it */
-
-typedef enum gr_http_lane_kind {
-    GR_HTTP_INLINE, /* on MHD's thread: never waits */
-    GR_HTTP_QUERY,  /* runs queries */
-    GR_HTTP_LIGHT,  /* plans, reads the model or the catalog; not held up by queries */
-    GR_HTTP_LANE__COUNT
-} gr_http_lane_kind;
-
-/* Fills request->out (and http_status); or sets request->flight to wait for it and be called again. */
-typedef gr_status gr_http_handler(gr_http_request *request, gr_error *err);
-typedef struct gr_http_route {
-    unsigned methods;
-    const char *path;  /* "/ops/x/{}/y": {} is one segment, given to the handler decoded */
-    const char *scope; /* NULL: open to everyone, also while the server stops */
-    gr_http_lane_kind lane;
-    bool wants_query; /* a GET must have the parameter `query` */
-    gr_http_handler *handle;
-} gr_http_route;
-
-typedef struct gr_http_match {
-    const gr_http_route *route;
-    unsigned allowed; /* methods of all routes of this path; 0: there is no such path */
-    gr_str segment;   /* what stood for {}, decoded */
-} gr_http_match;
-/* match->route is NULL when no route has path and method. Errors: query.invalid (malformed escape). */
-GR_MUST_CHECK gr_status gr_http_route_find(gr_str path, unsigned method, gr_arena *arena, gr_http_match *ret,
-                                           gr_error *err);
-const gr_http_route *gr_http_routes(size_t *ret_n);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 typedef enum gr_http_state {
@@ -110,7 +63,8 @@ struct gr_http_request {
     unsigned method;
     const gr_http_route *route;
     unsigned allowed;
-    gr_str segment;
+    bool is_dj; /* errors in the form of DataJunction */
+    gr_str segments[GR_HTTP_MAX_WILD];
     gr_http_params params;
     gr_str request_id;
     gr_str token, local_token; /* borrowed from the connection */
@@ -137,7 +91,9 @@ struct gr_http_request {
     gr_buf out;
     gr_http_answer *answer; /* instead of `out`: shared with others; a reference */
     int http_status;
-    gr_str served_by; /* in arena */
+    gr_str served_by;                     /* in arena */
+    const char *content_type, *exception; /* static; NULL: JSON; no X-DBAPI-Exception */
+    gr_flight *waited;                    /* owned: the build that this request was parked for; of entities' routes */
     int64_t planned_us, engine_us;
     bool has_timing;
 
@@ -242,7 +198,7 @@ void gr_http_request_free(gr_http_request *request);
 /* Parameter of the URL; empty when absent. */
 gr_str gr_http_param_get(const gr_http_request *request, gr_str key);
 bool gr_http_param_is_on(const gr_http_request *request, gr_str key); /* present and not 0, false or no */
-/* Make `out` the answer to this error. */
+/* Make `out` the answer to this error, in the form that the route's clients know. */
 void gr_http_answer_error(gr_http_request *request, const gr_error *error);
 void gr_http_answer_json(gr_http_request *request, gr_str json);
 
@@ -310,6 +266,10 @@ GR_MUST_CHECK gr_status gr_http_dry_run_set(gr_http_request *request, const gr_h
 gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,
     gr_http_do_health, gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress,
     gr_http_do_drop, gr_http_do_reload, gr_http_do_status;
+gr_http_handler gr_http_do_dj; /* dj_http.c: all routes that have a gr_dj_handler */
+/* Such a request has waited long enough for its build: answer how things are. */
+void gr_http_dj_take(gr_http_request *request, const gr_dj_answer *answer); /* status and headers of it */
+void gr_http_dj_answer_late(gr_http_request *request);
 gr_ctx gr_http_ctx(gr_http_request *request);
 /* The body as JSON; *ret is NULL when there is none. */
 GR_MUST_CHECK gr_status gr_http_body_json(gr_http_request *request, json_t **ret, gr_error *err);
@@ -327,6 +287,8 @@ void gr_http_builds_done(gr_http_builds *builds);
 gr_http_build *gr_http_builds_put(gr_http_builds *builds, gr_str preagg_id, gr_str zone, gr_flight *flight);
 gr_http_build *gr_http_builds_get(gr_http_builds *builds, gr_str preagg_id, gr_str zone);
 void gr_http_build_unref(gr_http_build *build);
+/* One that is in no list; owned. */
+gr_http_build *gr_http_build_new(int64_t entity_id, gr_str preagg_id, gr_str zone, gr_flight *flight);
 /* The texts are borrowed from the record, the error is copied to *error. */
 gr_http_progress gr_http_build_look(gr_http_build *build, gr_error *error);
 

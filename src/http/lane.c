@@ -161,15 +161,29 @@ static gr_status run_handler(gr_http_request *request, gr_error *err) {
     gr_arena_reset(request->work);
     gr_buf_reset(&request->out);
     request->http_status = 200;
+    request->content_type = request->exception = NULL;
     return request->route->handle(request, err);
 }
 
 static bool must_park(gr_http_request *request) {
     if (!request->flight) return false;
     int64_t now = gr_clock_mono_us();
+    /* Nobody who asked to wait for a build is told "Continue wait". */
+    int64_t window_us =
+        request->is_dj ? request->http->config->query_timeout_ms * 1000 : request->http->continue_wait_us;
     if (!request->park_deadline_us || request->park_deadline_us == INT64_MAX)
-        request->park_deadline_us = request->started_mono_us + request->http->continue_wait_us;
+        request->park_deadline_us = request->started_mono_us + window_us;
     return now < request->park_deadline_us && !atomic_load(&request->is_cancelled);
+}
+
+static void answer_late(gr_http_request *request) {
+    pthread_mutex_lock(&request->http->lock);
+    bool is_closed = request->http->is_closed;
+    pthread_mutex_unlock(&request->http->lock);
+    if (request->is_dj && !is_closed)
+        gr_http_dj_answer_late(request);
+    else
+        gr_http_answer_wait(request);
 }
 
 static void run(gr_http_request *request) {
@@ -177,7 +191,7 @@ static void run(gr_http_request *request) {
     gr_flight_unref(request->flight);
     request->flight = NULL;
     if (request->is_waited_out) {
-        gr_http_answer_wait(request);
+        answer_late(request);
     } else if (run_handler(request, &err)) {
         gr_http_answer_error(request, &err);
     } else if (request->flight) {
@@ -185,7 +199,7 @@ static void run(gr_http_request *request) {
         gr_flight_unref(request->flight);
         request->flight = NULL;
         request->is_unanswered = true;
-        gr_http_answer_wait(request);
+        answer_late(request);
     }
     gr_http_finish(request);
 }

@@ -11,11 +11,11 @@ gr_status gr_http_do_preaggs(gr_http_request *request, gr_error *err) {
 
 gr_status gr_http_do_drop(gr_http_request *request, gr_error *err) {
     size_t n_tables = 0;
-    GR_TRY(gr_serve_drop(request->http->serve, request->segment, &n_tables, err));
+    GR_TRY(gr_serve_drop(request->http->serve, request->segments[0], &n_tables, err));
     gr_jw w;
     gr_jw_init(&w, &request->out);
     gr_jw_object(&w);
-    gr_jw_key_str(&w, "pre_aggregation", request->segment);
+    gr_jw_key_str(&w, "pre_aggregation", request->segments[0]);
     gr_jw_key_str(&w, "status", GR_STR("pending"));
     gr_jw_key_i64(&w, "dropped_tables", (int64_t)n_tables);
     gr_jw_object_end(&w);
@@ -55,13 +55,13 @@ static gr_status progress_from_catalog(gr_http_request *request, const gr_tz *zo
     size_t n;
     GR_TRY(gr_serve_preaggs(request->http->serve, request->work, &views, &n, err));
     for (size_t i = 0; i < n; i++) {
-        if (!gr_str_eq(views[i].id, request->segment)) continue;
+        if (!gr_str_eq(views[i].id, request->segments[0])) continue;
         if (!found || gr_str_eq(views[i].zone, gr_tz_name(zone))) found = &views[i];
     }
     if (!found) {
-        int shown = (int)(request->segment.n < 200 ? request->segment.n : 200);
+        int shown = (int)(request->segments[0].n < 200 ? request->segments[0].n : 200);
         return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation '%.*s'", shown,
-                            request->segment.p);
+                            request->segments[0].p);
     }
     bool is_running = gr_str_eq(found->status, GR_STR("materializing"));
     *ret = (gr_http_progress){.preagg_id = found->id,
@@ -102,13 +102,14 @@ gr_status gr_http_do_build(gr_http_request *request, gr_error *err) {
     build_asked asked = {0};
     GR_TRY(read_build(request, &asked, err));
     gr_flight *flight = NULL;
-    GR_TRY(gr_serve_build(request->http->serve, request->segment, asked.zone, asked.force, &flight, err));
+    GR_TRY(gr_serve_build(request->http->serve, request->segments[0], asked.zone, asked.force, &flight, err));
     if (!flight) {
         gr_http_progress progress;
         GR_TRY(progress_from_catalog(request, asked.zone, &progress, err));
         return answer_progress(request, &progress, err);
     }
-    gr_http_build *build = gr_http_builds_put(&request->http->builds, request->segment, gr_tz_name(asked.zone), flight);
+    gr_http_build *build =
+        gr_http_builds_put(&request->http->builds, request->segments[0], gr_tz_name(asked.zone), flight);
     gr_flight_unref(flight);
     if (!gr_http_wants_stream(request)) request->http_status = 202;
     return answer_build(request, build, err);
@@ -117,7 +118,7 @@ gr_status gr_http_do_build(gr_http_request *request, gr_error *err) {
 gr_status gr_http_do_build_progress(gr_http_request *request, gr_error *err) {
     build_asked asked = {0};
     GR_TRY(read_build(request, &asked, err));
-    gr_http_build *build = gr_http_builds_get(&request->http->builds, request->segment, gr_tz_name(asked.zone));
+    gr_http_build *build = gr_http_builds_get(&request->http->builds, request->segments[0], gr_tz_name(asked.zone));
     if (build) return answer_build(request, build, err);
     gr_http_progress progress;
     GR_TRY(progress_from_catalog(request, asked.zone, &progress, err));

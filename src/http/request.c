@@ -3,6 +3,7 @@
  * Invariant: a refusal that is known from the headers is answered after the body was read and thrown away, so that the
  * client gets to read it; only a body that is announced as huge, or waits for "100 Continue", is cut off. */
 #include "base/mem.h"
+#include "http/dj_internal.h"
 #include "http/internal.h"
 
 #include <stdarg.h>
@@ -43,6 +44,7 @@ void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn) {
 void gr_http_request_free(gr_http_request *request) {
     if (!request) return;
     gr_flight_unref(request->flight);
+    gr_flight_unref(request->waited);
     gr_http_build_unref(request->stream);
     gr_http_answer_unref(request->answer);
     gr_buf_done(&request->out);
@@ -134,7 +136,8 @@ static gr_status find_route(gr_http_request *request, const char *method, gr_str
     GR_TRY(gr_http_route_find(path, request->method, request->arena, &match, err));
     request->route = match.route;
     request->allowed = match.allowed;
-    request->segment = match.segment;
+    request->is_dj = match.is_dj;
+    memcpy(request->segments, match.segments, sizeof request->segments);
     if (match.route || request->method == GR_HTTP_OPTIONS) return GR_OK;
     int shown = (int)(path.n < 200 ? path.n : 200);
     if (!match.allowed)
@@ -176,8 +179,14 @@ static gr_status admit(gr_http_request *request, const char *method, gr_error *e
 /* ---- the answer ------------------------------------------------------------------------------ */
 void gr_http_answer_error(gr_http_request *request, const gr_error *error) {
     gr_buf_reset(&request->out);
-    gr_http_encode_error(error, request->request_id, &request->out);
-    request->http_status = gr_http_error_status(error->status);
+    if (request->is_dj) {
+        gr_dj_answer answer = {0};
+        gr_dj_put_error(error, &request->out, &answer);
+        gr_http_dj_take(request, &answer);
+    } else {
+        gr_http_encode_error(error, request->request_id, &request->out);
+        request->http_status = gr_http_error_status(error->status);
+    }
     request->has_timing = false;
     request->served_by = (gr_str){0};
     gr_http_count(request->http, error->status == GR_ERR_HTTP_BUSY ? GR_HTTP_N_BUSY : GR_HTTP_N_ERRORS);
@@ -207,19 +216,17 @@ static void add_cors(const gr_http_request *request, struct MHD_Response *respon
                    GR_STR("x-request-id, x-granary-served-by, x-granary-timing, retry-after"));
         return;
     }
-    add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, DELETE, OPTIONS"));
+    add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
     add_header(response, "Access-Control-Allow-Headers",
                GR_STR("authorization, content-type, x-request-id, x-cube-authorization, traceparent, accept"));
     add_header(response, "Access-Control-Max-Age", GR_STR("86400"));
 }
 
 static void add_allowed(const gr_http_request *request, struct MHD_Response *response) {
-    static const struct {
-        unsigned method;
-        const char *name;
-    } names[] = {{GR_HTTP_GET, "GET"}, {GR_HTTP_HEAD, "HEAD"}, {GR_HTTP_POST, "POST"}, {GR_HTTP_DELETE, "DELETE"}};
     char text[64] = "OPTIONS";
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    size_t n_names;
+    const gr_http_method_name *names = gr_http_methods(&n_names);
+    for (size_t i = 0; i < n_names; i++) {
         if (!(request->allowed & names[i].method)) continue;
         size_t n = strlen(text);
         snprintf(text + n, sizeof text - n, ", %s", names[i].name);
@@ -232,7 +239,12 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
         add_header(response, "Content-Type", GR_STR("text/event-stream; charset=utf-8"));
         add_header(response, "Cache-Control", GR_STR("no-store"));
     } else if (request->http_status != 204) {
-        add_header(response, "Content-Type", GR_STR("application/json; charset=utf-8"));
+        gr_str type = gr_str_from(request->content_type);
+        add_header(response, "Content-Type", type.n ? type : GR_STR("application/json; charset=utf-8"));
+    }
+    if (request->exception) {
+        add_header(response, "X-DJ-Error", GR_STR("true"));
+        add_header(response, "X-DBAPI-Exception", gr_str_from(request->exception));
     }
     add_cors(request, response);
     add_header(response, "x-request-id", request->request_id);

@@ -1,7 +1,7 @@
 /* The progress of a build as server-sent events:
  *
  *   event: progress    data: {progress object}      whenever it changed
- *   event: done        data: {progress object}      once, then the stream ends
+ *   event: done        data: {progress object}      once, then the stream ends (`failed` on the routes of entities)
  *   : still building                                every ten seconds, so that dead connections are noticed
  *
  * The reader is called by the library when the socket takes more. With nothing to say it suspends the connection; the
@@ -15,6 +15,11 @@ bool gr_http_wants_stream(const gr_http_request *request) {
     return gr_str_find_str(accept, GR_STR("text/event-stream")) != SIZE_MAX;
 }
 
+/* With DataJunction's and the seed's routes a failure has a name of its own. */
+static const char *last_event(const gr_http_request *request, const gr_http_progress *progress) {
+    return request->is_dj && progress->error ? "failed" : "done";
+}
+
 static void put_event(gr_http_request *request, const char *name, const gr_http_progress *progress) {
     gr_buf_printf(&request->out, "event: %s\ndata: ", name);
     if (gr_http_encode_progress(progress, &request->out, NULL)) request->is_stream_done = true;
@@ -24,7 +29,8 @@ static void put_event(gr_http_request *request, const char *name, const gr_http_
 void gr_http_stream_one(gr_http_request *request, const gr_http_progress *progress) {
     gr_buf_reset(&request->out);
     request->is_stream = true;
-    put_event(request, "done", progress);
+    if (!progress->is_done) gr_buf_z(&request->out, "retry: 2000\n"); /* the client comes back and asks again */
+    put_event(request, progress->is_done ? last_event(request, progress) : "progress", progress);
     request->is_stream_done = true;
 }
 
@@ -41,7 +47,7 @@ static void look(gr_http_request *request) {
     gr_http_progress progress = gr_http_build_look(request->stream, &error);
     request->stream_look_us = now;
     if (progress.is_done) {
-        put_event(request, "done", &progress);
+        put_event(request, last_event(request, &progress), &progress);
         request->is_stream_done = true;
     } else if (progress.fraction != request->stream_fraction || progress.rows != request->stream_rows) {
         put_event(request, "progress", &progress);

@@ -35,6 +35,13 @@ void gr_model_unref(gr_model *model) {
     if (model && atomic_fetch_sub(&counted(model)->n_refs, 1) == 1) gr_arena_free(model->arena);
 }
 
+gr_model *gr_model_new(gr_arena *arena) {
+    counted_model *box = GR_NEW(arena, counted_model);
+    atomic_init(&box->n_refs, 1);
+    box->model.arena = arena;
+    return &box->model;
+}
+
 /* ---- texts ------------------------------------------------------------------------------------------------------ */
 
 /* The first Jinja mark that is not behind a '#': with it, what YAML has to say of the file would only confuse. */
@@ -144,11 +151,8 @@ static gr_status finish(gr_loader *l, size_t n_errors, size_t first_diag, gr_err
 gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *diags, gr_model **ret, gr_error *err) {
     if (n > MOST_FILES) return gr_error_set(err, GR_ERR_LIMIT, "The model has more than %d files", MOST_FILES);
     gr_arena *arena = gr_arena_new();
-    counted_model *box = GR_NEW(arena, counted_model);
-    atomic_init(&box->n_refs, 1);
     gr_loader *l = GR_NEW(arena, gr_loader);
-    *l = (gr_loader){.arena = arena, .scratch = gr_arena_new(), .diags = diags, .model = &box->model};
-    l->model->arena = arena;
+    *l = (gr_loader){.arena = arena, .scratch = gr_arena_new(), .diags = diags, .model = gr_model_new(arena)};
     gr_map_init(&l->model->by_name, arena);
     gr_map_init(&l->by_name, l->scratch);
     size_t n_errors = diags->n_errors, first_diag = diags->list.n;
@@ -165,7 +169,7 @@ gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *di
     if (status)
         gr_arena_free(arena);
     else
-        *ret = &box->model;
+        *ret = l->model;
     return status;
 }
 

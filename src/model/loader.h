@@ -240,4 +240,7 @@ void gr_model_check_preagg_keys(gr_loader *l, const gr_preagg *p,
 void gr_model_read_preagg_filters(gr_loader *l, gr_preagg *p, const gr_fields *f);
 /* References to other pre-aggregations; needs all of them numbered. */
 void gr_model_bind_preaggs(gr_loader *l);
+
+/* load.c: an empty model in this arena, referenced once; the arena is its own from here on. */
+gr_model *gr_model_new(gr_arena *arena);
 #endif

@@ -197,6 +197,10 @@ struct gr_preagg {
     size_t n_measures, n_dimensions, n_segments, n_time_dimensions;
     const gr_yaml *filters; /* static filters, in query-filter form; NULL = none. Members are checked at load, the rest
                                by plan/ */
+    gr_str filters_json;    /* the same of one that is defined by API: a JSON list; empty = none */
+    bool is_by_api;         /* in no file: gr_model_extend */
+    gr_str external;        /* registered table that holds it: what tells it from others; empty = built by Granary */
+    gr_str time_zone;       /* by API: the zone that it is declared for; empty = UTC */
     gr_preagg **rollups;    /* rollup_join: its members, at least two */
     size_t n_rollups;
     bool uses_original_sql; /* use_original_sql_pre_aggregations */
@@ -210,6 +214,7 @@ struct gr_preagg {
 
 typedef struct gr_model {
     gr_arena *arena;
+    struct gr_model *files;    /* of an extended model: what was loaded; else NULL */
     const gr_member **members; /* by index, synthetic ones too */
     gr_cube **cubes;           /* cubes and views, files sorted by path, then file order */
     size_t n_cubes, n_members, n_preaggs;
@@ -229,6 +234,24 @@ GR_MUST_CHECK gr_status gr_model_load_dir(gr_str dir, gr_diags *diags, gr_model 
 GR_MUST_CHECK gr_status gr_model_load_files(const gr_model_file *files, size_t n, gr_diags *diags, gr_model **ret,
                                             gr_error *err);
 gr_model *gr_model_ref(gr_model *model);
+
+/* A pre-aggregation that is in no file: it is defined by API. Members are base members of the model. */
+typedef struct gr_preagg_def {
+    gr_str name; /* "preagg_1a2b3c4d" */
+    const gr_cube *cube;
+    const gr_member_ref *measures, *dimensions, *time_dimensions;
+    size_t n_measures, n_dimensions, n_time_dimensions;
+    gr_str filters;  /* JSON list of query filters, or empty */
+    gr_str external; /* or empty */
+    gr_str time_zone;
+} gr_preagg_def;
+/* The model with more pre-aggregations, after its own: cubes, members and pointers stay the same. They are built only
+ * when asked (decisions 15). References what was loaded; the defs are copied. */
+gr_model *gr_model_extend(gr_model *loaded, const gr_preagg_def *defs, size_t n);
+/* Both are of one loading of the files. */
+static inline bool gr_model_is_same_files(const gr_model *a, const gr_model *b) {
+    return (a->files ? a->files : a) == (b->files ? b->files : b);
+}
 void gr_model_unref(gr_model *model);
 
 gr_cube *gr_model_cube(const gr_model *model, gr_str name); /* NULL when there is none */

@@ -146,7 +146,7 @@ static gr_status split_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret,
 }
 
 /* The tree without the branches that lead to nothing that this group needs. */
-static void prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena *arena) {
+void gr_group_prune(const gr_ask *ask, const gr_group *fact, gr_group *g, gr_arena *arena) {
     const gr_cube *key_cube = g->key_node == GR_TREE_NONE ? NULL : fact->tree.nodes[g->key_node].cube;
     gr_paths paths = {0};
     for (size_t i = 0; i < g->components.n; i++)
@@ -169,7 +169,7 @@ gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_groups *ret, gr_
         gr_ask alone = *ask;
         alone.whole = NULL;
         if (status) return gr_group_facts(&alone, arena, ret, err); /* several facts: each by its own */
-        prune(ask, &whole, &whole, arena);
+        gr_group_prune(ask, &whole, &whole, arena);
     }
     if (status && ask->components.n > 1 && !ask->query->is_ungrouped && !split_facts(ask, arena, ret, NULL))
         return GR_OK;
@@ -282,7 +282,7 @@ gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *aren
         GR_PUSH(arena, &own->components, *c);
     }
     for (size_t i = 0; i < groups.n; i++) {
-        prune(ask, fact, &groups.v[i], arena);
+        gr_group_prune(ask, fact, &groups.v[i], arena);
         GR_PUSH(arena, out, groups.v[i]);
     }
     return GR_OK;

@@ -184,22 +184,27 @@ static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
     bool has_zone = !gr_tz_is_utc(zone), is_rollup = r->preagg->type == GR_PREAGG_ROLLUP;
-    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup && !r->ranged)
+    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup && !r->ranged &&
+        !r->preagg->external.n)
         return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
-    gr_buf_z(&out, "{");
+    gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
     if (r->ranged) {
         gr_jw w;
         gr_jw_init(&w, &out);
-        gr_buf_z(&out, "\"build_range\": ");
+        gr_buf_z(&out, ", \"build_range\": ");
         gr_jw_array(&w);
         gr_jw_str(&w, r->range_start);
         gr_jw_str(&w, r->range_end);
         gr_jw_array_end(&w);
-        gr_buf_z(&out, ", ");
     }
-    gr_buf_printf(&out, "\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
+    if (r->preagg->external.n) {
+        gr_jw w;
+        gr_buf_z(&out, ", \"external\": ");
+        gr_jw_init(&w, &out);
+        gr_jw_str(&w, r->preagg->external);
+    }
     if (r->filters_text.n) gr_buf_printf(&out, ", \"filters\": " GR_FMT, GR_ARG(r->filters_text));
     if (r->joins.n) gr_buf_printf(&out, ", \"joins\": [" GR_FMT "]", GR_ARG(r->joins));
     if (!is_rollup) gr_buf_printf(&out, ", \"kind\": \"" GR_FMT "\"", GR_ARG(r->preagg->id));
@@ -284,9 +289,10 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     if (!status) return true;
     refuse_build(r, status, gr_arena_printf(arena, "its filters: %s", err.message));
     if (diags) {
-        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, r->preagg->filters->loc,
-                                    GR_FMT " cube: (preAggregations." GR_FMT ".filters) %s",
-                                    GR_ARG(r->preagg->cube->name), GR_ARG(r->preagg->name), err.message);
+        gr_loc loc = r->preagg->filters ? r->preagg->filters->loc : r->preagg->loc;
+        gr_diag *d =
+            gr_diags_error(diags, GR_ERR_MODEL_INVALID, loc, GR_FMT " cube: (preAggregations." GR_FMT ".filters) %s",
+                           GR_ARG(r->preagg->cube->name), GR_ARG(r->preagg->name), err.message);
         d->hint = err.hint[0] ? gr_arena_dup(arena, gr_str_from(err.hint)) : GR_STR("write them as filters of a query");
     }
     return false;
@@ -470,5 +476,16 @@ const gr_rollup_state *gr_snapshot_state(const gr_snapshot *s, const gr_preagg *
     uint32_t i = gr_plan_index_rollup(s->index, preagg)->entity->preagg->index;
     for (size_t k = 0; s->states && k < s->n_states[i]; k++)
         if (s->states[i][k].zone == zone) return &s->states[i][k];
+    return NULL;
+}
+
+const gr_rollup_state *gr_snapshot_pinned(const gr_snapshot *s, const gr_preagg *preagg, const gr_tz *zone,
+                                          gr_str version) {
+    const gr_rollup_state *current = gr_snapshot_state(s, preagg, zone);
+    if (current && gr_str_eq(current->version, version)) return current;
+    uint32_t i = gr_plan_index_rollup(s->index, preagg)->entity->preagg->index;
+    for (size_t k = 0; s->old_states && k < s->n_old_states[i]; k++)
+        if (s->old_states[i][k].zone == zone && gr_str_eq(s->old_states[i][k].version, version))
+            return &s->old_states[i][k];
     return NULL;
 }

@@ -54,19 +54,47 @@ static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
 
 typedef enum verdict { REFUSED, SERVES, BUILD_FIRST } verdict;
 
-static verdict settle_one(gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_rollup *asked,
-                          const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
+static const gr_rollup_state *state_of(const gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_tz *zone) {
+    return q->pinned_version.n ? gr_snapshot_pinned(p->snapshot, r->preagg, zone, q->pinned_version)
+                               : gr_snapshot_state(p->snapshot, r->preagg, zone);
+}
+
+/* A component that the scan reads and the build does not hold; what a value column gives is computed from that. NULL:
+ * it holds all. Without a scan every component is read. */
+static const gr_member *find_lack(const gr_scan *scan, const gr_rollup *r, const gr_rollup_state *state) {
+    if (!state || !state->lacks) return NULL;
+    for (size_t i = 0; !scan && i < r->n_components; i++)
+        if (state->lacks[i]) return r->components[i].component.measure;
+    for (size_t i = 0; scan && i < scan->group.components.n; i++) {
+        const gr_component *c = &scan->group.components.v[i];
+        gr_scan reading = *scan;
+        reading.rollup = r;
+        if (gr_scan_value_column(&reading, c)) continue;
+        const gr_rollup_component *stored = gr_scan_stored_component(&reading, c->stored_key);
+        if (stored && state->lacks[stored - r->components]) return c->measure;
+    }
+    return NULL;
+}
+
+/* `scan`: what will be read of it, or NULL: all. */
+static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan, const gr_rollup *r,
+                          const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
-    const gr_rollup_state *state = gr_snapshot_state(p->snapshot, r->preagg, zone);
-    bool is_built = state && state->is_built;
+    const gr_rollup_state *state = state_of(p, q, r, zone);
+    const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
+    bool is_built = state && state->is_built && !lacking && !(state->is_foreign && is_excluded(&p->options, r));
     *ret_zone = zone;
     *ret_state = is_built ? state : NULL;
     if (p->options.ignore_builds || is_built) return SERVES;
+    if (q->pinned_version.n) {
+        note(p, (gr_refusal){state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION, asked, lacking, NULL});
+        return REFUSED;
+    }
     bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
     if (has_failed || is_excluded(&p->options, r))
         note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
     else if (asked->preagg->build == GR_BUILD_EXPLICIT)
-        note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, NULL, NULL});
+        note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, lacking, NULL});
     else if (!state && r->depends_on_zone && p->snapshot->n_states &&
              (int64_t)p->snapshot->n_states[r->entity->preagg->index] >= p->snapshot->max_zones)
         note(p, (gr_refusal){GR_RULE_TIME_ZONE, asked, NULL, NULL});
@@ -103,17 +131,17 @@ static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tilin
         return REFUSED;
     }
     for (size_t i = 0; i < r->n_links && v == SERVES; i++) {
-        if (i == 0) v = settle_one(p, scan->query, r->links[i].from, r, &state, &zone);
-        if (v == SERVES) v = settle_one(p, scan->query, r->links[i].to, r, &state, &zone);
+        if (i == 0) v = settle_one(p, scan->query, NULL, r->links[i].from, r, &state, &zone);
+        if (v == SERVES) v = settle_one(p, scan->query, NULL, r->links[i].to, r, &state, &zone);
     }
     if (!r->n_links) {
         zone = gr_rollup_zone(r, scan->query->tz);
-        state = gr_snapshot_state(p->snapshot, r->preagg, zone);
+        state = state_of(p, scan->query, r, zone);
         if (!gr_match_zone(scan, r, state && state->is_built ? state : NULL, &refusal)) {
             note(p, refusal);
             return REFUSED;
         }
-        v = settle_one(p, scan->query, r, r, &state, &zone);
+        v = settle_one(p, scan->query, scan, r, r, &state, &zone);
         if (v == SERVES && !clip(p, scan, r, state, tiling)) return REFUSED;
     }
     if (v != SERVES) return v;
@@ -241,7 +269,7 @@ static verdict use_originals(gr_planner *p, const gr_query *q, const gr_tree *tr
             const gr_rollup *r = &p->snapshot->index->rollups[cube->preaggs[k]->index];
             gr_original o = {.cube = cube, .rollup = r};
             const gr_tz *zone;
-            verdict v = r->can_build ? settle_one(p, q, r, r, &o.state, &zone) : REFUSED;
+            verdict v = r->can_build ? settle_one(p, q, NULL, r, r, &o.state, &zone) : REFUSED;
             if (v == BUILD_FIRST) return v;
             if (v == SERVES) GR_PUSH(p->arena, &p->originals, o);
         }
@@ -458,7 +486,21 @@ static void finish(gr_planner *p, gr_plan *plan) {
     }
 }
 
+/* The source has the current definition: what a pinned version would have answered it does not know (decisions 19). */
+static gr_status check_pinned(const gr_planner *p, const gr_query *q, const gr_plan *plan, gr_error *err) {
+    if (!q->pinned_version.n || !p->reads_source) return GR_OK;
+    gr_status status = gr_error_set(err, GR_ERR_PLAN_VERSION,
+                                    "No pre-aggregation of version '" GR_FMT "' serves this query, which pins it",
+                                    GR_ARG(q->pinned_version));
+    if (plan->n_refusals) {
+        gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
+        gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
+    }
+    return status;
+}
+
 static gr_status check_required(const gr_planner *p, const gr_query *q, gr_plan *plan, gr_error *err) {
+    GR_TRY(check_pinned(p, q, plan, err));
     bool is_required = (p->snapshot->is_rollup_only || q->rollups == GR_ROLLUPS_REQUIRE) && !p->options.without_rollups;
     if (!is_required || !p->reads_source || plan->to_build) return GR_OK;
     gr_status status =

@@ -153,6 +153,15 @@ const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz);
 size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *rollup, gr_arena *arena,
                               const gr_rollup ***ret);
 
+/* The part of a rollup that decides the values of one of its components; SIZE_MAX: that decides its rows alone. A
+ * rollup of just that, over just the joins that it needs: of equal parts, the loads are equal. Of a rollup over several
+ * facts it is all of it. Memory: arena. */
+const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rollup, size_t component, gr_arena *arena);
+/* The facts of a request for the stored form of its measures, with what is computed over each; what is never stored
+ * (stages, opaque measures) is left out. Errors: plan.no_join_path, plan.fan_out_unsupported. */
+GR_MUST_CHECK gr_status gr_plan_facts(const gr_plan_index *index, const gr_query *query, gr_arena *arena,
+                                      gr_groups *ret, gr_error *err);
+
 /* ---- snapshot -----------------------------------------------------------------------------------------------------
  */
 /* What is known of one rollup in one zone. */
@@ -160,7 +169,12 @@ typedef struct gr_rollup_state {
     const gr_tz *zone;
     int64_t entity_id;
     bool is_built;
-    gr_str table; /* qualified and quoted for the engine that holds it */
+    gr_str table; /* qualified and quoted for the engine that holds it; of a registered table a SELECT in brackets */
+    /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components.
+     * NULL: it holds all (decisions 17). */
+    const bool *lacks;
+    gr_str version;  /* of the source node: "v1.0" */
+    bool is_foreign; /* the table is somebody else's: it may be gone at any time */
     int64_t build_number, built_at_us, rows;
     bool is_failed;      /* the last try failed */
     int64_t retry_at_us; /* until then no other try is made */
@@ -179,12 +193,18 @@ typedef struct gr_snapshot {
         *types;               /* by member index: type of a dimension's expression at the source, NULL = unknown */
     gr_rollup_state **states; /* by preagg index: the zones known */
     size_t *n_states;
+    gr_rollup_state **old_states; /* the same for builds of earlier versions, which serve only who pins one (decisions
+                                     19); NULL: none */
+    size_t *n_old_states;
     int64_t max_zones;
     int64_t now_us; /* when it was assembled: anchors of stored custom grains */
     bool is_rollup_only;
 } gr_snapshot;
 
 const gr_rollup_state *gr_snapshot_state(const gr_snapshot *snapshot, const gr_preagg *preagg, const gr_tz *zone);
+/* Of a version, be it the current one or an earlier one. */
+const gr_rollup_state *gr_snapshot_pinned(const gr_snapshot *snapshot, const gr_preagg *preagg, const gr_tz *zone,
+                                          gr_str version);
 
 /* ---- refusals -----------------------------------------------------------------------------------------------------
  */

@@ -2,40 +2,26 @@
  * they mean what the same filters of a query mean. Dates are read in UTC. */
 #include "plan/internal.h"
 
-#include <stdlib.h>
-
-/* What "last week" means changes while what is stored does not. */
-static const gr_filter *relative_date(const gr_filter *f) {
-    for (size_t i = 0; i < f->n_children; i++) {
-        const gr_filter *found = relative_date(f->children[i]);
-        if (found) return found;
-    }
-    bool is_time = f->kind == GR_FILTER_LEAF && f->field.member->kind == GR_MEMBER_DIMENSION &&
-                   f->field.member->dim_type == GR_DIM_TIME;
-    for (size_t i = 0; is_time && i < f->n_values; i++) {
-        int64_t us;
-        gr_time_zone_part zone;
-        bool is_date;
-        if (!gr_time_parse(gr_str_trim(f->values[i]), &us, &zone, &is_date)) return f;
-    }
-    return NULL;
-}
+#include "query/metrics.h"
 
 /* The model room has written the members by their full ids. */
 static json_t *list_of(const gr_preagg *p, gr_arena *arena) {
-    gr_buf text;
-    gr_buf_init(&text, 1 << 20);
-    gr_yaml_to_json(p->filters, &text);
     json_t *list = NULL;
-    gr_str kept = gr_arena_dup(arena, gr_buf_str(&text));
-    gr_buf_done(&text);
+    gr_str kept = p->filters_json;
+    if (p->filters) {
+        gr_buf text;
+        gr_buf_init(&text, 1 << 20);
+        gr_yaml_to_json(p->filters, &text);
+        kept = gr_arena_dup(arena, gr_buf_str(&text));
+        gr_buf_done(&text);
+    }
     if (gr_json_parse(kept, 1 << 20, arena, &list, NULL)) return NULL;
     return list;
 }
 
 gr_status gr_static_filters_read(const gr_model *model, gr_rollup *r, gr_arena *arena, gr_error *err) {
     const gr_preagg *p = r->preagg;
-    if (!p->filters || p->filters->n == 0) return GR_OK;
+    if (!p->filters_json.n && (!p->filters || p->filters->n == 0)) return GR_OK;
     json_t *list = list_of(p, arena);
     if (!list || !p->cube->n_dimensions)
         return gr_error_set(err, GR_ERR_MODEL_INVALID, "its filters are no list of query filters");
@@ -54,7 +40,7 @@ gr_status gr_static_filters_read(const gr_model *model, gr_rollup *r, gr_arena *
     if (!status && q && q->n_measure_filters)
         status = gr_error_set(err, GR_ERR_MODEL_INVALID, "a filter is on a measure, and rows have none");
     for (size_t i = 0; !status && q && i < q->n_row_filters; i++) {
-        const gr_filter *f = relative_date(q->row_filters[i]);
+        const gr_filter *f = gr_query_relative_filter(q->row_filters[i]);
         if (f)
             status = gr_error_set(err, GR_ERR_MODEL_INVALID,
                                   "the filter on '" GR_FMT "' has a relative date, and what is stored stays",
@@ -63,9 +49,7 @@ gr_status gr_static_filters_read(const gr_model *model, gr_rollup *r, gr_arena *
     if (!status && q) {
         r->filters = q->row_filters;
         r->n_filters = q->n_row_filters;
-        char *text = json_dumps(json_object_get(q->normalized, "filters"), JSON_COMPACT | JSON_SORT_KEYS);
-        r->filters_text = text ? gr_arena_dup(arena, gr_str_from(text)) : (gr_str){0};
-        free(text);
+        r->filters_text = gr_query_filters_text(q, arena);
     }
     json_decref(ask);
     return status;

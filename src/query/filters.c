@@ -159,7 +159,7 @@ gr_status gr_query_read_filters(gr_query_parser *p) {
     gr_query_place place = gr_query_at_key(NULL, "filters");
     gr_query_filters rows = {0}, measures = {0};
     json_t *list;
-    p->filters = gr_query_json_own(p, json_array());
+    p->filters = gr_query_json_own(p->arena, json_array());
     GR_TRY(gr_query_get_list(p, p->json, &place, &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         gr_query_place at = gr_query_at_item(&place, i);

@@ -90,8 +90,8 @@ void gr_query_make_columns(gr_query_parser *p);
 GR_MUST_CHECK gr_status gr_query_read_order(gr_query_parser *p);
 void gr_query_normalize(gr_query_parser *p);
 void gr_query_put_times(json_t *normalized, const gr_query *q);
-json_t *gr_query_json_own(gr_query_parser *p, json_t *made); /* released with the arena */
-json_t *gr_query_json_text(gr_str text);                     /* a new JSON string */
+json_t *gr_query_json_own(gr_arena *arena, json_t *made); /* released with the arena */
+json_t *gr_query_json_text(gr_str text);                  /* a new JSON string */
 
 /* ---- filter operators and values (operators.c, values.c) ------------------------------------------------------ */
 typedef enum gr_query_value_type {

@@ -5,8 +5,8 @@
 
 static void release(void *json) { json_decref(json); }
 
-json_t *gr_query_json_own(gr_query_parser *p, json_t *made) {
-    gr_arena_defer(p->arena, release, made);
+json_t *gr_query_json_own(gr_arena *arena, json_t *made) {
+    gr_arena_defer(arena, release, made);
     return made;
 }
 
@@ -64,7 +64,7 @@ void gr_query_normalize(gr_query_parser *p) {
     static const char *const modes[] = {"stale-if-slow", "stale-while-revalidate", "must-revalidate", "no-cache"};
     static const char *const own[] = {"preAggregations", "selection"}; /* words that were checked */
     gr_query *q = p->query;
-    json_t *out = gr_query_json_own(p, json_object());
+    json_t *out = gr_query_json_own(p->arena, json_object());
     put_fields(out, "measures", q->measures, q->n_measures);
     put_fields(out, "dimensions", q->dimensions, q->n_dimensions);
     gr_query_put_times(out, q);

@@ -11,12 +11,26 @@ static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest"
 
 /* The last two are known to the reference and not executed here. */
 static const gr_str keys[] = {
-    GR_STR_INIT("measures"),        GR_STR_INIT("dimensions"),     GR_STR_INIT("timeDimensions"),
-    GR_STR_INIT("filters"),         GR_STR_INIT("segments"),       GR_STR_INIT("order"),
-    GR_STR_INIT("limit"),           GR_STR_INIT("offset"),         GR_STR_INIT("total"),
-    GR_STR_INIT("timezone"),        GR_STR_INIT("ungrouped"),      GR_STR_INIT("cache"),
-    GR_STR_INIT("renewQuery"),      GR_STR_INIT("responseFormat"), GR_STR_INIT("cacheMode"),
-    GR_STR_INIT("preAggregations"), GR_STR_INIT("selection"),      GR_STR_INIT("joinHints"),
+    GR_STR_INIT("measures"),
+    GR_STR_INIT("dimensions"),
+    GR_STR_INIT("timeDimensions"),
+    GR_STR_INIT("filters"),
+    GR_STR_INIT("segments"),
+    GR_STR_INIT("order"),
+    GR_STR_INIT("limit"),
+    GR_STR_INIT("offset"),
+    GR_STR_INIT("total"),
+    GR_STR_INIT("timezone"),
+    GR_STR_INIT("ungrouped"),
+    GR_STR_INIT("cache"),
+    GR_STR_INIT("renewQuery"),
+    GR_STR_INIT("responseFormat"),
+    GR_STR_INIT("cacheMode"),
+    GR_STR_INIT("preAggregations"),
+    GR_STR_INIT("selection"),
+    GR_STR_INIT("preAggregationVersion"),
+    GR_STR_INIT("pre_aggregation_version"),
+    GR_STR_INIT("joinHints"),
     GR_STR_INIT("subqueryJoins"),
 };
 
@@ -67,10 +81,22 @@ static gr_status read_cache(gr_query_parser *p) {
     return GR_OK;
 }
 
+static gr_status read_version(gr_query_parser *p, const char *key) {
+    const json_t *value = json_object_get(p->json, key);
+    gr_query_place place = gr_query_at_key(NULL, key);
+    if (!value || json_is_null(value)) return GR_OK;
+    GR_TRY(gr_query_want_str(p, value, &place, &p->query->pinned_version));
+    if (p->query->pinned_version.n > 64)
+        return gr_query_bad(p, &place, "length must be less than or equal to 64 bytes");
+    return GR_OK;
+}
+
 static gr_status read_choice(gr_query_parser *p) {
     int use = GR_ROLLUPS_PREFER, selection = -1;
     GR_TRY(gr_query_get_word(p, "preAggregations", rollup_uses, sizeof rollup_uses / sizeof *rollup_uses, &use));
     GR_TRY(gr_query_get_word(p, "selection", selections, sizeof selections / sizeof *selections, &selection));
+    GR_TRY(read_version(p, "preAggregationVersion"));
+    GR_TRY(read_version(p, "pre_aggregation_version"));
     p->query->rollups = (gr_rollup_use)use;
     p->query->selection = (gr_selection)(GR_SELECTION_FIRST + selection); /* not given: that of the model */
     return GR_OK;

@@ -36,7 +36,7 @@ static json_t *source_of(gr_query_parser *p, size_t index) {
     json_object_set(item, "dateRange", json_array_get(p->compared, index));
     times = json_copy(times);
     json_array_set_new(times, p->compared_item, item);
-    json_t *source = gr_query_json_own(p, json_copy(p->json));
+    json_t *source = gr_query_json_own(p->arena, json_copy(p->json));
     json_object_set_new(source, "timeDimensions", times);
     return source;
 }
@@ -48,7 +48,7 @@ static gr_query *about(gr_query_parser *p, const gr_query *first, gr_range range
     q->time_dimensions = GR_NEW_N(p->arena, gr_time_field, first->n_time_dimensions);
     memcpy(q->time_dimensions, first->time_dimensions, first->n_time_dimensions * sizeof *first->time_dimensions);
     q->time_dimensions[p->compared_time].range = range;
-    q->normalized = gr_query_json_own(p, json_copy(first->normalized));
+    q->normalized = gr_query_json_own(p->arena, json_copy(first->normalized));
     gr_query_put_times(q->normalized, q);
     return q;
 }

@@ -1,5 +1,6 @@
 /* Builds in flight: a hundred requests that need one rollup wait for one build. The lane runs them one after another.
  */
+#include "serve/entities.h"
 #include "serve/internal.h"
 
 #include <errno.h>
@@ -28,6 +29,8 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     f->snapshot = gr_exec_snapshot_hold(snapshot);
     f->rollup = rollup;
     f->zone = zone;
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
+    f->entity_id = state ? state->entity_id : 0;
     f->fraction = -1;
     f->started_us = gr_clock_now_us();
     pthread_mutex_init(&f->mutex, NULL);
@@ -39,16 +42,26 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     return f;
 }
 
+/* The same table would come out: also when definitions by API came and went between the two snapshots. */
 static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
-    return f && f->snapshot->model == snapshot->model && f->rollup->entity == rollup->entity && f->zone == zone;
+    if (!f || f->zone != zone || !gr_model_is_same_files(f->snapshot->model, snapshot->model)) return false;
+    const gr_rollup *a = f->rollup->entity, *b = rollup->entity;
+    return a == b || (gr_str_eq(a->preagg->id, b->preagg->id) && a->n_components == b->n_components);
+}
+
+/* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
+static const gr_rollup *as_of(const gr_snapshot *newest, const gr_flight *f) {
+    return newest->model == f->snapshot->model ? f->rollup : gr_serve_rollup(newest, f->rollup->preagg->id);
 }
 
 /* What the newest snapshot knows already: built, failed too lately to be tried again, or of another model. */
 static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
     const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
-    bool is_reloaded = newest->model != f->snapshot->model;
-    const gr_rollup_state *state = is_reloaded ? NULL : gr_snapshot_state(newest, f->rollup->preagg, f->zone);
-    bool is_known = state && (state->is_built || (state->is_failed && gr_clock_now_us() < state->retry_at_us));
+    bool is_reloaded = !gr_model_is_same_files(newest->model, f->snapshot->model);
+    const gr_rollup *r = is_reloaded ? NULL : as_of(newest, f);
+    const gr_rollup_state *state = r ? gr_snapshot_state(newest, r->preagg, f->zone) : NULL;
+    bool is_built = state && state->is_built && !state->lacks;
+    bool is_known = is_built || (state && state->is_failed && gr_clock_now_us() < state->retry_at_us);
     gr_serve_snapshot_unref(newest);
     return is_reloaded || (is_known && !force);
 }
@@ -107,12 +120,17 @@ static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, 
 }
 
 static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                            bool force, gr_flight **ret, gr_error *err) {
+                            bool force, const gr_build_claim *claim, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     if (atomic_load(&lane->is_stopping)) return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
     if (lane->n_waiting >= MOST_WAITING)
         return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
     gr_flight *f = flight_new(serve, snapshot, rollup, zone);
+    if (claim) {
+        f->has_claim = true;
+        f->claim = *claim;
+        f->entity_id = claim->entity_id;
+    }
     if (is_settled(serve, f, force)) {
         f->is_done = true; /* planning again is all there is to do */
         atomic_store(&f->refs, 1);
@@ -133,9 +151,38 @@ gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_
     if (found)
         *ret = gr_flight_ref(found);
     else
-        status = submit_new(serve, snapshot, rollup, zone, force, ret, err);
+        status = submit_new(serve, snapshot, rollup, zone, force, NULL, ret, err);
     pthread_mutex_unlock(&lane->mutex);
     return status;
+}
+
+gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                 const gr_tz *zone, gr_actor actor, gr_flight **ret, gr_error *err) {
+    gr_lane *lane = &serve->lane;
+    gr_build_claim claim;
+    GR_TRY(gr_exec_claim(serve->exec, snapshot, rollup, zone, actor, &claim, err));
+    pthread_mutex_lock(&lane->mutex);
+    gr_flight *found = find_flight(lane, snapshot, rollup, zone);
+    gr_status status = GR_OK;
+    if (found)
+        *ret = gr_flight_ref(found);
+    else
+        status = submit_new(serve, snapshot, rollup, zone, true, &claim, ret, err);
+    pthread_mutex_unlock(&lane->mutex);
+    if (status) gr_exec_claim_drop(serve->exec, &claim, err ? err->message : "it could not be queued");
+    return status;
+}
+
+gr_flight *gr_serve_entity_flight(gr_serve *serve, int64_t id) {
+    gr_lane *lane = &serve->lane;
+    gr_flight *found = NULL;
+    pthread_mutex_lock(&lane->mutex);
+    if (lane->now && lane->now->entity_id == id) found = lane->now;
+    for (gr_flight *f = lane->first; f && !found; f = f->next)
+        if (f->entity_id == id) found = f;
+    if (found) gr_flight_ref(found);
+    pthread_mutex_unlock(&lane->mutex);
+    return found;
 }
 
 static void note_progress(void *arg, double fraction) {
@@ -172,7 +219,9 @@ static void run_flight(gr_flight *f) {
                   .now_us = gr_clock_now_us()};
     gr_error err = {0};
     int64_t rows = 0;
-    gr_status status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone, note_progress, f, &rows, &err);
+    gr_build_progress progress = {note_progress, f};
+    gr_status status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone,
+                                     f->has_claim ? &f->claim : NULL, progress, &rows, &err);
     gr_arena_free(arena);
     pthread_mutex_lock(&serve->lane.mutex); /* who asks from here on plans with the new snapshot */
     serve->lane.now = NULL;
@@ -215,6 +264,7 @@ static void *lane_main(void *arg) {
         if (f && !is_stopping) run_flight(f);
         if (!f || !is_stopping) continue;
         gr_error err;
+        if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
         finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
         gr_flight_unref(f);
     }

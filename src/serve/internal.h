@@ -15,6 +15,9 @@ struct gr_flight {
     const gr_snapshot *snapshot; /* held: rollup points into it */
     const gr_rollup *rollup;
     const gr_tz *zone;
+    int64_t entity_id; /* 0: not known when it was asked for */
+    bool has_claim;
+    gr_build_claim claim;
     pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;
     bool is_done;
@@ -70,6 +73,12 @@ GR_MUST_CHECK gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ct
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
+/* The rollup of this name ("orders.main") in a snapshot, or NULL. */
+const gr_rollup *gr_serve_rollup(const gr_snapshot *snapshot, gr_str preagg_id);
+/* Claim a build and queue it; joins a flight that is queued already, which then runs the claim. Errors:
+ * preagg.materializing, http.busy. */
+GR_MUST_CHECK gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                               const gr_tz *zone, gr_actor actor, gr_flight **ret, gr_error *err);
 /* Join the flight for the same rollup and zone of the same model, or queue a new one; without `force`, one that has
  * been built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. */
 GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,

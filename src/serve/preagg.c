@@ -1,14 +1,14 @@
 /* Pre-aggregations by name: build, list, drop. */
-#include "serve/internal.h"
+#include "serve/entity.h"
 
-static const gr_rollup *find(const gr_snapshot *snapshot, gr_str id) {
+const gr_rollup *gr_serve_rollup(const gr_snapshot *snapshot, gr_str id) {
     for (size_t i = 0; i < snapshot->model->n_preaggs; i++)
         if (gr_str_eq(snapshot->model->preaggs[i]->id, id))
             return gr_plan_index_rollup(snapshot->index, snapshot->model->preaggs[i]);
     return NULL;
 }
 
-static gr_status not_found(const gr_snapshot *snapshot, gr_str id, gr_error *err) {
+gr_status gr_serve_no_preagg(const gr_snapshot *snapshot, gr_str id, gr_error *err) {
     gr_str names[256];
     size_t n = snapshot->model->n_preaggs < 256 ? snapshot->model->n_preaggs : 256;
     for (size_t i = 0; i < n; i++) names[i] = snapshot->model->preaggs[i]->id;
@@ -25,10 +25,10 @@ static gr_status not_found(const gr_snapshot *snapshot, gr_str id, gr_error *err
 gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, bool force, gr_flight **ret,
                          gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
-    const gr_rollup *rollup = find(snapshot, preagg_id);
+    const gr_rollup *rollup = gr_serve_rollup(snapshot, preagg_id);
     gr_status status = GR_OK;
     if (!rollup) {
-        status = not_found(snapshot, preagg_id, err);
+        status = gr_serve_no_preagg(snapshot, preagg_id, err);
     } else if (!rollup->can_build || !rollup->entity->can_build) {
         const gr_rollup *stuck = rollup->can_build ? rollup->entity : rollup;
         status = gr_error_set(err, stuck->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(preagg_id),
@@ -36,7 +36,7 @@ gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, b
     } else {
         const gr_tz *own = gr_rollup_zone(rollup, zone);
         const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, own);
-        if (state && state->is_built && !force)
+        if (state && state->is_built && !state->lacks && !force)
             *ret = NULL;
         else
             status = gr_lane_submit(serve, snapshot, rollup, own, true, ret, err);
@@ -98,9 +98,9 @@ gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, g
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_arena *arena = gr_arena_new();
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
-    const gr_rollup *rollup = find(snapshot, preagg_id);
-    gr_status status =
-        rollup ? gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err) : not_found(snapshot, preagg_id, err);
+    const gr_rollup *rollup = gr_serve_rollup(snapshot, preagg_id);
+    gr_status status = rollup ? gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err)
+                              : gr_serve_no_preagg(snapshot, preagg_id, err);
     gr_arena_free(arena);
     gr_serve_snapshot_unref(snapshot);
     return status;

@@ -127,6 +127,7 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
     for (size_t i = 0; i < a->plan->n_uses; i++) { /* as old as the oldest of what serves */
         const gr_rollup_state *state = a->plan->uses[i].state;
         if (state && state->built_at_us < a->refreshed_us) a->refreshed_us = state->built_at_us;
+        if (state) gr_exec_note_hit(serve->exec, state->entity_id, ctx->now_us);
     }
     return GR_OK;
 }
@@ -142,15 +143,22 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
     }
 }
 
-/* The rollup's table is not there although the catalog names it: forget its builds, and plan again. */
-static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status) {
+/* The rollup's table is not there although the catalog names it: forget its builds, and plan again. Somebody else's
+ * table is not ours to forget: this query goes on without it. */
+static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status, rollups *failed) {
     bool is_any = false;
     for (size_t i = 0; status == GR_ERR_ENGINE_SQL && i < a->plan->n_uses; i++) {
         const gr_plan_use *use = &a->plan->uses[i];
         gr_error ignored;
         size_t n = 0;
-        if (use->state && gr_exec_is_gone(serve->exec, ctx, use->state->table))
+        gr_str probe = use->state ? use->state->table : (gr_str){0};
+        if (!use->state || !gr_exec_is_gone(serve->exec, ctx, probe)) continue;
+        if (use->state->is_foreign) {
+            GR_PUSH(ctx->arena, failed, use->rollup);
+            is_any = true;
+        } else {
             is_any |= gr_exec_drop(serve->exec, ctx, use->rollup, &n, &ignored) == GR_OK;
+        }
     }
     return is_any;
 }
@@ -165,7 +173,7 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     a.planned_us = gr_clock_mono_us() - start;
     if (!status && !a.plan->to_build) {
         status = execute(serve, ctx, &a, err);
-        *ret_again = is_forgotten(serve, ctx, &a, status);
+        *ret_again = is_forgotten(serve, ctx, &a, status, failed);
         if (!status)
             *ret = a;
         else

@@ -1,5 +1,5 @@
 /* Opening, closing and reloading: the model in service is replaced only by one that loads. */
-#include "serve/internal.h"
+#include "serve/entity.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,6 +44,7 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
         bool is_same = current && gr_str_eq(current->model->hash, model->hash);
         if (current) gr_exec_snapshot_unref(current);
         if (!is_same) status = gr_exec_set_model(serve->exec, model, diags, err);
+        if (!is_same && !status) status = gr_serve_cubes_recheck(serve, err);
         if (!status && ret_changed) *ret_changed = !is_same;
     }
     gr_model_unref(model);

@@ -4,6 +4,10 @@
 #include "base/buf.h"
 #include "data/digest.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
 static bool is_embedded(const gr_rollup *r) { return r->is_external; }
 
 gr_str gr_store_name(const gr_rollup *r, gr_arena *arena) {
@@ -14,6 +18,7 @@ gr_str gr_store_name(const gr_rollup *r, gr_arena *arena) {
 gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str structure_hash, int64_t build,
                                    const gr_dialect *dialect, gr_arena *arena) {
     gr_store_table t = {.catalog = GR_STR("granary_store"), .schema = GR_STR("main")};
+    bool is_shared = is_embedded(r) && config->storage_shared;
     if (!is_embedded(r)) {
         const gr_source_config *source = gr_config_source(config, r->tree.nodes[0].cube->data_source);
         t.catalog = source ? gr_engine_duckdb_source_catalog(source, arena) : (gr_str){0};
@@ -31,6 +36,7 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias),
                              GR_ARG(r->preagg->alias), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
                              GR_ARG(((gr_str){number + at, sizeof number - at})));
+    if (is_shared) t.catalog = gr_arena_printf(arena, "t_" GR_FMT, GR_ARG(t.name));
     gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),
                       gr_sql_quote(dialect, t.name, arena)};
     t.text = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(parts[0]), GR_ARG(parts[1]), GR_ARG(parts[2]));
@@ -41,9 +47,82 @@ static gr_status run(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_err
     return conn->driver->update(conn, ctx, sql, NULL, 0, NULL, NULL, NULL, err);
 }
 
+/* ---- the shared store ----------------------------------------------------------------------------------------------
+ */
+
+bool gr_store_is_shared_table(gr_str table) { return gr_str_starts(table, GR_STR("\"t_")); }
+
+/* The name of a shared table, from its text `"t_<name>"."main"."<name>"`. */
+static gr_str shared_name(gr_str table) {
+    size_t end = gr_str_find(table, '"', 1);
+    return end == SIZE_MAX ? (gr_str){0} : gr_str_sub(table, 3, end - 3);
+}
+
+static gr_str file_of(gr_str dir, gr_str name, const char *suffix, gr_arena *arena) {
+    return gr_arena_printf(arena, GR_FMT "/" GR_FMT ".duckdb%s", GR_ARG(dir), GR_ARG(name), suffix);
+}
+
+/* Paths are the configuration's; a quote in them is doubled. */
+static gr_str literal(gr_str text, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, 1 << 16);
+    gr_buf_char(&out, '\'');
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\'') gr_buf_char(&out, '\'');
+        gr_buf_char(&out, text.p[i]);
+    }
+    gr_buf_char(&out, '\'');
+    gr_str ret = gr_arena_dup(arena, gr_buf_str(&out));
+    gr_buf_done(&out);
+    return ret;
+}
+
+static gr_status attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str file, gr_str name, const char *mode,
+                        gr_error *err) {
+    return run(conn, ctx,
+               gr_arena_printf(ctx->arena, "ATTACH IF NOT EXISTS " GR_FMT " AS \"t_" GR_FMT "\" (TYPE duckdb%s)",
+                               GR_ARG(literal(file, ctx->arena)), GR_ARG(name), mode),
+               err);
+}
+
+static gr_status detach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str name, gr_error *err) {
+    return run(conn, ctx, gr_arena_printf(ctx->arena, "DETACH DATABASE IF EXISTS \"t_" GR_FMT "\"", GR_ARG(name)), err);
+}
+
+gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table, gr_error *err) {
+    gr_str name = shared_name(table), file = file_of(store_dir, name, "", ctx->arena);
+    gr_error cause = {0};
+    if (!access(file.p, R_OK) && !attach(conn, ctx, file, name, ", READ_ONLY", &cause)) return GR_OK;
+    return gr_error_set(err, GR_ERR_STORE_IO, "the table %s of the shared store cannot be read: %s", file.p,
+                        *cause.message ? cause.message : "it is gone");
+}
+
+/* Written beside its place and moved there whole, so that no process ever attaches half a table. */
+static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_str dir,
+                              const gr_sql *select, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+    gr_str part = file_of(dir, table->name, ".part", ctx->arena), file = file_of(dir, table->name, "", ctx->arena);
+    gr_ctx after = {.arena = ctx->arena, .now_us = ctx->now_us}; /* what is begun is put in order, whatever happened */
+    unlink(part.p);
+    GR_TRY(attach(conn, ctx, part, table->name, "", err));
+    gr_str sql =
+        gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
+    gr_status status =
+        conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
+    conn->driver->forget_statements(conn);
+    gr_error ignored;
+    gr_status closed = detach(conn, &after, table->name, status ? &ignored : err);
+    if (!status) status = closed;
+    if (!status && rename(part.p, file.p))
+        status = gr_error_set(err, GR_ERR_STORE_IO, "the table %s cannot be put in its place: %m", file.p);
+    if (status) unlink(part.p);
+    return status ? status : attach(conn, &after, file, table->name, ", READ_ONLY", err);
+}
+
 gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r,
-                                  const gr_store_table *table, const gr_sql *select,
+                                  const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                   void (*on_progress)(void *, double), void *arg, gr_error *err) {
+    if (gr_store_is_shared_table(table->text) && store_dir.n)
+        return build_shared(conn, ctx, table, store_dir, select, on_progress, arg, err);
     if (!is_embedded(r)) {
         const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
         gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
@@ -100,6 +179,13 @@ gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     return GR_OK;
 }
 
-gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err) {
-    return run(conn, ctx, gr_arena_printf(ctx->arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(table)), err);
+gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table, gr_error *err) {
+    if (!gr_store_is_shared_table(table) || !store_dir.n)
+        return run(conn, ctx, gr_arena_printf(ctx->arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(table)), err);
+    gr_str name = shared_name(table), file = file_of(store_dir, name, "", ctx->arena);
+    GR_TRY(detach(conn, ctx, name, err));
+    unlink(file_of(store_dir, name, ".part", ctx->arena).p);
+    if (unlink(file.p) && errno != ENOENT)
+        return gr_error_set(err, GR_ERR_STORE_IO, "the table %s cannot be removed: %m", file.p);
+    return GR_OK;
 }

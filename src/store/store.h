@@ -16,9 +16,19 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rol
                                    int64_t build, const gr_dialect *dialect, gr_arena *arena);
 gr_str gr_store_name(const gr_rollup *rollup, gr_arena *arena); /* "embedded", "source:default" */
 
-/* Fill the table from a SELECT. Errors: engine.*, store.io, cancelled, timeout; then no table is there. */
+/* A shared store is a folder, used by any number of processes: each table is a database file of its own, that is
+ * written once and read-only from then on.
+ *
+ *      store_dir/<name>.duckdb     attached as catalog "t_<name>"; the table is "t_<name>"."main"."<name>" */
+bool gr_store_is_shared_table(gr_str table);
+/* Make a table of a shared store readable by this process; it may be so already. Errors: store.io when it is gone. */
+GR_MUST_CHECK gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table,
+                                        gr_error *err);
+
+/* Fill the table from a SELECT; `store_dir`: of the shared store, or empty. Errors: engine.*, store.io, cancelled,
+ * timeout; then no table is there. */
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
-                                                const gr_store_table *table, const gr_sql *select,
+                                                const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                                 void (*on_progress)(void *, double), void *arg, gr_error *err);
 typedef struct gr_store_stat {
     int64_t rows, bytes;
@@ -27,5 +37,6 @@ typedef struct gr_store_stat {
 GR_MUST_CHECK gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
                                             gr_str table, const gr_dialect *dialect, gr_store_stat *ret, gr_error *err);
 /* A table that is not there is no error. */
-GR_MUST_CHECK gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
+GR_MUST_CHECK gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table,
+                                      gr_error *err);
 #endif

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "data/json.h"
 #include "http/server.h"
+#include "unit/http/fake_entities.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -338,6 +339,8 @@ void gr_serve_close(gr_serve *serve) {
     for (size_t i = 0; i < serve->n_flights; i++)
         if (!serve->flights[i]->is_done) fake_build_end(serve, serve->flights[i]->name, GR_ERR_CANCELLED);
     for (size_t i = 0; i < serve->n_flights; i++) gr_flight_unref(serve->flights[i]);
+    gr_flight_unref(fake_noted.building);
+    fake_noted = (fake_notes){0};
     gr_model_unref(serve->loaded);
     pthread_mutex_destroy(&serve->lock);
     free(serve);

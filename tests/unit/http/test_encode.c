@@ -708,7 +708,7 @@ static void test_operations(void **state) {
     gr_buf_done(&out);
     gr_error err = {0};
     gr_error_set(&err, GR_ERR_PREAGG_BUILD, "broke");
-    gr_http_progress progress = {S("a.b"), S("UTC"), S("failed"), true, -1, 0, 0, &err};
+    gr_http_progress progress = {S("a.b"), S("UTC"), S("failed"), true, -1, 0, 0, &err, 0};
     gr_buf_init(&out, 10000);
     assert_int_equal(gr_http_encode_progress(&progress, &out, NULL), GR_OK);
     assert_string_equal(finish(&out).p, "{\"pre_aggregation\":\"a.b\",\"timezone\":\"UTC\",\"status\":\"failed\",\"is_"

@@ -1,56 +1,8 @@
-/* Rollups as entities of the catalog: identity, structure hash, declaration, coverage of a build. */
+/* What a build covers: the stretch of time that it holds, as the catalog keeps it and as a state shows it. */
 #include "exec/internal.h"
-
-#include "data/digest.h"
 
 #include "base/buf.h"
 #include "data/json.h"
-
-/* Everything that the content of the table depends on: the load's text (model, zone, types, grain) and where it reads.
- */
-gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                           gr_arena *arena, gr_exec_identity *ret, gr_error *err) {
-    const gr_rollup *r = rollup->entity;
-    GR_TRY(gr_sql_load(snapshot, r, zone, (gr_sql_load_options){0}, exec->dialect, arena, &ret->load, err));
-    const gr_source_config *source = gr_config_source(exec->config, r->tree.nodes[0].cube->data_source);
-    gr_str store = gr_store_name(r, arena);
-    gr_str all = gr_arena_printf(arena, "1\n" GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(ret->load.text),
-                                 GR_ARG(source ? source->path : GR_STR("")), GR_ARG(store));
-    /* Of two rollups of one grain, the order of definition decides which has its joins in its identity. */
-    if (r->joins.n) all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->joins));
-    if (r->n_filters) all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->filters_text));
-    if (r->ranged)
-        all = gr_arena_printf(arena, GR_FMT "\n" GR_FMT "\n" GR_FMT, GR_ARG(all), GR_ARG(r->range_start),
-                              GR_ARG(r->range_end));
-    ret->structure_hash = gr_digest_md5_hex(all, arena);
-    ret->grain_hash = gr_rollup_grain_hash(r, zone, arena);
-    ret->load_text = ret->load.text;
-    return GR_OK;
-}
-
-gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
-                                   gr_arena *arena) {
-    const gr_rollup *r = rollup->entity;
-    gr_buf list;
-    gr_buf_init(&list, 1 << 20);
-    gr_buf_char(&list, '[');
-    for (size_t i = 0; i < r->n_components; i++)
-        gr_buf_printf(&list, "%s\"" GR_FMT "\"", i ? ", " : "", GR_ARG(r->components[i].name));
-    gr_buf_char(&list, ']');
-    gr_str measures = gr_arena_dup(arena, gr_buf_str(&list));
-    gr_buf_done(&list);
-    return (gr_preagg_decl){
-        .node = r->tree.nodes[0].cube->name,
-        .node_version = GR_STR("v1.0"),
-        .grain_hash = identity->grain_hash,
-        .grain_columns = r->grain_columns,
-        .measures = measures,
-        .declared_by = rollup->preagg->id,
-        .time_zone = r->depends_on_zone ? gr_tz_name(zone) : GR_STR(""),
-        .structure_hash = identity->structure_hash,
-        .store = gr_store_name(r, arena),
-    };
-}
 
 /* Instant columns by name: first and last bucket. "build range", which no column is called: what is stored of the
  * ranged column, null where there is no bound. */

@@ -1,0 +1,112 @@
+/* Bases: what is worked out once for a model and its definitions by API, and shared by the snapshots of its time. */
+#include "exec/internal.h"
+
+#include <stdlib.h>
+
+static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
+
+/* Types of a cube's dimensions as its source describes them. A source that cannot say (a missing table) leaves them
+ * unknown: queries then take the general casts, or get the engine's own error. */
+static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, gr_diags *diags) {
+    gr_arena *scratch = gr_arena_new();
+    gr_ctx ctx = own_ctx(scratch);
+    const gr_member **members;
+    size_t n = 0, n_columns = 0;
+    gr_str text;
+    gr_error err = {0};
+    gr_engine_conn *conn = NULL;
+    gr_column_schema *columns;
+    gr_status status = gr_sql_describe_cube(base->model, cube, exec->dialect, scratch, &members, &n, &text, &err);
+    if (!status) status = gr_pool_take(exec->pool, &ctx, cube->data_source, &conn, &err);
+    if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
+    if (conn) gr_pool_give(exec->pool, conn);
+    if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
+    for (size_t i = 0; !status && i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
+    gr_arena_free(scratch);
+}
+
+static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
+    gr_exec_base *base = gr_mem_calloc(1, sizeof *base);
+    atomic_init(&base->refs, 1);
+    base->arena = gr_arena_new();
+    base->model = model;
+    gr_plan_defaults defaults = {.is_external = exec->config->external_default,
+                                 .is_non_strict = exec->config->allow_non_strict};
+    base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
+    base->users = GR_NEW_N(base->arena, gr_preagg_list, model->n_preaggs + 1);
+    base->definition_of = GR_NEW_N(base->arena, size_t, model->n_preaggs + 1);
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        const gr_rollup *first = gr_plan_index_rollup(base->index, model->preaggs[i])->entity;
+        GR_PUSH(base->arena, &base->users[first->preagg->index], model->preaggs[i]);
+        base->definition_of[i] = SIZE_MAX;
+    }
+    return base;
+}
+
+gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) {
+    gr_exec_base *base = base_of(exec, gr_model_ref(model));
+    base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
+    for (size_t i = 0; i < model->n_cubes; i++)
+        if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);
+    base->nodes = gr_exec_nodes(model, base->arena, &base->n_nodes);
+    return base;
+}
+
+static void copy_definitions(gr_exec_base *base, const gr_exec_definitions *from) {
+    for (size_t i = 0; i < from->n; i++) {
+        gr_exec_definition d;
+        gr_exec_definition_read(from->v[i].text, base->arena, &d);
+        d.was = gr_arena_dup(base->arena, from->v[i].was);
+        GR_PUSH(base->arena, &base->definitions, d);
+    }
+    base->definitions_key = gr_exec_definitions_key(from, base->arena);
+}
+
+gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec_definitions *definitions) {
+    gr_exec_base *files = of->files ? of->files : of;
+    gr_arena *scratch = gr_arena_new();
+    gr_preagg_def *defs = GR_NEW_N(scratch, gr_preagg_def, definitions->n + 1);
+    size_t *places = GR_NEW_N(scratch, size_t, definitions->n + 1), n = 0;
+    for (size_t i = 0; i < definitions->n; i++) {
+        bool is_known = gr_exec_definition_resolve(files->model, &definitions->v[i], scratch, &defs[n]);
+        places[i] = is_known ? files->model->n_preaggs + n++ : SIZE_MAX;
+    }
+    gr_exec_base *base = base_of(exec, gr_model_extend(files->model, defs, n));
+    copy_definitions(base, definitions);
+    base->preaggs = GR_NEW_N(base->arena, const gr_preagg *, definitions->n + 1);
+    for (size_t i = 0; i < definitions->n; i++) {
+        base->preaggs[i] = places[i] == SIZE_MAX ? NULL : base->model->preaggs[places[i]];
+        if (base->preaggs[i]) base->definition_of[places[i]] = i;
+    }
+    gr_arena_free(scratch);
+    base->files = files;
+    atomic_fetch_add(&files->refs, 1);
+    base->types = files->types;
+    base->nodes = files->nodes;
+    base->n_nodes = files->n_nodes;
+    if (of->versions) {
+        base->versions = GR_NEW_N(base->arena, gr_str, of->n_nodes + 1);
+        for (size_t i = 0; i < of->n_nodes; i++) base->versions[i] = gr_arena_dup(base->arena, of->versions[i]);
+    }
+    return base;
+}
+
+void gr_exec_base_unref(gr_exec_base *base) {
+    if (!base || atomic_fetch_sub(&base->refs, 1) != 1) return;
+    gr_exec_base *files = base->files;
+    gr_model_unref(base->model);
+    gr_arena_free(base->arena);
+    free(base);
+    gr_exec_base_unref(files);
+}
+
+gr_snapshot gr_exec_base_view(const gr_exec_base *base) {
+    return (gr_snapshot){.model = base->model, .index = base->index, .types = base->types, .now_us = gr_clock_now_us()};
+}
+
+gr_str gr_exec_node_version(const gr_snapshot *snapshot, gr_str node) {
+    const gr_exec_base *base = gr_exec_base_of(snapshot);
+    for (size_t i = 0; base->versions && i < base->n_nodes; i++)
+        if (gr_str_eq(base->nodes[i].name, node)) return base->versions[i];
+    return (gr_str){0};
+}

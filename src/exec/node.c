@@ -1,0 +1,240 @@
+/* Cubes of the model as nodes of the catalog, with the two hashes that make their versions (decisions 18): of what
+ * their SQL depends on, and of what people read. */
+#include "exec/internal.h"
+
+#include "base/buf.h"
+#include "data/digest.h"
+#include "data/json.h"
+
+#include <stdlib.h>
+
+static void put(gr_buf *out, const char *key, gr_str text) {
+    if (text.n) gr_buf_printf(out, "%s %zu:" GR_FMT "\n", key, text.n, GR_ARG(text));
+}
+
+static void put_expr(gr_buf *out, const char *key, const gr_expr *e) {
+    if (e) put(out, key, e->source);
+}
+
+static void put_i(gr_buf *out, const char *key, int64_t value) {
+    gr_buf_printf(out, "%s %lld\n", key, (long long)value);
+}
+
+static void put_interval(gr_buf *out, const char *key, gr_interval i) {
+    gr_buf_printf(out, "%s %lld %lld %lld\n", key, (long long)i.months, (long long)i.days, (long long)i.us);
+}
+
+static void put_members(gr_buf *out, const char *key, const gr_member **members, size_t n) {
+    for (size_t i = 0; i < n; i++) put(out, key, members[i]->id);
+}
+
+static void put_window(gr_buf *out, const gr_window *w) {
+    if (w->kind == GR_WINDOW_NONE) return;
+    put_i(out, "window",
+          w->kind * 64 + w->has_trailing * 32 + w->is_trailing_unbounded * 16 + w->has_leading * 8 +
+              w->is_leading_unbounded * 4 + w->is_offset_start);
+    put_interval(out, "trailing", w->trailing);
+    put_interval(out, "leading", w->leading);
+    put_i(out, "to_date", w->to_date);
+}
+
+static void put_stage(gr_buf *out, const gr_stage *s) {
+    if (!s) return;
+    put_i(out, "stage", s->has_group_by * 2 + s->has_filter_keep);
+    put_members(out, "group_by", s->group_by, s->n_group_by);
+    put_members(out, "reduce_by", s->reduce_by, s->n_reduce_by);
+    put_members(out, "add_group_by", s->add_group_by, s->n_add_group_by);
+    put_members(out, "filter_exclude", s->filter_exclude, s->n_filter_exclude);
+    put_members(out, "filter_keep", s->filter_keep, s->n_filter_keep);
+    for (size_t i = 0; i < s->n_shifts; i++) {
+        put(out, "shift", s->shifts[i].time ? s->shifts[i].time->id : GR_STR("*"));
+        put_interval(out, "by", s->shifts[i].interval);
+    }
+    for (size_t i = 0; i < s->n_order_by; i++) {
+        put_expr(out, "order", s->order_by[i].sql);
+        put_i(out, "desc", s->order_by[i].is_desc);
+    }
+}
+
+static void put_granularity(gr_buf *out, const gr_granularity *g) {
+    put(out, "granularity", g->name);
+    put(out, "interval", g->interval_text);
+    put(out, "offset", g->offset_text);
+    put(out, "origin", g->origin_text);
+    put(out, "sql", g->sql);
+}
+
+static void put_member(gr_buf *out, const gr_member *m) {
+    put(out, "member", m->name);
+    put_i(out, "kind", m->kind * 1000 + m->dim_type * 100 + (int)m->agg);
+    put_i(out, "flags", m->is_primary_key * 8 + m->is_sub_query * 4 + m->propagates_filters * 2 + m->is_cumulative);
+    put_expr(out, "sql", m->sql);
+    put_expr(out, "latitude", m->latitude);
+    put_expr(out, "longitude", m->longitude);
+    for (size_t i = 0; i < m->n_cases; i++) {
+        put_expr(out, "when", m->cases[i].when);
+        put_expr(out, "then", m->cases[i].label_sql);
+        put(out, "label", m->cases[i].label);
+    }
+    for (size_t i = 0; i < m->n_filters; i++) put_expr(out, "filter", m->filters[i]);
+    for (size_t i = 0; i < m->n_granularities; i++) put_granularity(out, &m->granularities[i]);
+    put_window(out, &m->window);
+    put_stage(out, m->stage);
+    if (m->hll_log2m) put_i(out, "log2m", m->hll_log2m);
+}
+
+/* What the cube's own SQL depends on. */
+static gr_str content_of(const gr_cube *c, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, 64 << 20);
+    put(&out, "data_source", c->data_source);
+    put_expr(&out, "sql", c->sql);
+    put_expr(&out, "sql_table", c->sql_table);
+    for (size_t i = 0; i < c->n_dimensions; i++) put_member(&out, c->dimensions[i]);
+    for (size_t i = 0; i < c->n_measures; i++) put_member(&out, c->measures[i]);
+    for (size_t i = 0; i < c->n_segments; i++) put_member(&out, c->segments[i]);
+    for (size_t i = 0; i < c->n_joins; i++) {
+        put(&out, "join", c->joins[i].to->name);
+        put_i(&out, "relationship", c->joins[i].relationship);
+        put_expr(&out, "on", c->joins[i].sql);
+    }
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
+static void put_yaml(gr_buf *out, const char *key, const gr_yaml *node) {
+    if (!node) return;
+    gr_buf_z(out, key);
+    gr_yaml_to_json(node, out);
+}
+
+static void put_meta(gr_buf *out, gr_member *const *members, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const gr_member *m = members[i];
+        put(out, "member", m->name);
+        put(out, "title", m->title);
+        put(out, "short_title", m->short_title);
+        put(out, "description", m->description);
+        put(out, "format", m->format);
+        put(out, "currency", m->currency);
+        put_yaml(out, "format", m->format_node);
+        put_yaml(out, "meta", m->meta);
+        put_i(out, "public", m->is_public);
+    }
+}
+
+static gr_str meta_of(const gr_cube *c, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, 64 << 20);
+    put(&out, "title", c->title);
+    put(&out, "description", c->description);
+    put_yaml(&out, "meta", c->meta);
+    put_i(&out, "public", c->is_public);
+    put_meta(&out, c->dimensions, c->n_dimensions);
+    put_meta(&out, c->measures, c->n_measures);
+    put_meta(&out, c->segments, c->n_segments);
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
+/* ---- what it reaches -----------------------------------------------------------------------------------------------
+ */
+
+typedef struct walk {
+    const gr_model *model;
+    const gr_str *contents; /* by cube index */
+    uint32_t *seen;         /* by cube index: the walk that saw it */
+    uint32_t now;
+    const gr_cube **queue;
+    size_t n;
+} walk;
+
+static void reach(walk *w, const gr_cube *c) {
+    if (!c || w->seen[c->index] == w->now) return;
+    w->seen[c->index] = w->now;
+    w->queue[w->n++] = c;
+}
+
+static void reach_expr(walk *w, const gr_expr *e) {
+    for (size_t i = 0; e && i < e->n_parts; i++) reach(w, e->parts[i].cube);
+}
+
+/* Cubes that expressions name without a join: sub queries, `{other.sql()}`. */
+static void reach_members(walk *w, gr_member *const *members, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        reach_expr(w, members[i]->sql);
+        for (size_t k = 0; k < members[i]->n_filters; k++) reach_expr(w, members[i]->filters[k]);
+        for (size_t k = 0; k < members[i]->n_cases; k++) reach_expr(w, members[i]->cases[k].when);
+    }
+}
+
+static int str_order(const void *a, const void *b) { return gr_str_cmp(*(const gr_str *)a, *(const gr_str *)b); }
+
+/* Its own content, and that of every cube that its joins and expressions lead to. */
+static gr_str content_with_reach(walk *w, const gr_cube *cube, gr_arena *arena) {
+    w->now++;
+    w->n = 0;
+    reach(w, cube);
+    for (size_t i = 0; i < w->n; i++) {
+        const gr_cube *c = w->queue[i];
+        for (size_t k = 0; k < c->n_joins; k++) reach(w, c->joins[k].to);
+        reach_expr(w, c->sql);
+        reach_members(w, c->dimensions, c->n_dimensions);
+        reach_members(w, c->measures, c->n_measures);
+        reach_members(w, c->segments, c->n_segments);
+    }
+    gr_str *texts = GR_NEW_N(arena, gr_str, w->n);
+    for (size_t i = 1; i < w->n; i++)
+        texts[i - 1] = gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(w->queue[i]->name),
+                                       GR_ARG(w->contents[w->queue[i]->index]));
+    qsort(texts, w->n - 1, sizeof *texts, str_order);
+    gr_buf out;
+    gr_buf_init(&out, 64 << 20);
+    put(&out, "own", w->contents[cube->index]);
+    for (size_t i = 0; i + 1 < w->n; i++) put(&out, "reach", texts[i]);
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
+static gr_str definition_of(const gr_cube *c, gr_arena *arena) {
+    gr_buf out;
+    gr_jw w;
+    gr_buf_init(&out, 64 << 20);
+    gr_jw_init(&w, &out);
+    gr_jw_object(&w);
+    gr_jw_key_str(&w, "data_source", c->data_source);
+    if (c->sql_table) gr_jw_key_str(&w, "sql_table", c->sql_table->source);
+    if (c->sql) gr_jw_key_str(&w, "sql", c->sql->source);
+    gr_jw_object_end(&w);
+    gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
+    gr_buf_done(&out);
+    return text;
+}
+
+gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_n) {
+    gr_str *contents = GR_NEW_N(arena, gr_str, model->n_cubes + 1);
+    gr_node_decl *nodes = GR_NEW_N(arena, gr_node_decl, model->n_cubes + 1);
+    for (size_t i = 0; i < model->n_cubes; i++)
+        if (!model->cubes[i]->is_view) contents[model->cubes[i]->index] = content_of(model->cubes[i], arena);
+    walk w = {.model = model,
+              .contents = contents,
+              .seen = GR_NEW_N(arena, uint32_t, model->n_cubes + 1),
+              .queue = GR_NEW_N(arena, const gr_cube *, model->n_cubes + 1)};
+    size_t n = 0;
+    for (size_t i = 0; i < model->n_cubes; i++) {
+        const gr_cube *c = model->cubes[i];
+        if (c->is_view) continue;
+        nodes[n++] = (gr_node_decl){.name = c->name,
+                                    .type = c->sql ? GR_NODE_TRANSFORM : GR_NODE_SOURCE,
+                                    .content_hash = content_with_reach(&w, c, arena),
+                                    .meta_hash = meta_of(c, arena),
+                                    .display_name = c->title,
+                                    .description = c->description,
+                                    .definition = definition_of(c, arena)};
+    }
+    *ret_n = n;
+    return nodes;
+}

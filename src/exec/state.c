@@ -1,0 +1,252 @@
+/* What the catalog's rows are worth: for each entry whether its table serves, what that holds, and what earlier
+ * versions of it still have (decisions 17, 19).
+ *
+ *      row.serving.base_hash == entry's      its rows are what would be stored now
+ *      … and a component's signature too     and so are its values; else the state lacks it
+ *      row of another version                serves only who pins that version; what it holds goes by name */
+#include "exec/internal.h"
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "data/json.h"
+
+typedef struct assembly {
+    gr_exec_snapshot *snapshot;
+    gr_arena *scratch;
+    const gr_preagg_row *rows;
+    size_t n_rows;
+    gr_map by_identity; /* "node grain_hash" -> list of rows that are no entry's own */
+} assembly;
+
+static void note_failure(gr_exec *exec, gr_arena *arena, gr_str structure_hash, gr_rollup_state *state) {
+    pthread_mutex_lock(&exec->mutex);
+    for (gr_exec_failure *f = exec->failures; f; f = f->next) {
+        if (!gr_str_eq_z(structure_hash, f->key)) continue;
+        state->is_failed = true;
+        state->retry_at_us = f->retry_at_us;
+        state->failure = gr_arena_dup(arena, gr_str_from(f->message));
+    }
+    pthread_mutex_unlock(&exec->mutex);
+}
+
+static const gr_component_decl *component_named(const gr_build_row *build, gr_str name) {
+    for (size_t i = 0; i < build->n_components; i++)
+        if (gr_str_eq(build->components[i].name, name)) return &build->components[i];
+    return NULL;
+}
+
+/* NULL when nothing is missing. `by_name`: an earlier version, whose values are others and wanted. */
+static const bool *lacks_of(const gr_exec_entry *e, const gr_build_row *build, bool by_name, gr_arena *arena) {
+    bool *lacks = NULL;
+    for (size_t i = 0; i < e->rollup->n_components; i++) {
+        const gr_component_decl *mine = &e->identity.components[i], *held = component_named(build, mine->name);
+        if (held && (by_name || gr_str_eq(held->signature, mine->signature))) continue;
+        if (!lacks) lacks = GR_NEW_N(arena, bool, e->rollup->n_components + 1);
+        lacks[i] = true;
+    }
+    return lacks;
+}
+
+static void take_build(const gr_exec_entry *e, const gr_build_row *build, bool by_name, gr_arena *arena,
+                       gr_rollup_state *out) {
+    out->is_built = true;
+    out->table = build->table_name;
+    out->build_number = build->number;
+    out->built_at_us = build->finished_us;
+    out->rows = build->rows;
+    out->lacks = lacks_of(e, build, by_name, arena);
+    gr_exec_coverage_read(e->rollup, build->coverage, arena, out);
+}
+
+/* A table that somebody else made of the entity's SQL, later than any build of ours: its columns are called as ours. */
+static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const gr_preagg_row *row, gr_arena *arena,
+                              gr_rollup_state *out) {
+    json_t *root;
+    (void)exec;
+    if (!row->availability.n || gr_json_parse(row->availability, 4 << 20, arena, &root, NULL)) return false;
+    const json_t *table = json_object_get(root, "table_text"), *base = json_object_get(root, "base_hash"),
+                 *held = json_object_get(root, "components");
+    int64_t at_us = json_integer_value(json_object_get(root, "at_us"));
+    if (!json_is_string(table) || !json_is_string(base) || !gr_str_eq(gr_json_str(base), e->identity.base_hash))
+        return false;
+    if (row->has_serving && row->serving.finished_us > at_us) return false;
+    gr_build_row made = {.finished_us = at_us, .table_name = gr_json_str(table), .n_components = json_array_size(held)};
+    made.components = GR_NEW_N(arena, gr_component_decl, made.n_components + 1);
+    for (size_t i = 0; i < made.n_components; i++) {
+        const json_t *c = json_array_get(held, i), *name = json_object_get(c, "name"),
+                     *signature = json_object_get(c, "signature");
+        if (!json_is_string(name) || !json_is_string(signature)) return false;
+        made.components[i] = (gr_component_decl){.name = gr_json_str(name), .signature = gr_json_str(signature)};
+    }
+    out->is_built = out->is_foreign = true;
+    out->table = made.table_name;
+    out->built_at_us = at_us;
+    out->lacks = lacks_of(e, &made, false, arena);
+    return true;
+}
+
+static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row, gr_rollup_state *out) {
+    gr_exec_snapshot *s = a->snapshot;
+    *out = (gr_rollup_state){.zone = e->zone, .entity_id = e->entity_id, .version = e->version};
+    if (row && row->decl.external.n) {
+        out->table = gr_exec_external_table(s->exec, e->rollup, row->decl.external, s->arena);
+        out->is_built = row->availability.n && out->table.n;
+        out->is_foreign = true;
+        out->built_at_us = row->materialized_us;
+        return;
+    }
+    if (row && take_availability(s->exec, e, row, s->arena, out)) return;
+    if (row && row->has_serving && gr_str_eq(row->serving.base_hash, e->identity.base_hash))
+        take_build(e, &row->serving, false, s->arena, out);
+    if (!out->is_built || out->lacks) note_failure(s->exec, s->arena, e->identity.structure_hash, out);
+}
+
+/* ---- earlier versions ----------------------------------------------------------------------------------------------
+ */
+
+typedef GR_VEC(const gr_preagg_row *) row_refs;
+
+static gr_str identity_key(gr_str node, gr_str grain_hash, gr_arena *arena) {
+    return gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(node), GR_ARG(grain_hash));
+}
+
+static void sort_out_rows(assembly *a, const gr_map *own) {
+    gr_map_init(&a->by_identity, a->scratch);
+    for (size_t i = 0; i < a->n_rows; i++) {
+        const gr_preagg_row *row = &a->rows[i];
+        gr_str id = gr_arena_printf(a->scratch, "%lld", (long long)row->id);
+        if (!row->has_serving || gr_map_get(own, id)) continue;
+        gr_str key = identity_key(row->decl.node, row->decl.grain_hash, a->scratch);
+        row_refs *list = gr_map_get(&a->by_identity, key);
+        if (!list) {
+            list = GR_NEW(a->scratch, row_refs);
+            gr_map_put(&a->by_identity, key, list);
+        }
+        GR_PUSH(a->scratch, list, row);
+    }
+}
+
+static void add_old_states(assembly *a, const gr_exec_entry *e) {
+    gr_exec_snapshot *s = a->snapshot;
+    gr_str key = identity_key(e->rollup->tree.nodes[0].cube->name, e->identity.grain_hash, a->scratch);
+    const row_refs *list = gr_map_get(&a->by_identity, key);
+    uint32_t at = e->rollup->preagg->index;
+    if (!list) return;
+    gr_rollup_state *states = GR_NEW_N(s->arena, gr_rollup_state, s->pub.n_old_states[at] + list->n);
+    size_t n = s->pub.n_old_states[at];
+    if (n) memcpy(states, s->pub.old_states[at], n * sizeof *states);
+    for (size_t i = 0; i < list->n; i++) {
+        const gr_preagg_row *row = list->v[i];
+        gr_rollup_state *out = &states[n++];
+        *out = (gr_rollup_state){.zone = e->zone, .entity_id = row->id, .version = row->version};
+        take_build(e, &row->serving, true, s->arena, out);
+    }
+    s->pub.old_states[at] = states;
+    s->pub.n_old_states[at] = n;
+}
+
+/* ---- all -----------------------------------------------------------------------------------------------------------
+ */
+
+static void add_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row) {
+    gr_exec_snapshot *s = a->snapshot;
+    uint32_t at = e->rollup->preagg->index;
+    size_t n = s->pub.n_states[at];
+    gr_rollup_state *states = GR_NEW_N(s->arena, gr_rollup_state, n + 1);
+    if (n) memcpy(states, s->pub.states[at], n * sizeof *states);
+    make_state(a, e, row, &states[n]);
+    s->pub.states[at] = states;
+    s->pub.n_states[at] = n + 1;
+}
+
+gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
+    assembly a = {.snapshot = s, .scratch = gr_arena_new()};
+    gr_preagg_filter all = {0};
+    gr_preagg_row *rows;
+    int64_t total;
+    gr_status status = gr_catalog_find(s->exec->catalog, &all, s->arena, &rows, &a.n_rows, &total, err);
+    if (!status) {
+        a.rows = rows;
+        gr_map by_id;
+        gr_map_init(&by_id, a.scratch);
+        for (size_t i = 0; i < a.n_rows; i++)
+            gr_map_put(&by_id, gr_arena_printf(a.scratch, "%lld", (long long)rows[i].id), &rows[i]);
+        gr_map own;
+        gr_map_init(&own, a.scratch);
+        for (size_t i = 0; i < s->base->entries.n; i++) {
+            gr_exec_entry *e = &s->base->entries.v[i];
+            gr_str id = gr_arena_printf(a.scratch, "%lld", (long long)e->entity_id);
+            gr_map_put(&own, id, e);
+            add_state(&a, e, gr_map_get(&by_id, id));
+        }
+        sort_out_rows(&a, &own);
+        for (size_t i = 0; i < s->base->entries.n; i++) add_old_states(&a, &s->base->entries.v[i]);
+    }
+    gr_arena_free(a.scratch);
+    return status;
+}
+
+/* ---- registered tables ---------------------------------------------------------------------------------------------
+ */
+
+static gr_str bound_column(const json_t *columns, gr_str member) {
+    const json_t *c = json_object_getn(columns, member.p, member.n);
+    return json_is_string(c) ? gr_json_str(c) : (gr_str){0};
+}
+
+typedef struct external_text {
+    gr_buf select, by;
+    size_t n, n_by;
+    bool is_grouped;
+} external_text;
+
+static void add_item(external_text *t, gr_str text, gr_str alias, bool is_group) {
+    gr_buf_printf(&t->select, "%s" GR_FMT " AS " GR_FMT, t->n++ ? ", " : "", GR_ARG(text), GR_ARG(alias));
+    if (is_group) gr_buf_printf(&t->by, "%s%zu", t->n_by++ ? ", " : "", t->n);
+}
+
+/* A column that holds the raw values of a distinct count is counted; beside it all else is merged (dj.md 4.5). */
+static gr_str measure_text(const gr_rollup_component *c, gr_str column, bool is_grouped, gr_arena *arena) {
+    static const char *const merges[GR_AGG__COUNT] = {
+        [GR_AGG_COUNT] = "sum", [GR_AGG_SUM] = "sum", [GR_AGG_MIN] = "min", [GR_AGG_MAX] = "max"};
+    gr_agg agg = c->component.agg;
+    if (agg == GR_AGG_COUNT_DISTINCT) return gr_arena_printf(arena, "count(DISTINCT " GR_FMT ")", GR_ARG(column));
+    if (!is_grouped || !merges[agg]) return column;
+    return gr_arena_printf(arena, "%s(" GR_FMT ")", merges[agg], GR_ARG(column));
+}
+
+gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *r, gr_str external, gr_arena *arena) {
+    json_t *root;
+    if (gr_json_parse(external, 4 << 20, arena, &root, NULL)) return (gr_str){0};
+    const json_t *bindings = json_object_get(root, "bindings"), *table = json_object_get(bindings, "table_text");
+    const json_t *dimensions = json_object_get(bindings, "dimensions"),
+                 *measures = json_object_get(bindings, "measures");
+    if (!json_is_string(table)) return (gr_str){0};
+    external_text t = {0};
+    bool is_whole = true;
+    gr_buf_init(&t.select, 4 << 20);
+    gr_buf_init(&t.by, 1 << 20);
+    for (size_t i = 0; i < r->n_components; i++)
+        t.is_grouped |= r->components[i].component.agg == GR_AGG_COUNT_DISTINCT;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        gr_str column = bound_column(dimensions, r->columns[i].name);
+        is_whole &= column.n > 0;
+        gr_str text = gr_sql_quote(exec->dialect, column, arena);
+        if (r->columns[i].granularity) text = gr_arena_printf(arena, "CAST(" GR_FMT " AS TIMESTAMP)", GR_ARG(text));
+        add_item(&t, text, gr_sql_quote(exec->dialect, r->columns[i].name, arena), t.is_grouped);
+    }
+    for (size_t i = 0; i < r->n_components; i++) {
+        gr_str column = bound_column(measures, r->components[i].name);
+        is_whole &= column.n > 0;
+        gr_str text = measure_text(&r->components[i], gr_sql_quote(exec->dialect, column, arena), t.is_grouped, arena);
+        add_item(&t, text, gr_sql_quote(exec->dialect, r->components[i].name, arena), false);
+    }
+    gr_str select = {0};
+    if (is_whole && t.n)
+        select =
+            gr_arena_printf(arena, "(SELECT " GR_FMT " FROM " GR_FMT "%s" GR_FMT ")", GR_ARG(gr_buf_str(&t.select)),
+                            GR_ARG(gr_json_str(table)), t.n_by ? " GROUP BY " : "", GR_ARG(gr_buf_str(&t.by)));
+    gr_buf_done(&t.select);
+    gr_buf_done(&t.by);
+    return select;
+}

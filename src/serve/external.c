@@ -1,0 +1,459 @@
+/* Registered tables: rollups that somebody else fills. Their columns are bound to dimensions and stored components, and
+ * checked; from then on they are entities like all others, and serve while they are available (dj.md 4.5, 4.6). */
+#include "serve/entity.h"
+
+#include "base/buf.h"
+#include "data/json.h"
+
+#include <stdlib.h>
+
+typedef struct binding_work {
+    gr_serve *serve;
+    const gr_register_ask *ask;
+    gr_arena *arena;
+    gr_error *err;
+    gr_str table_text; /* quoted, as the engine reads it */
+    gr_column_schema *columns;
+    size_t n_columns;
+} binding_work;
+
+/* ---- the table -----------------------------------------------------------------------------------------------------
+ */
+
+static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema, gr_str table) {
+    const gr_config *config = w->serve->config;
+    const gr_source_config *source = gr_config_source(config, catalog);
+    if (!source)
+        return gr_error_set(w->err, GR_ERR_CONFIG_SOURCE_UNKNOWN, "Catalog with name `%.*s` does not exist.",
+                            (int)(catalog.n < 100 ? catalog.n : 100), catalog.p);
+    const gr_dialect *dialect = gr_exec_dialect(w->serve->exec);
+    gr_str schema = asked_schema.n ? asked_schema : GR_STR("main");
+    if (source->is_folder) schema = gr_arena_printf(w->arena, "src_" GR_FMT, GR_ARG(source->name));
+    gr_str parts[] = {gr_engine_duckdb_source_catalog(source, w->arena), schema, table};
+    for (size_t i = 0; i < 3; i++) {
+        gr_str quoted = gr_sql_quote(dialect, parts[i], w->arena);
+        w->table_text =
+            i ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted)) : quoted;
+    }
+    gr_error why = {0};
+    if (gr_exec_describe_table(w->serve->exec, catalog, w->table_text, w->arena, &w->columns, &w->n_columns, &why))
+        return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "The table %.*s.%.*s.%.*s cannot be read: %.300s",
+                            (int)catalog.n, catalog.p, (int)asked_schema.n, asked_schema.p, (int)table.n, table.p,
+                            why.message);
+    return GR_OK;
+}
+
+static const gr_column_schema *column_named(const binding_work *w, gr_str name) {
+    for (size_t i = 0; i < w->n_columns; i++)
+        if (gr_str_eq_nocase(w->columns[i].name, name)) return &w->columns[i];
+    return NULL;
+}
+
+static gr_status need_column(const binding_work *w, gr_str name, gr_str member, const gr_column_schema **ret) {
+    *ret = column_named(w, name);
+    if (*ret) return GR_OK;
+    gr_str names[256];
+    size_t n = 0;
+    for (; n < w->n_columns && n < 256; n++) names[n] = w->columns[n].name;
+    gr_error_set(w->err, GR_ERR_QUERY_INVALID, "The table has no column '%.*s', which '" GR_FMT "' is bound to",
+                 (int)(name.n < 100 ? name.n : 100), name.p, GR_ARG(member));
+    gr_str near = gr_diags_nearest(name, names, n);
+    if (near.n) gr_error_hint(w->err, "did you mean '" GR_FMT "'?", GR_ARG(near));
+    return GR_ERR_QUERY_INVALID;
+}
+
+/* ---- types: the same broad category (dj.md 4.5) --------------------------------------------------------------------
+ */
+
+typedef enum category { ANY, NUMBER, TEXT, BOOLEAN, TIME, BYTES } category;
+
+static category category_of(gr_type type) {
+    switch (type) {
+    case GR_TYPE_BOOL: return BOOLEAN;
+    case GR_TYPE_INT64:
+    case GR_TYPE_FLOAT64:
+    case GR_TYPE_DECIMAL: return NUMBER;
+    case GR_TYPE_UTF8: return TEXT;
+    case GR_TYPE_DATE:
+    case GR_TYPE_TIMESTAMP:
+    case GR_TYPE_TIMESTAMPTZ: return TIME;
+    case GR_TYPE_BINARY: return BYTES;
+    case GR_TYPE_NULL:
+    case GR_TYPE__COUNT: return ANY;
+    }
+    return ANY;
+}
+
+static category wanted_of_dimension(const gr_rollup_column *c) {
+    static const category by_type[] = {[GR_DIM_STRING] = TEXT,
+                                       [GR_DIM_NUMBER] = NUMBER,
+                                       [GR_DIM_BOOLEAN] = BOOLEAN,
+                                       [GR_DIM_TIME] = TIME,
+                                       [GR_DIM_GEO] = ANY};
+    return c->member->kind == GR_MEMBER_SEGMENT ? BOOLEAN : by_type[c->member->dim_type];
+}
+
+static category wanted_of_component(gr_agg agg) {
+    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) return BYTES;
+    return agg == GR_AGG_COUNT || agg == GR_AGG_SUM || agg == GR_AGG_M2 ? NUMBER : ANY;
+}
+
+static gr_status check_type(const binding_work *w, const gr_column_schema *column, category wanted, gr_str member) {
+    static const char *const names[] = {"any value", "numbers", "text", "booleans", "times", "sketches (bytes)"};
+    category has = category_of(column->type);
+    if (wanted == ANY || has == ANY || has == wanted) return GR_OK;
+    return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "Column '" GR_FMT "' holds %s, and '" GR_FMT "' needs %s",
+                        GR_ARG(column->name), names[has], GR_ARG(member), names[wanted]);
+}
+
+/* ---- bindings ------------------------------------------------------------------------------------------------------
+ */
+
+/* Metrics that are bound must be measures: one stored component, and no average or ratio. */
+static gr_status check_measures(const binding_work *w, const gr_snapshot *snapshot) {
+    for (size_t i = 0; i < w->ask->n_measure_columns; i++) {
+        gr_str id = w->ask->measure_columns[i].member;
+        const gr_member *m;
+        GR_TRY(gr_model_member(snapshot->model, id, &m, w->err));
+        const gr_components *own = gr_plan_index_components(snapshot->index, gr_member_base(m));
+        bool is_one = m->kind == GR_MEMBER_MEASURE && own->n == 1 && own->v[0].agg != GR_AGG_STAGE &&
+                      own->v[0].agg != GR_AGG_OPAQUE && !own->v[0].suffix.n && !gr_member_base(m)->is_calculated;
+        if (!is_one)
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "'" GR_FMT "' is not a measure: it is calculated from "
+                                "others, and those are what a table holds",
+                                GR_ARG(id));
+    }
+    return GR_OK;
+}
+
+static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, const gr_component *c, gr_str *ret_member) {
+    for (size_t i = 0; i < w->ask->n_measure_columns; i++) {
+        const gr_member *m;
+        if (gr_model_member(view->model, w->ask->measure_columns[i].member, &m, NULL)) continue;
+        const gr_components *own = gr_plan_index_components(view->index, gr_member_base(m));
+        *ret_member = w->ask->measure_columns[i].member;
+        if (own->n == 1 && gr_str_eq(own->v[0].stored_key, c->stored_key)) return w->ask->measure_columns[i].column;
+    }
+    *ret_member = c->measure->id;
+    return (gr_str){0};
+}
+
+/* The name that a dimension was asked for under, with its column; without a binding it is stored under our name for it.
+ */
+static gr_str bound_dimension(const binding_work *w, const gr_rollup_column *c, gr_str *ret_member) {
+    *ret_member = c->member->id;
+    if (c->granularity)
+        *ret_member = gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(c->member->id), GR_ARG(c->granularity->name));
+    for (size_t i = 0; i < w->ask->n_dimension_columns; i++) {
+        gr_str name = w->ask->dimension_columns[i].member;
+        if (gr_str_eq(name, *ret_member) ||
+            gr_str_ends(name, gr_arena_printf(w->arena, "." GR_FMT, GR_ARG(*ret_member))))
+            return w->ask->dimension_columns[i].column;
+    }
+    return c->name;
+}
+
+static gr_status check_dimension_keys(const binding_work *w) {
+    for (size_t i = 0; i < w->ask->n_dimension_columns; i++) {
+        bool is_asked = false;
+        for (size_t k = 0; k < w->ask->ask.n_dimensions; k++)
+            is_asked |= gr_str_eq(w->ask->dimension_columns[i].member, w->ask->ask.dimensions[k]);
+        if (!is_asked)
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "'" GR_FMT "' is bound, and is no dimension of the request",
+                                GR_ARG(w->ask->dimension_columns[i].member));
+    }
+    return GR_OK;
+}
+
+static gr_status put_dimensions(binding_work *w, const gr_rollup *r, gr_jw *out) {
+    gr_jw_key(out, GR_STR("dimensions"));
+    gr_jw_object(out);
+    for (size_t i = 0; i < r->n_columns; i++) {
+        gr_str member, name = bound_dimension(w, &r->columns[i], &member);
+        const gr_column_schema *column;
+        GR_TRY(need_column(w, name, member, &column));
+        GR_TRY(check_type(w, column, wanted_of_dimension(&r->columns[i]), member));
+        gr_jw_key(out, r->columns[i].name);
+        gr_jw_str(out, column->name);
+    }
+    gr_jw_object_end(out);
+    return GR_OK;
+}
+
+static gr_status put_measures(binding_work *w, const gr_rollup *r, const gr_snapshot *view, gr_jw *out) {
+    bool has_distinct = false, has_other = false;
+    gr_jw_key(out, GR_STR("measures"));
+    gr_jw_object(out);
+    for (size_t i = 0; i < r->n_components; i++) {
+        const gr_component *c = &r->components[i].component;
+        gr_str member, name = bound_measure(w, view, c, &member);
+        const gr_column_schema *column;
+        if (!name.n)
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "No column is bound to '" GR_FMT "', which the requested "
+                                "metrics are computed from",
+                                GR_ARG(member));
+        GR_TRY(need_column(w, name, member, &column));
+        GR_TRY(check_type(w, column, wanted_of_component(c->agg), member));
+        has_distinct |= c->agg == GR_AGG_COUNT_DISTINCT;
+        has_other |= c->agg == GR_AGG_COUNT_DISTINCT_APPROX || c->agg == GR_AGG_M2;
+        gr_jw_key(out, r->components[i].name);
+        gr_jw_str(out, column->name);
+    }
+    gr_jw_object_end(out);
+    if (has_distinct && has_other)
+        return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                            "A table with the raw values of a distinct count cannot hold sketches beside them");
+    return GR_OK;
+}
+
+static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str *ret) {
+    const gr_snapshot *view = gr_exec_draft_view(probe->draft);
+    gr_buf text;
+    gr_jw out;
+    gr_status status = GR_OK;
+    gr_buf_init(&text, 4 << 20);
+    gr_jw_init(&out, &text);
+    gr_jw_object(&out);
+    gr_jw_key_str(&out, "table_text", w->table_text);
+    for (size_t i = 0; !status && i < probe->definitions.n; i++) {
+        const gr_rollup *r = probe->items[i].rollup;
+        if (probe->definitions.n > 1)
+            status = gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                  "The metrics are over several facts: register a table for each");
+        if (!status) status = put_dimensions(w, r, &out);
+        if (!status) status = put_measures(w, r, view, &out);
+    }
+    gr_jw_object_end(&out);
+    if (!status) *ret = gr_arena_dup(w->arena, gr_buf_str(&text));
+    gr_buf_done(&text);
+    return status;
+}
+
+/* ---- availability --------------------------------------------------------------------------------------------------
+ */
+
+static gr_str dump(const json_t *value, gr_arena *arena) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    gr_str ret = text ? gr_arena_dup(arena, gr_str_from(text)) : (gr_str){0};
+    free(text);
+    return ret;
+}
+
+static gr_str first_availability(const gr_register_ask *ask, gr_arena *arena) {
+    json_t *a = json_pack("{s:s%, s:s%, s:s%, s:I}", "catalog", ask->catalog.p, ask->catalog.n, "schema",
+                          ask->schema.n ? ask->schema.p : "", ask->schema.n, "table", ask->table.p, ask->table.n,
+                          "valid_through_ts", (json_int_t)ask->valid_through_ts);
+    gr_str text = dump(a, arena);
+    json_decref(a);
+    return text;
+}
+
+/* A version before this one was available: so is the same table now (dj.md 4.5). */
+static gr_str inherited(gr_serve *serve, const gr_preagg_row *row, gr_arena *arena) {
+    gr_preagg_filter filter = {.node = row->decl.node, .external = 1};
+    gr_preagg_row *rows;
+    size_t n;
+    int64_t total;
+    gr_str found = {0};
+    if (gr_catalog_find(gr_exec_catalog(serve->exec), &filter, arena, &rows, &n, &total, NULL)) return found;
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].id != row->id && gr_str_eq(rows[i].decl.grain_hash, row->decl.grain_hash) && rows[i].availability.n)
+            found = rows[i].availability;
+    return found;
+}
+
+static gr_status register_all(gr_serve *serve, gr_entity_draft *draft, const gr_register_ask *ask, gr_actor actor,
+                              gr_arena *arena, gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {
+    gr_catalog *catalog = gr_exec_catalog(serve->exec);
+    gr_preagg_config config = {.strategy = GR_STR("external")};
+    gr_preagg_decl *decls;
+    gr_preagg_row *rows;
+    GR_TRY(gr_serve_draft_decls(draft, arena, &decls, err));
+    for (size_t i = 0; i < draft->definitions.n; i++) decls[i].name = ask->name;
+    GR_TRY(gr_catalog_add(catalog, decls, draft->definitions.n, &config, actor, arena, &rows, NULL, err));
+    for (size_t i = 0; i < draft->definitions.n; i++) {
+        gr_str availability = ask->has_valid_through ? first_availability(ask, arena) : (gr_str){0};
+        if (!availability.n && !rows[i].availability.n) availability = inherited(serve, &rows[i], arena);
+        if (availability.n)
+            GR_TRY(gr_catalog_availability(catalog, rows[i].id, availability, actor, arena, &rows[i], err));
+    }
+    return gr_serve_draft_commit(serve, draft, rows, arena, ret, ret_views, err);
+}
+
+gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, gr_actor actor, gr_arena *arena,
+                                   gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {
+    binding_work w = {.serve = serve, .ask = ask, .arena = arena, .err = err};
+    gr_entity_draft draft;
+    gr_str bindings = {0},
+           table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
+                                   GR_ARG(ask->schema.n ? ask->schema : GR_STR("main")), GR_ARG(ask->table));
+    const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
+    gr_status status = check_measures(&w, snapshot);
+    gr_serve_snapshot_unref(snapshot);
+    GR_TRY(status);
+    GR_TRY(check_dimension_keys(&w));
+    GR_TRY(find_table(&w, ask->catalog, ask->schema, ask->table));
+    GR_TRY(gr_serve_draft(serve, &ask->ask, table, (gr_str){0}, arena, &draft, err)); /* to see what is stored */
+    status = bind_all(&w, &draft, &bindings);
+    gr_serve_draft_done(&draft);
+    GR_TRY(status);
+    status = GR_ERR_NODE_CHANGED;
+    for (int tries = 0; tries < GR_SERVE_TRIES && status == GR_ERR_NODE_CHANGED; tries++) {
+        GR_TRY(gr_serve_draft(serve, &ask->ask, table, bindings, arena, &draft, err));
+        status = register_all(serve, &draft, ask, actor, arena, ret, ret_views, err);
+        gr_serve_draft_done(&draft);
+    }
+    return status;
+}
+
+/* ---- the callback --------------------------------------------------------------------------------------------------
+ */
+
+/* null is as good as absent. */
+static const json_t *schema_of(const json_t *body) {
+    const json_t *schema = json_object_get(body, "schema");
+    return json_is_string(schema) ? schema : json_object_get(body, "schema_");
+}
+
+static gr_status want(const json_t *body, const char *key, const char *other, gr_error *err) {
+    if (json_is_string(json_object_get(body, key)) || (other && json_is_string(json_object_get(body, other))))
+        return GR_OK;
+    return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability needs the text \"%s\"", key);
+}
+
+/* Parts of a partition's bound as text; numbers are turned into it. */
+static json_t *texts_of(const json_t *list) {
+    json_t *out = json_array();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        char buf[32];
+        if (json_is_integer(v)) snprintf(buf, sizeof buf, "%lld", (long long)json_integer_value(v));
+        json_array_append_new(out, json_is_integer(v)  ? json_string(buf)
+                                   : json_is_string(v) ? json_deep_copy(v)
+                                                       : json_string(""));
+    }
+    return out;
+}
+
+static bool is_digits(const char *s) {
+    for (; *s; s++)
+        if (*s < '0' || *s > '9') return false;
+    return true;
+}
+
+/* Bounds are compared part by part: as numbers where both are digits of different lengths (text order would call 9
+ * later than 10), else as text. */
+static int compare_bounds(const json_t *a, const json_t *b) {
+    size_t n = json_array_size(a) < json_array_size(b) ? json_array_size(a) : json_array_size(b);
+    for (size_t i = 0; i < n; i++) {
+        const char *x = json_string_value(json_array_get(a, i)), *y = json_string_value(json_array_get(b, i));
+        if (is_digits(x) && is_digits(y) && strlen(x) != strlen(y)) return strlen(x) < strlen(y) ? -1 : 1;
+        int order = strcmp(x, y);
+        if (order) return order;
+    }
+    return (int)json_array_size(a) - (int)json_array_size(b);
+}
+
+static bool is_same_table(const json_t *a, const json_t *b) {
+    static const char *const keys[] = {"catalog", "schema", "table"};
+    for (size_t i = 0; i < 3; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
+    return true;
+}
+
+static void keep_outer(json_t *fresh, const json_t *old, const char *key, int sign) {
+    const json_t *was = json_object_get(old, key), *is = json_object_get(fresh, key);
+    if (!json_array_size(was)) return;
+    if (!json_array_size(is) || compare_bounds(was, is) * sign > 0)
+        json_object_set_new(fresh, key, json_deep_copy(was));
+}
+
+static json_t *merged(const json_t *body, const json_t *old) {
+    static const char *const kept[] = {"url",        "links",           "categorical_partitions", "temporal_partitions",
+                                       "partitions", "valid_through_ts"};
+    json_t *a = json_object();
+    json_object_set_new(a, "catalog", json_deep_copy(json_object_get(body, "catalog")));
+    json_object_set_new(a, "schema", json_deep_copy(schema_of(body)));
+    json_object_set_new(a, "table", json_deep_copy(json_object_get(body, "table")));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (json_object_get(body, kept[i]))
+            json_object_set_new(a, kept[i], json_deep_copy(json_object_get(body, kept[i])));
+    json_object_set_new(a, "min_temporal_partition", texts_of(json_object_get(body, "min_temporal_partition")));
+    json_object_set_new(a, "max_temporal_partition", texts_of(json_object_get(body, "max_temporal_partition")));
+    if (old && is_same_table(a, old)) {
+        keep_outer(a, old, "min_temporal_partition", -1);
+        keep_outer(a, old, "max_temporal_partition", 1);
+    }
+    return a;
+}
+
+static gr_status check_body(const json_t *body, gr_error *err) {
+    if (!json_is_object(body)) return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability must be an object");
+    GR_TRY(want(body, "catalog", NULL, err));
+    GR_TRY(want(body, "schema", "schema_", err));
+    GR_TRY(want(body, "table", NULL, err));
+    if (!json_is_integer(json_object_get(body, "valid_through_ts")))
+        return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability needs the integer \"valid_through_ts\"");
+    return GR_OK;
+}
+
+/* The callback names the table that is registered: another one would hold who knows what. */
+static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_error *err) {
+    char name[800];
+    snprintf(name, sizeof name, "%s.%s.%s", json_string_value(json_object_get(body, "catalog")),
+             json_string_value(schema_of(body)), json_string_value(json_object_get(body, "table")));
+    if (!view->row.decl.external.n || gr_str_eq_z(view->table, name)) return GR_OK;
+    return gr_error_set(err, GR_ERR_QUERY_INVALID,
+                        "Pre-aggregation %lld is the table " GR_FMT ", and not %s: register that one",
+                        (long long)view->row.id, GR_ARG(view->table), name);
+}
+
+/* The table of an entity that Granary did not build: somebody ran its SQL, and the columns are those that it names.
+ * What it holds is what is declared now. */
+static gr_status put_own_table(gr_serve *serve, const gr_entity_view *view, json_t *availability, gr_arena *arena,
+                               gr_error *err) {
+    binding_work w = {.serve = serve, .arena = arena, .err = err};
+    json_t *columns, *components = json_array();
+    json_object_set_new(availability, "components", components);
+    GR_TRY(find_table(&w, gr_json_str(json_object_get(availability, "catalog")),
+                      gr_json_str(json_object_get(availability, "schema")),
+                      gr_json_str(json_object_get(availability, "table"))));
+    GR_TRY(gr_json_parse(view->row.decl.columns, 4 << 20, arena, &columns, err));
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const gr_column_schema *column;
+        gr_str name = gr_json_str(json_object_get(json_array_get(columns, i), "name"));
+        GR_TRY(need_column(&w, name, name, &column));
+    }
+    for (size_t i = 0; i < view->row.decl.n_components; i++) {
+        const gr_component_decl *c = &view->row.decl.components[i];
+        json_array_append_new(components, json_pack("{s:s%, s:s%}", "name", c->name.p, c->name.n, "signature",
+                                                    c->signature.p, c->signature.n));
+    }
+    json_object_set_new(availability, "base_hash",
+                        json_stringn(view->row.decl.base_hash.p, view->row.decl.base_hash.n));
+    json_object_set_new(availability, "table_text", json_stringn(w.table_text.p, w.table_text.n));
+    json_object_set_new(availability, "at_us", json_integer(gr_clock_now_us()));
+    return GR_OK;
+}
+
+gr_status gr_serve_availability(gr_serve *serve, int64_t id, const json_t *body, gr_actor actor, gr_arena *arena,
+                                gr_entity_view *ret, gr_error *err) {
+    gr_entity_view view;
+    gr_preagg_row row;
+    json_t *old = NULL;
+    GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
+    GR_TRY(check_body(body, err));
+    GR_TRY(check_table(&view, body, err));
+    if (view.row.availability.n && gr_json_parse(view.row.availability, 4 << 20, arena, &old, NULL)) old = NULL;
+    json_t *fresh = merged(body, old);
+    gr_status status = view.row.decl.external.n ? GR_OK : put_own_table(serve, &view, fresh, arena, err);
+    gr_str text = dump(fresh, arena);
+    json_decref(fresh);
+    GR_TRY(status);
+    GR_TRY(gr_catalog_availability(gr_exec_catalog(serve->exec), id, text, actor, arena, &row, err));
+    GR_TRY(gr_exec_refresh(serve->exec, err));
+    return gr_serve_view_get(serve, id, arena, ret, err);
+}
