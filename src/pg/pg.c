@@ -113,11 +113,13 @@ static char *place_of(const gr_pg *pg) {
     return place;
 }
 
-/* Names that libpq reads a connection string for, then what is ours when it does not say. */
+/* Ours first, so that what the connection string says wins; the encoding is not for it to choose. A server that is cut
+ * off is noticed within half a minute. */
 static PGconn *connect_to(const char *conninfo) {
-    static const char *const keywords[] = {"connect_timeout", "fallback_application_name", "dbname", "client_encoding",
-                                           NULL};
-    const char *const values[] = {"10", "granary", conninfo, "UTF8", NULL};
+    static const char *const keywords[] = {"connect_timeout", "fallback_application_name", "tcp_user_timeout",
+                                           "keepalives_idle", "keepalives_interval",       "keepalives_count",
+                                           "dbname",          "client_encoding",           NULL};
+    const char *const values[] = {"10", "granary", "30000", "30", "10", "3", conninfo, "UTF8", NULL};
     return PQconnectdbParams(keywords, values, 1);
 }
 
