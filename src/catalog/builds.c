@@ -1,12 +1,13 @@
 /* Builds: one row per try to fill an entity's table, numbered from 1 in each entity.
- * Invariants: at most one build of an entity is running (also a unique index says so); a table is visible only through
- * its `done` record, and after a publish exactly one build of the entity is done. A row names its table as long as the
- * table may exist, so that whatever a crash leaves behind can be found and dropped. */
+ * Invariants: at most one build of an entity is running (also a unique index says so), held by a handle that lives and
+ * looks after it (servers.c); a table is visible only through its `done` record, and after a publish exactly one build
+ * of the entity is done. A row names its table as long as the table may exist, so that whatever a crash leaves behind
+ * can be found and dropped. */
 #include "catalog/internal.h"
 
-#include "base/clock.h"
+#include <math.h>
 
-enum { N_STATUSES = GR_BUILD_DROPPED + 1 };
+enum { N_STATUSES = GR_BUILD_DROPPED + 1, PARTS = 1000000 /* progress is stored in millionths */ };
 
 static const char *const status_names[N_STATUSES] = {[GR_BUILD_RUNNING] = "running",
                                                      [GR_BUILD_DONE] = "done",
@@ -15,74 +16,78 @@ static const char *const status_names[N_STATUSES] = {[GR_BUILD_RUNNING] = "runni
 
 static const gr_str left_behind = GR_STR_INIT("the process ended during the build");
 
-typedef GR_VEC(gr_build_row) row_list;
-
 gr_str gr_build_status_name(gr_build_status status) {
     return gr_str_from((unsigned)status < N_STATUSES ? status_names[status] : "unknown");
 }
 
 /* The table's CHECK lets no other text in. */
-static gr_build_status status_of(sqlite3_stmt *s, int at) {
-    const char *text = (const char *)sqlite3_column_text(s, at);
-    for (int i = 0; text && i < N_STATUSES; i++)
-        if (strcmp(text, status_names[i]) == 0) return (gr_build_status)i;
+static gr_build_status status_of(gr_str name) {
+    for (int i = 0; i < N_STATUSES; i++)
+        if (gr_str_eq_z(name, status_names[i])) return (gr_build_status)i;
     return GR_BUILD_FAILED;
 }
 
 /* Columns as in GR_CATALOG_BUILD_COLUMNS. */
-void gr_catalog_build_read(sqlite3_stmt *s, int first, gr_arena *arena, gr_build_row *ret) {
-    *ret = (gr_build_row){
-        .id = sqlite3_column_int64(s, first),
-        .preagg_id = sqlite3_column_int64(s, first + 1),
-        .number = sqlite3_column_int64(s, first + 2),
-        .status = status_of(s, first + 3),
-        .table_name = gr_catalog_col_str(s, first + 4, arena),
-        .structure_hash = gr_catalog_col_str(s, first + 5, arena),
-        .started_us = sqlite3_column_int64(s, first + 6),
-        .finished_us = sqlite3_column_int64(s, first + 7),
-        .rows = sqlite3_column_int64(s, first + 8),
-        .bytes = sqlite3_column_int64(s, first + 9),
-        .error = gr_catalog_col_str(s, first + 10, arena),
-        .coverage = gr_catalog_col_str(s, first + 11, arena),
-    };
+gr_status gr_catalog_build_read(const gr_catalog_table *t, size_t i, gr_arena *arena, gr_build_row *ret,
+                                gr_error *err) {
+    gr_build_row b = {.id = gr_catalog_i64(t, i, 0),
+                      .preagg_id = gr_catalog_i64(t, i, 1),
+                      .number = gr_catalog_i64(t, i, 2),
+                      .status = status_of(gr_catalog_text(t, i, 3)),
+                      .table_name = gr_arena_dup(arena, gr_catalog_text(t, i, 4)),
+                      .base_hash = gr_arena_dup(arena, gr_catalog_text(t, i, 5)),
+                      .structure_hash = gr_arena_dup(arena, gr_catalog_text(t, i, 6)),
+                      .started_us = gr_catalog_i64(t, i, 8),
+                      .finished_us = gr_catalog_i64(t, i, 9),
+                      .rows = gr_catalog_i64(t, i, 10),
+                      .bytes = gr_catalog_i64(t, i, 11),
+                      .fraction = -1,
+                      .error = gr_arena_dup(arena, gr_catalog_text(t, i, 13)),
+                      .coverage = gr_arena_dup(arena, gr_catalog_text(t, i, 14)),
+                      .server = gr_arena_dup(arena, gr_catalog_text(t, i, 15))};
+    int64_t progress = gr_catalog_i64(t, i, 12);
+    if (b.status == GR_BUILD_RUNNING && progress >= 0) b.fraction = (double)progress / PARTS;
+    GR_TRY(gr_catalog_components_read(gr_catalog_text(t, i, 7), arena, &b.components, &b.n_components, err));
+    *ret = b;
+    return GR_OK;
 }
 
-static gr_status read_all(gr_catalog *c, sqlite3_stmt *s, gr_arena *arena, row_list *rows, gr_error *err) {
-    for (bool is_row = true;;) {
-        GR_TRY(gr_catalog_step(c, s, &is_row, err));
-        if (!is_row) return GR_OK;
-        gr_build_row row;
-        gr_catalog_build_read(s, 0, arena, &row);
-        GR_PUSH(arena, rows, row);
-    }
-}
-
-/* A build together with what its entity says about it now. */
+/* ---- steps ---------------------------------------------------------------------------------------------------------
+ */
 typedef struct build_state {
-    int64_t id, number;
-    gr_build_status status;
+    gr_build_row row;
     gr_catalog_entity entity;
-    bool is_wanted;
 } build_state;
 
-static gr_status find_build(gr_catalog *c, int64_t id, build_state *ret, gr_error *err) {
-    bool is_found = false;
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_STATE);
-    sqlite3_bind_int64(s, 1, id);
-    GR_TRY(gr_catalog_step(c, s, &is_found, err));
-    if (!is_found) return gr_error_set(err, GR_ERR_INTERNAL, "the catalog has no build with id %lld", (long long)id);
-    int64_t preagg_id = sqlite3_column_int64(s, 0);
-    *ret = (build_state){.id = id,
-                         .number = sqlite3_column_int64(s, 1),
-                         .status = status_of(s, 2),
-                         .is_wanted = sqlite3_column_int(s, 3) != 0};
-    sqlite3_reset(s);
-    return gr_catalog_entity_find(c, preagg_id, &ret->entity, err);
+static gr_status find_build(gr_catalog_call *k, int64_t id, build_state *ret) {
+    gr_catalog_table t = {0};
+    GR_TRY(RUN(k, BUILD_BY_ID, &t, I64(id)));
+    if (!t.n_rows) return gr_error_set(k->err, GR_ERR_INTERNAL, "the catalog has no build with id %lld", (long long)id);
+    GR_TRY(gr_catalog_build_read(&t, 0, k->arena, &ret->row, k->err));
+    return gr_catalog_entity_find(k, ret->row.preagg_id, FILL_SERVING, k->arena, &ret->entity);
 }
 
-static gr_status refuse(const build_state *b, const char *to, gr_error *err) {
-    return gr_error_set(err, GR_ERR_PREAGG_BUILD, "build %lld of pre-aggregation %lld cannot become %s: it is %s",
-                        (long long)b->number, (long long)b->entity.id, to, status_names[b->status]);
+static gr_status refuse(gr_catalog_call *k, const build_state *b, const char *to) {
+    return gr_error_set(k->err, GR_ERR_PREAGG_BUILD, "build %lld of pre-aggregation %lld cannot become %s: it is %s",
+                        (long long)b->row.number, (long long)b->row.preagg_id, to, status_names[b->row.status]);
+}
+
+static gr_status note(gr_catalog_call *k, int64_t id, gr_str node, int64_t number, const char *pre, const char *post) {
+    gr_str none = {0};
+    return gr_catalog_note(
+        k,
+        (gr_catalog_event){
+            .entity_type = "build",
+            .activity = pre ? "status_change" : "create",
+            .entity_name = gr_catalog_id_text(id, k->arena),
+            .node = node,
+            .pre = pre ? gr_catalog_object_write(k->arena, "status", gr_str_from(pre), NULL, none) : none,
+            .post = gr_catalog_object_write(k->arena, "status", gr_str_from(post), NULL, none),
+            .details = gr_catalog_object_write(k->arena, "number", gr_catalog_id_text(number, k->arena), NULL, none)});
+}
+
+static gr_status note_build(gr_catalog_call *k, const build_state *b, gr_build_status to) {
+    return note(k, b->row.id, b->entity.row.decl.node, b->row.number, status_names[b->row.status], status_names[to]);
 }
 
 /* The longest head of at most `max` bytes that does not end within a UTF-8 sequence. */
@@ -93,115 +98,140 @@ static gr_str cut_utf8(gr_str s, size_t max) {
     return gr_str_sub(s, 0, n);
 }
 
-static gr_status fail_build(gr_catalog *c, const build_state *b, gr_str error, int64_t now_us, gr_error *err) {
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_FAIL);
-    sqlite3_bind_int64(s, 1, b->id);
-    sqlite3_bind_int64(s, 2, now_us);
-    gr_catalog_bind_str(s, 3, error);
-    GR_TRY(gr_catalog_run(c, s, err));
-    return gr_catalog_entity_move(c, &b->entity, GR_PREAGG_FAILED, error, b->entity.materialized_us, now_us, err);
+static gr_status fail_build(gr_catalog_call *k, build_state *b, gr_str error) {
+    GR_TRY(RUN(k, BUILD_FAIL, NULL, I64(b->row.id), I64(k->actor.now_us), STR(error)));
+    GR_TRY(note_build(k, b, GR_BUILD_FAILED));
+    GR_TRY(gr_catalog_doom(k, b->row.id, b->row.table_name, k->arena, NULL));
+    if (b->entity.row.status != GR_PREAGG_MATERIALIZING) return GR_OK; /* external: told to be there meanwhile */
+    const gr_catalog_step step = {GR_PREAGG_FAILED, error, b->entity.row.materialized_us, b->entity.is_declared};
+    return gr_catalog_entity_move(k, &b->entity, step);
 }
 
-/* A running build, of one entity or (0) of any, whose process is gone becomes failed. *ret_alive: one still runs. */
-static gr_status recover(gr_catalog *c, int64_t preagg_id, int64_t now_us, bool *ret_alive, gr_error *err) {
-    gr_arena *scratch = gr_arena_new();
-    GR_VEC(int64_t) dead = {0};
-    gr_status status;
+gr_status gr_catalog_builds_recover(gr_catalog_call *k, int64_t preagg_id, bool *ret_alive) {
+    gr_catalog_db *db = k->c->db;
+    gr_catalog_table t = {0};
+    int64_t now = 0;
     *ret_alive = false;
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_RUNNING);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    for (bool is_row = true; !(status = gr_catalog_step(c, s, &is_row, err)) && is_row;) {
-        if (gr_catalog_owner_is_alive(c, sqlite3_column_int64(s, 1)))
-            *ret_alive = true;
-        else
-            GR_PUSH(scratch, &dead, sqlite3_column_int64(s, 0));
+    GR_TRY(preagg_id ? RUN(k, BUILD_RUNNING_OF, &t, I64(preagg_id)) : RUN(k, BUILD_RUNNING, &t));
+    if (t.n_rows) GR_TRY(db->driver->now_us(db, &now, k->err));
+    for (size_t i = 0; i < t.n_rows; i++) {
+        bool is_alive = gr_catalog_i64(&t, i, 3) > now;
+        if (is_alive) GR_TRY(gr_catalog_owner_lives(k, gr_catalog_i64(&t, i, 2), &is_alive));
+        *ret_alive |= is_alive;
+        if (is_alive) continue;
+        build_state b;
+        GR_TRY(find_build(k, gr_catalog_i64(&t, i, 0), &b));
+        GR_TRY(fail_build(k, &b, left_behind));
     }
-    for (size_t i = 0; !status && i < dead.n; i++) {
-        build_state b = {0};
-        status = find_build(c, dead.v[i], &b, err);
-        if (!status) status = fail_build(c, &b, left_behind, now_us, err);
-    }
+    return GR_OK;
+}
+
+/* ---- begin ---------------------------------------------------------------------------------------------------------
+ */
+static gr_status prune(gr_catalog_call *k, int64_t preagg_id, int64_t number) {
+    if (number <= CATALOG_KEEP_BUILDS) return GR_OK;
+    return RUN(k, BUILD_PRUNE, NULL, I64(preagg_id), I64(number - CATALOG_KEEP_BUILDS));
+}
+
+static gr_status begin_build(gr_catalog_call *k, int64_t preagg_id, const gr_build_plan *plan, int64_t *ret_id,
+                             int64_t *ret_number) {
+    gr_catalog_db *db = k->c->db;
+    gr_catalog_entity e;
+    gr_catalog_table t = {0};
+    bool is_alive = false;
+    int64_t now = 0;
+    GR_TRY(gr_catalog_builds_recover(k, preagg_id, &is_alive));
+    GR_TRY(gr_catalog_entity_find(k, preagg_id, 0, k->arena, &e));
+    if (is_alive)
+        return gr_error_set(k->err, GR_ERR_PREAGG_MATERIALIZING, "a build of pre-aggregation %lld is running already",
+                            (long long)preagg_id);
+    GR_TRY(db->driver->now_us(db, &now, k->err));
+    gr_str components = gr_catalog_components_write(plan->components, plan->n_components, k->arena);
+    GR_TRY(RUN(k, BUILD_ADD, &t, I64(preagg_id), I64(db->owner), STR(k->c->server), I64(now + GR_CATALOG_LEASE_US),
+               STR(plan->base_hash), STR(plan->structure_hash), STR(components), I64(k->actor.now_us)));
+    *ret_id = gr_catalog_i64(&t, 0, 0);
+    *ret_number = gr_catalog_i64(&t, 0, 1);
+    GR_TRY(prune(k, preagg_id, *ret_number));
+    GR_TRY(note(k, *ret_id, e.row.decl.node, *ret_number, NULL, "running"));
+    const gr_catalog_step step = {GR_PREAGG_MATERIALIZING, {0}, e.row.materialized_us, e.is_declared};
+    return gr_catalog_entity_move(k, &e, step);
+}
+
+static gr_status check_plan(const gr_build_plan *plan, gr_error *err) {
+    const gr_catalog_rule_of_text texts[] = {
+        {"base hash", plan->base_hash, CATALOG_MAX_NAME, true, GR_CATALOG_ANY},
+        {"structure hash", plan->structure_hash, CATALOG_MAX_NAME, true, GR_CATALOG_ANY},
+    };
+    gr_arena *scratch = gr_arena_new();
+    gr_status status = gr_catalog_texts_check(texts, sizeof texts / sizeof texts[0], scratch, err);
+    if (!status) status = gr_catalog_components_check(plan->components, plan->n_components, scratch, err);
     gr_arena_free(scratch);
     return status;
 }
 
-gr_status gr_catalog_builds_recover(gr_catalog *c, gr_error *err) {
-    bool is_alive;
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    return gr_catalog_tx_end(c, recover(c, 0, gr_clock_now_us(), &is_alive, err), err);
-}
-
-static gr_status prune(gr_catalog *c, int64_t preagg_id, int64_t number, gr_error *err) {
-    if (number <= CATALOG_KEEP_BUILDS) return GR_OK;
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_PRUNE);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    sqlite3_bind_int64(s, 2, number - CATALOG_KEEP_BUILDS);
-    return gr_catalog_run(c, s, err);
-}
-
-static gr_status begin_build(gr_catalog *c, int64_t preagg_id, gr_str structure_hash, int64_t now_us, int64_t *ret_id,
-                             int64_t *ret_number, gr_error *err) {
-    bool is_alive = false, is_row = false;
-    gr_catalog_entity entity;
-    GR_TRY(recover(c, preagg_id, now_us, &is_alive, err));
-    GR_TRY(gr_catalog_entity_find(c, preagg_id, &entity, err));
-    if (is_alive)
-        return gr_error_set(err, GR_ERR_PREAGG_BUILD, "a build of pre-aggregation %lld is running already",
-                            (long long)preagg_id);
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_ADD);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    sqlite3_bind_int64(s, 2, c->owner);
-    gr_catalog_bind_str(s, 3, structure_hash);
-    sqlite3_bind_int64(s, 4, now_us);
-    GR_TRY(gr_catalog_step(c, s, &is_row, err));
-    *ret_id = sqlite3_column_int64(s, 0);
-    *ret_number = sqlite3_column_int64(s, 1);
-    sqlite3_reset(s);
-    GR_TRY(prune(c, preagg_id, *ret_number, err));
-    return gr_catalog_entity_move(c, &entity, GR_PREAGG_MATERIALIZING, (gr_str){0}, entity.materialized_us, now_us,
-                                  err);
-}
-
-gr_status gr_catalog_build_begin(gr_catalog *c, int64_t preagg_id, gr_str structure_hash, int64_t now_us,
+gr_status gr_catalog_build_begin(gr_catalog *c, int64_t preagg_id, const gr_build_plan *plan, gr_actor actor,
                                  int64_t *ret_build_id, int64_t *ret_number, gr_error *err) {
-    const gr_catalog_text text = {"structure hash", structure_hash, CATALOG_MAX_NAME, true};
+    gr_catalog_call k;
     int64_t id = 0, number = 0;
-    GR_TRY(gr_catalog_check_texts(&text, 1, err));
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    GR_TRY(gr_catalog_tx_end(c, begin_build(c, preagg_id, structure_hash, now_us, &id, &number, err), err));
+    GR_TRY(check_plan(plan, err));
+    GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    k.fault = "build_begin";
+    GR_TRY(gr_catalog_call_end(&k, begin_build(&k, preagg_id, plan, &id, &number)));
     *ret_build_id = id;
     *ret_number = number;
     return GR_OK;
 }
 
-static gr_status name_table(gr_catalog *c, int64_t build_id, gr_str table_name, gr_error *err) {
-    build_state b = {0};
-    GR_TRY(find_build(c, build_id, &b, err));
-    bool may_name = b.status == GR_BUILD_RUNNING,
-         may_forget = b.status == GR_BUILD_FAILED || b.status == GR_BUILD_DROPPED;
-    if (table_name.n ? !may_name : !may_forget) return refuse(&b, table_name.n ? "a table" : "forgotten", err);
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_TABLE);
-    sqlite3_bind_int64(s, 1, build_id);
-    gr_catalog_bind_str(s, 2, table_name);
-    return gr_catalog_run(c, s, err);
+/* ---- while it runs -------------------------------------------------------------------------------------------------
+ */
+static gr_status name_table(gr_catalog_call *k, int64_t build_id, gr_str table_name) {
+    build_state b;
+    GR_TRY(find_build(k, build_id, &b));
+    bool may_name = b.row.status == GR_BUILD_RUNNING,
+         may_forget = b.row.status == GR_BUILD_FAILED || b.row.status == GR_BUILD_DROPPED;
+    if (table_name.n ? !may_name : !may_forget) return refuse(k, &b, table_name.n ? "a table" : "forgotten");
+    if (table_name.n)
+        GR_TRY(gr_catalog_doomed_spare(k, table_name));
+    else
+        GR_TRY(RUN(k, DOOMED_FORGET_BUILD, NULL, I64(build_id)));
+    return RUN(k, BUILD_TABLE, NULL, I64(build_id), STR(table_name));
 }
 
 gr_status gr_catalog_build_table(gr_catalog *c, int64_t build_id, gr_str table_name, gr_error *err) {
-    const gr_catalog_text text = {"table name", table_name, CATALOG_MAX_NAME, false};
-    GR_TRY(gr_catalog_check_texts(&text, 1, err));
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    return gr_catalog_tx_end(c, name_table(c, build_id, table_name, err), err);
+    gr_catalog_call k;
+    const gr_catalog_rule_of_text text = {"table name", table_name, CATALOG_MAX_NAME, false, GR_CATALOG_ANY};
+    GR_TRY(gr_catalog_texts_check(&text, 1, NULL, err));
+    GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
+    return gr_catalog_call_end(&k, name_table(&k, build_id, table_name));
 }
 
-/* Every done build of the entity becomes dropped; rows are returned as they are afterwards. */
-static gr_status drop_done(gr_catalog *c, int64_t preagg_id, gr_arena *arena, row_list *rows, gr_error *err) {
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_SERVING);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    GR_TRY(read_all(c, s, arena, rows, err));
-    for (size_t i = 0; i < rows->n; i++) rows->v[i].status = GR_BUILD_DROPPED;
-    s = gr_catalog_stmt_get(c, ST_BUILD_DROP);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    return gr_catalog_run(c, s, err);
+static gr_status set_progress(gr_catalog_call *k, int64_t build_id, double fraction) {
+    build_state b;
+    GR_TRY(find_build(k, build_id, &b));
+    if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "any further");
+    int64_t parts = fraction >= 0 ? (int64_t)llround((fraction < 1 ? fraction : 1) * PARTS) : -1;
+    return RUN(k, BUILD_PROGRESS, NULL, I64(build_id), I64(parts));
+}
+
+gr_status gr_catalog_build_progress(gr_catalog *c, int64_t build_id, double fraction, gr_error *err) {
+    gr_catalog_call k;
+    GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
+    return gr_catalog_call_end(&k, set_progress(&k, build_id, fraction));
+}
+
+/* ---- its end -------------------------------------------------------------------------------------------------------
+ */
+/* Every done build of the entity becomes dropped, and its table is to be dropped. */
+static gr_status drop_done(gr_catalog_call *k, const gr_preagg_row *row, gr_arena *arena, gr_catalog_doomed_list *ret) {
+    gr_catalog_table t = {0};
+    GR_TRY(RUN(k, BUILD_SERVING, &t, I64(row->id)));
+    for (size_t i = 0; i < t.n_rows; i++) {
+        int64_t id = gr_catalog_i64(&t, i, 0);
+        GR_TRY(RUN(k, BUILD_DROP, NULL, I64(id)));
+        GR_TRY(gr_catalog_doom(k, id, gr_catalog_text(&t, i, 1), arena, ret));
+        GR_TRY(note(k, id, row->decl.node, gr_catalog_i64(&t, i, 2), "done", "dropped"));
+    }
+    return GR_OK;
 }
 
 typedef struct built {
@@ -209,86 +239,111 @@ typedef struct built {
     gr_str coverage;
 } built;
 
-static gr_status publish(gr_catalog *c, int64_t build_id, const built *made, int64_t now_us, gr_arena *arena,
-                         row_list *old, gr_error *err) {
-    build_state b = {0};
-    GR_TRY(find_build(c, build_id, &b, err));
-    if (b.status != GR_BUILD_RUNNING) return refuse(&b, "done", err);
-    GR_TRY(drop_done(c, b.entity.id, arena, old, err));
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_DONE);
-    sqlite3_bind_int64(s, 1, build_id);
-    sqlite3_bind_int64(s, 2, now_us);
-    sqlite3_bind_int64(s, 3, made->rows);
-    sqlite3_bind_int64(s, 4, made->bytes);
-    gr_catalog_bind_str(s, 5, made->coverage);
-    GR_TRY(gr_catalog_run(c, s, err));
-    gr_preagg_status to = b.is_wanted ? GR_PREAGG_ACTIVE : GR_PREAGG_STALE;
-    return gr_catalog_entity_move(c, &b.entity, to, (gr_str){0}, now_us, now_us, err);
+/* What the entity is once this build serves: see the picture in catalog.h. */
+static gr_preagg_status status_when_done(const build_state *b) {
+    const gr_preagg_decl *d = &b->entity.row.decl;
+    if (!b->entity.is_declared) return GR_PREAGG_STALE;
+    if (gr_catalog_covers(&b->row, d)) return GR_PREAGG_ACTIVE;
+    bool is_same_thing =
+        gr_str_eq(b->row.base_hash, d->base_hash) &&
+        !gr_catalog_has_conflict(b->row.components, b->row.n_components, d->components, d->n_components);
+    return is_same_thing ? GR_PREAGG_PENDING : GR_PREAGG_STALE;
+}
+
+static gr_status publish(gr_catalog_call *k, int64_t build_id, const built *made, gr_arena *arena,
+                         gr_catalog_doomed_list *old) {
+    build_state b;
+    GR_TRY(find_build(k, build_id, &b));
+    if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "done");
+    GR_TRY(drop_done(k, &b.entity.row, arena, old));
+    GR_TRY(RUN(k, BUILD_DONE, NULL, I64(build_id), I64(k->actor.now_us), I64(made->rows), I64(made->bytes),
+               STR(made->coverage)));
+    GR_TRY(note_build(k, &b, GR_BUILD_DONE));
+    const gr_catalog_step step = {status_when_done(&b), {0}, k->actor.now_us, b.entity.is_declared};
+    return gr_catalog_entity_move(k, &b.entity, step);
 }
 
 gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, int64_t bytes, gr_str coverage,
-                                int64_t now_us, gr_arena *arena, gr_build_row **ret_old, size_t *ret_n_old,
+                                gr_actor actor, gr_arena *arena, gr_doomed_table **ret_old, size_t *ret_n_old,
                                 gr_error *err) {
     const built made = {rows, bytes, coverage.n ? coverage : GR_STR("{}")};
-    const gr_catalog_text text = {"coverage", made.coverage, CATALOG_MAX_JSON, true};
-    row_list old = {0};
-    GR_TRY(gr_catalog_check_texts(&text, 1, err));
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    GR_TRY(gr_catalog_tx_end(c, publish(c, build_id, &made, now_us, arena, &old, err), err));
+    const gr_catalog_rule_of_text text = {"coverage", made.coverage, CATALOG_MAX_JSON, true, GR_CATALOG_OBJECT};
+    gr_catalog_call k;
+    gr_catalog_doomed_list old = {0};
+    gr_arena *scratch = gr_arena_new();
+    gr_status status = gr_catalog_texts_check(&text, 1, scratch, err);
+    gr_arena_free(scratch);
+    GR_TRY(status);
+    GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    k.fault = "build_done";
+    GR_TRY(gr_catalog_call_end(&k, publish(&k, build_id, &made, arena, &old)));
     *ret_old = old.v;
     *ret_n_old = old.n;
     return GR_OK;
 }
 
-static gr_status give_up(gr_catalog *c, int64_t build_id, gr_str error, int64_t now_us, gr_error *err) {
-    build_state b = {0};
-    GR_TRY(find_build(c, build_id, &b, err));
-    if (b.status == GR_BUILD_FAILED) return GR_OK; /* told twice; the first reason stays */
-    if (b.status != GR_BUILD_RUNNING) return refuse(&b, "failed", err);
-    return fail_build(c, &b, error, now_us, err);
+static gr_status give_up(gr_catalog_call *k, int64_t build_id, gr_str error) {
+    build_state b;
+    GR_TRY(find_build(k, build_id, &b));
+    if (b.row.status == GR_BUILD_FAILED) return GR_OK; /* told twice; the first reason stays */
+    if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "failed");
+    return fail_build(k, &b, error);
 }
 
-gr_status gr_catalog_build_failed(gr_catalog *c, int64_t build_id, gr_str error, int64_t now_us, gr_error *err) {
+gr_status gr_catalog_build_failed(gr_catalog *c, int64_t build_id, gr_str error, gr_actor actor, gr_error *err) {
+    gr_catalog_call k;
     /* An engine's message is not ours to vouch for: what is no text is replaced, for the failure must be recorded. */
     gr_str why = cut_utf8(error, CATALOG_MAX_ERROR);
     if (!why.n) why = GR_STR("the build failed without a message");
     if (!gr_str_is_utf8(why) || gr_str_find(why, 0, 0) != SIZE_MAX)
         why = GR_STR("the build failed; its message is not UTF-8 text");
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    return gr_catalog_tx_end(c, give_up(c, build_id, why, now_us, err), err);
+    GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    return gr_catalog_call_end(&k, give_up(&k, build_id, why));
 }
 
-gr_status gr_catalog_builds(gr_catalog *c, int64_t preagg_id, gr_arena *arena, gr_build_row **ret, size_t *ret_n,
-                            gr_error *err) {
-    row_list rows = {0};
-    pthread_mutex_lock(&c->lock);
-    sqlite3_stmt *s = gr_catalog_stmt_get(c, ST_BUILD_ALL);
-    sqlite3_bind_int64(s, 1, preagg_id);
-    gr_status status = read_all(c, s, arena, &rows, err);
-    pthread_mutex_unlock(&c->lock);
-    if (status) return status;
-    *ret = rows.v;
-    *ret_n = rows.n;
+static gr_status drop_builds(gr_catalog_call *k, int64_t preagg_id, gr_arena *arena, gr_catalog_doomed_list *ret) {
+    gr_catalog_entity e;
+    bool is_alive = false;
+    GR_TRY(gr_catalog_builds_recover(k, preagg_id, &is_alive));
+    GR_TRY(gr_catalog_entity_find(k, preagg_id, 0, k->arena, &e));
+    GR_TRY(drop_done(k, &e.row, arena, ret));
+    bool stays = e.row.status == GR_PREAGG_MATERIALIZING || e.row.status == GR_PREAGG_STALE;
+    const gr_catalog_step step = {stays ? e.row.status : GR_PREAGG_PENDING, {0}, 0, e.is_declared};
+    return gr_catalog_entity_move(k, &e, step);
+}
+
+gr_status gr_catalog_drop_builds(gr_catalog *c, int64_t preagg_id, gr_actor actor, gr_arena *arena,
+                                 gr_doomed_table **ret, size_t *ret_n, gr_error *err) {
+    gr_catalog_call k;
+    gr_catalog_doomed_list list = {0};
+    GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    k.fault = "drop_builds";
+    GR_TRY(gr_catalog_call_end(&k, drop_builds(&k, preagg_id, arena, &list)));
+    *ret = list.v;
+    *ret_n = list.n;
     return GR_OK;
 }
 
-static gr_status drop_builds(gr_catalog *c, int64_t preagg_id, int64_t now_us, gr_arena *arena, row_list *rows,
-                             gr_error *err) {
-    bool is_alive = false;
-    gr_catalog_entity entity;
-    GR_TRY(recover(c, preagg_id, now_us, &is_alive, err));
-    GR_TRY(gr_catalog_entity_find(c, preagg_id, &entity, err));
-    GR_TRY(drop_done(c, preagg_id, arena, rows, err));
-    gr_preagg_status to = is_alive ? GR_PREAGG_MATERIALIZING : GR_PREAGG_PENDING;
-    return gr_catalog_entity_move(c, &entity, to, (gr_str){0}, 0, now_us, err);
+/* ---- reading -------------------------------------------------------------------------------------------------------
+ */
+static gr_status read_builds(gr_catalog_call *k, int64_t preagg_id, int64_t limit, gr_arena *arena, gr_build_row **ret,
+                             size_t *ret_n) {
+    gr_catalog_table t = {0};
+    GR_TRY(preagg_id ? RUN(k, BUILD_OF, &t, I64(preagg_id), I64(limit)) : RUN(k, BUILD_ALL, &t, I64(limit)));
+    *ret = GR_NEW_N(arena, gr_build_row, t.n_rows + 1);
+    *ret_n = t.n_rows;
+    for (size_t i = 0; i < t.n_rows; i++) GR_TRY(gr_catalog_build_read(&t, i, arena, &(*ret)[i], k->err));
+    return GR_OK;
 }
 
-gr_status gr_catalog_drop_builds(gr_catalog *c, int64_t preagg_id, int64_t now_us, gr_arena *arena, gr_build_row **ret,
-                                 size_t *ret_n, gr_error *err) {
-    row_list rows = {0};
-    GR_TRY(gr_catalog_tx_begin(c, err));
-    GR_TRY(gr_catalog_tx_end(c, drop_builds(c, preagg_id, now_us, arena, &rows, err), err));
-    *ret = rows.v;
-    *ret_n = rows.n;
+gr_status gr_catalog_builds(gr_catalog *c, int64_t preagg_id, int64_t limit, gr_arena *arena, gr_build_row **ret,
+                            size_t *ret_n, gr_error *err) {
+    gr_catalog_call k;
+    gr_build_row *rows = NULL;
+    size_t n = 0;
+    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
+    GR_TRY(gr_catalog_call_end(&k, read_builds(&k, preagg_id, limit > 0 ? limit : INT64_MAX, arena, &rows, &n)));
+    *ret = rows;
+    *ret_n = n;
     return GR_OK;
 }

@@ -12,13 +12,13 @@
  *
  * Components. An entity is declared with a list of components, each with a signature: equal signatures, equal values in
  * every stored row. Its base hash stands for the rows themselves (grain, joins, filters, source, store, zone). What
- * serves is the newest done build, and it holds its own base hash and list of components. It covers a declaration when the
- * base hash is equal and every declared component is in it with the same signature.
+ * serves is the newest done build, and it holds its own base hash and list of components. It covers a declaration when
+ * the base hash is equal and every declared component is in it with the same signature.
  *
  * Life (dj.md 5; decisions 17, 18). Every step writes history.
  *
  *     (none) --declared, planned, cube put, registered--> pending   (external with availability: active)
- *     pending, failed, active, stale --begin--> materializing       (refused: preagg.materializing, when a live lease is held)
+ *     pending, failed, active, stale --begin--> materializing     (a live lease is held: preagg.materializing)
  *     materializing --done--> active  when it covers what is declared now
  *                             pending when it was widened meanwhile  (what was made serves what it holds)
  *                             stale   when its base or a component changed, or nobody declares it any more
@@ -31,8 +31,9 @@
  *     any but materializing, linked to no cube --remove--> (none)
  *
  * Leases. A running build is held by the handle that began it: alive as long as its process lives (SQLite: a byte of
- * <file>.lock; PostgreSQL: a session's advisory lock) and its lease is extended (gr_catalog_heartbeat; GR_CATALOG_LEASE_US
- * on the database's own clock). What is held by nobody any more becomes `failed` at the next begin, heartbeat or open.
+ * <file>.lock; PostgreSQL: a session's advisory lock) and its lease is extended (gr_catalog_heartbeat;
+ * GR_CATALOG_LEASE_US on the database's own clock). What is held by nobody any more becomes `failed` at the next begin,
+ * heartbeat or open.
  *
  * Threads: any; calls are serialised inside. A call waits at most 10 s for another's transaction. Every call is one
  * transaction: on an error nothing is written. A lost PostgreSQL connection is opened again by the next call; the call
@@ -67,8 +68,8 @@ typedef struct gr_catalog_options {
 } gr_catalog_options;
 
 /* Opens or creates it, migrates it (one process at a time), registers this handle as a live server and fails builds of
- * dead ones. Errors also: config.store_not_shared, when another live handle of a PostgreSQL catalog has another store, or
- * one of the two is not shared (decisions 21). */
+ * dead ones. Errors also: config.store_not_shared, when another live handle of a PostgreSQL catalog has another store,
+ * or one of the two is not shared (decisions 21). */
 GR_MUST_CHECK gr_status gr_catalog_open(const gr_catalog_options *options, gr_catalog **ret, gr_error *err);
 /* Leaves the list of servers. Entities that only this handle declared become stale when other live servers are left. */
 void gr_catalog_close(gr_catalog *catalog);
@@ -76,13 +77,19 @@ void gr_catalog_close(gr_catalog *catalog);
  * what follows for entities that only they declared). To be called every few seconds. *ret_changed (may be NULL):
  * something that a snapshot shows was written. */
 GR_MUST_CHECK gr_status gr_catalog_heartbeat(gr_catalog *catalog, int64_t now_us, bool *ret_changed, gr_error *err);
-/* Another handle has committed something that a snapshot shows since the last call (hits, progress and heartbeats do not
- * count on PostgreSQL; on SQLite they may). Never waits. PostgreSQL: LISTEN/NOTIFY; SQLite: data_version. After a lost
- * connection: true. */
+/* Another handle has committed something that a snapshot shows since the last call (hits, progress and heartbeats do
+ * not count on PostgreSQL; on SQLite they may). Never waits. PostgreSQL: LISTEN/NOTIFY; SQLite: data_version. After a
+ * lost connection: true. */
 GR_MUST_CHECK gr_status gr_catalog_changed(gr_catalog *catalog, bool *ret_changed, gr_error *err);
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
-typedef enum gr_node_type { GR_NODE_SOURCE, GR_NODE_TRANSFORM, GR_NODE_DIMENSION, GR_NODE_METRIC, GR_NODE_CUBE } gr_node_type;
+typedef enum gr_node_type {
+    GR_NODE_SOURCE,
+    GR_NODE_TRANSFORM,
+    GR_NODE_DIMENSION,
+    GR_NODE_METRIC,
+    GR_NODE_CUBE
+} gr_node_type;
 gr_str gr_node_type_name(gr_node_type type); /* static, lower case */
 
 /* A revision as it is declared. */
@@ -176,14 +183,14 @@ typedef struct gr_preagg_row {
     int64_t id, node_id, node_revision_id;
     gr_node_type node_type;
     gr_preagg_decl decl;
-    gr_str version;       /* source_node_version */
+    gr_str version; /* source_node_version */
     gr_preagg_status status;
-    gr_str table_hash;                    /* the first 16 digits of the structure hash */
-    gr_str grain_group_hash, preagg_hash; /* DJ's (hashes.h) */
-    gr_str error;                         /* of the last build when that failed, else empty */
+    gr_str table_hash;                                           /* the first 16 digits of the structure hash */
+    gr_str grain_group_hash, preagg_hash;                        /* DJ's (hashes.h) */
+    gr_str error;                                                /* of the last build when that failed, else empty */
     gr_str strategy, schedule, lookback_window, workflow_status; /* empty: null */
-    gr_str availability; /* JSON object of an external one, or empty */
-    gr_str *cubes;       /* names of nodes linked to it, sorted */
+    gr_str availability;                                         /* JSON object of an external one, or empty */
+    gr_str *cubes;                                               /* names of nodes linked to it, sorted */
     size_t n_cubes;
     int64_t created_us, updated_us;
     int64_t materialized_us; /* when the served build was published; 0 = never */
@@ -196,14 +203,14 @@ typedef struct gr_preagg_row {
 /* The whole model of this server: its cubes, and every entity that they, or definitions by API, make. Nodes get their
  * versions, and each entity its row, at its node's version:
  *   - a row of this version (or of one with the same content hash): declared again; what is declared replaces what was
- *   - none, but a row of another version of equal base hash, and with no component of equal name and other signature: the
- *     same thing under a new version. It is pinned to the newer of the two versions
+ *   - none, but a row of another version of equal base hash, and with no component of equal name and other signature:
+ *     the same thing under a new version. It is pinned to the newer of the two versions
  *   - else a new row, pending. A row of an earlier version that was declared hands its links to cubes by API, its
  *     definition, strategy, schedule, lookback window and workflow status to it
- * Then every row that neither this declaration nor another live server's holds is declared by nobody: stale. Links of YAML
- * nodes to rows become those of the declared names (those that other live servers declare stay). Definitions of rows that
- * are not declared stay as they are. Nothing is written when nothing is new. ret_nodes, ret_rows are parallel to the
- * inputs. Entities of further time zones are declared in `entities` too, each as a decl of its own. */
+ * Then every row that neither this declaration nor another live server's holds is declared by nobody: stale. Links of
+ * YAML nodes to rows become those of the declared names (those that other live servers declare stay). Definitions of
+ * rows that are not declared stay as they are. Nothing is written when nothing is new. ret_nodes, ret_rows are parallel
+ * to the inputs. Entities of further time zones are declared in `entities` too, each as a decl of its own. */
 typedef struct gr_model_decl {
     const gr_node_decl *nodes;
     size_t n_nodes;
@@ -213,8 +220,8 @@ typedef struct gr_model_decl {
 GR_MUST_CHECK gr_status gr_catalog_declare(gr_catalog *catalog, const gr_model_decl *model, gr_actor actor,
                                            gr_arena *arena, gr_node_row **ret_nodes, gr_preagg_row **ret_rows,
                                            gr_error *err);
-/* More entities of nodes that this handle has declared: a time zone on demand, a plan. As above for each, and they count
- * as declared by this handle; nothing else is touched. `config` (may be NULL): fields that are not empty replace.
+/* More entities of nodes that this handle has declared: a time zone on demand, a plan. As above for each, and they
+ * count as declared by this handle; nothing else is touched. `config` (may be NULL): fields that are not empty replace.
  * ret_created[i] (may be NULL). Errors also: node.not_found. */
 typedef struct gr_preagg_config {
     gr_str strategy, schedule, lookback_window, workflow_status;
@@ -223,10 +230,10 @@ GR_MUST_CHECK gr_status gr_catalog_add(gr_catalog *catalog, const gr_preagg_decl
                                        const gr_preagg_config *config, gr_actor actor, gr_arena *arena,
                                        gr_preagg_row **ret_rows, bool *ret_created, gr_error *err);
 
-/* A cube by API, with the entities it needs (as gr_catalog_add): linked to each, unlinked from all others. Creating needs
- * a name that no active node has (node.exists; a deactivated cube of the name is taken up again, another type is
- * node.exists); updating one that is there at version `if_version` (node.not_found; node.changed). A revision is made only when
- * a hash is another. */
+/* A cube by API, with the entities it needs (as gr_catalog_add): linked to each, unlinked from all others. Creating
+ * needs a name that no active node has (node.exists; a deactivated cube of the name is taken up again, another type is
+ * node.exists); updating one that is there at version `if_version` (node.not_found; node.changed). A revision is made
+ * only when a hash is another. */
 typedef struct gr_cube_put {
     gr_node_decl node; /* type cube */
     bool is_update;
@@ -249,7 +256,8 @@ GR_MUST_CHECK gr_status gr_catalog_configure(gr_catalog *catalog, int64_t preagg
 /* strategy, schedule, lookback_window and workflow_status become null. *ret_had: there was a workflow. */
 GR_MUST_CHECK gr_status gr_catalog_workflow_clear(gr_catalog *catalog, int64_t preagg_id, gr_actor actor, bool *ret_had,
                                                   gr_error *err);
-/* External entities: `availability` (JSON object) replaces what was, and it becomes active. Errors: preagg.not_external. */
+/* External entities: `availability` (JSON object) replaces what was, and it becomes active. Errors:
+ * preagg.not_external. */
 GR_MUST_CHECK gr_status gr_catalog_availability(gr_catalog *catalog, int64_t preagg_id, gr_str availability,
                                                 gr_actor actor, gr_arena *arena, gr_preagg_row *ret, gr_error *err);
 /* The row and its builds go; tables that were built are named in `ret_tables` as gr_catalog_doomed names them. Errors:
@@ -269,18 +277,18 @@ typedef enum gr_grain_mode { GR_GRAIN_MODE_EXACT, GR_GRAIN_MODE_SUPERSET } gr_gr
 /* What is not set is not asked for. Texts are compared case-folded (grain, measures) or exactly (all else). */
 typedef struct gr_preagg_filter {
     gr_str node, version;
-    bool current_only;      /* of the node's current version */
-    unsigned statuses;      /* bits 1 << gr_preagg_status */
-    gr_str cube;            /* linked to this node */
-    const gr_str *grain;    /* sorted or not */
+    bool current_only;   /* of the node's current version */
+    unsigned statuses;   /* bits 1 << gr_preagg_status */
+    gr_str cube;         /* linked to this node */
+    const gr_str *grain; /* sorted or not */
     size_t n_grain;
     bool has_grain;
     gr_grain_mode grain_mode;
     const gr_str *measures; /* component names, all of them there */
     size_t n_measures;
     gr_str grain_group_hash;
-    int external;           /* 0: no matter, 1: only external, -1: only built ones */
-    int64_t limit, offset;  /* limit 0: all */
+    int external;          /* 0: no matter, 1: only external, -1: only built ones */
+    int64_t limit, offset; /* limit 0: all */
 } gr_preagg_filter;
 /* By id; *ret_total counts all that the filter lets pass. */
 GR_MUST_CHECK gr_status gr_catalog_find(gr_catalog *catalog, const gr_preagg_filter *filter, gr_arena *arena,
@@ -320,8 +328,8 @@ GR_MUST_CHECK gr_status gr_catalog_build_failed(gr_catalog *catalog, int64_t bui
 /* All builds of an entity, newest first; preagg_id 0 = of all. limit 0: all. */
 GR_MUST_CHECK gr_status gr_catalog_builds(gr_catalog *catalog, int64_t preagg_id, int64_t limit, gr_arena *arena,
                                           gr_build_row **ret, size_t *ret_n, gr_error *err);
-/* The entity's done builds become `dropped`, and it pending (it stays `materializing` while a build runs, and stale when
- * it is); their tables are returned. */
+/* The entity's done builds become `dropped`, and it pending (it stays `materializing` while a build runs, and stale
+ * when it is); their tables are returned. */
 GR_MUST_CHECK gr_status gr_catalog_drop_builds(gr_catalog *catalog, int64_t preagg_id, gr_actor actor, gr_arena *arena,
                                                gr_doomed_table **ret, size_t *ret_n, gr_error *err);
 
@@ -331,7 +339,7 @@ typedef struct gr_history_row {
     gr_str entity_type; /* "node", "pre_aggregation", "build", "link" */
     gr_str entity_name; /* node name; for entities their id as text */
     gr_str node;
-    gr_str activity;    /* create, update, status_change, delete, restore, widen, repin, link, unlink, refresh */
+    gr_str activity; /* create, update, status_change, delete, restore, widen, repin, link, unlink, refresh */
     gr_str user;
     gr_str pre, post, details; /* JSON objects */
 } gr_history_row;

@@ -29,20 +29,20 @@ static int lock_byte(int fd, int command, short type, int64_t at) {
     return command == F_OFD_GETLK ? lock.l_type != F_UNLCK : 0;
 }
 
-static gr_status fail(const gr_catalog *c, const char *what, gr_error *err) {
+static gr_status fail(const gr_catalog_owner *o, const char *what, gr_error *err) {
     char buf[128];
-    gr_error_set(err, GR_ERR_CATALOG_IO, "the lock file of the catalog, %s.lock, cannot be %s: %s", c->file, what,
+    gr_error_set(err, GR_ERR_CATALOG_IO, "the lock file of the catalog, %s.lock, cannot be %s: %s", o->file, what,
                  strerror_r(errno, buf, sizeof buf));
     gr_error_hint(err, "the user that runs Granary must be able to write in this folder; storage.path sets another");
     return GR_ERR_CATALOG_IO;
 }
 
-static gr_status enter_gate(gr_catalog *c, gr_error *err) {
+static gr_status enter_gate(gr_catalog_owner *o, gr_error *err) {
     int64_t give_up = gr_clock_mono_us() + CATALOG_WAIT_MS * 1000LL;
-    while (lock_byte(c->lock_fd, F_OFD_SETLK, F_WRLCK, 0) < 0) {
-        if (errno != EAGAIN && errno != EACCES) return fail(c, "locked", err);
+    while (lock_byte(o->fd, F_OFD_SETLK, F_WRLCK, 0) < 0) {
+        if (errno != EAGAIN && errno != EACCES) return fail(o, "locked", err);
         if (gr_clock_mono_us() > give_up) {
-            gr_error_set(err, GR_ERR_CATALOG_IO, "another process has been opening the catalog %s for %d s", c->file,
+            gr_error_set(err, GR_ERR_CATALOG_IO, "another process has been opening the catalog %s for %d s", o->file,
                          CATALOG_WAIT_MS / 1000);
             gr_error_hint(err, "try again; if it stays so, look for a stopped granary process");
             return GR_ERR_CATALOG_IO;
@@ -52,37 +52,42 @@ static gr_status enter_gate(gr_catalog *c, gr_error *err) {
     return GR_OK;
 }
 
-static gr_status take_number(gr_catalog *c, gr_error *err) {
+int64_t gr_catalog_owner_random(void) {
     uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return 0;
+    return (int64_t)(random >> 2) + 1; /* an offset that a file may have */
+}
+
+static gr_status take_number(gr_catalog_owner *o, gr_error *err) {
     for (;;) {
-        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return fail(c, "given a number", err);
-        c->owner = (int64_t)(random >> 2) + 1; /* 1 … 2^62: an offset that a file may have */
-        if (lock_byte(c->lock_fd, F_OFD_SETLK, F_WRLCK, c->owner) == 0) return GR_OK;
-        if (errno != EAGAIN && errno != EACCES) return fail(c, "locked", err);
+        o->number = gr_catalog_owner_random();
+        if (!o->number) return fail(o, "given a number", err);
+        if (lock_byte(o->fd, F_OFD_SETLK, F_WRLCK, o->number) == 0) return GR_OK;
+        if (errno != EAGAIN && errno != EACCES) return fail(o, "locked", err);
     }
 }
 
-gr_status gr_catalog_owner_open(gr_catalog *c, gr_error *err) {
-    size_t size = strlen(c->file) + sizeof ".lock";
+gr_status gr_catalog_owner_open(gr_catalog_owner *o, gr_error *err) {
+    size_t size = strlen(o->file) + sizeof ".lock";
     char *path = gr_mem_alloc(size);
-    snprintf(path, size, "%s.lock", c->file);
-    c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    snprintf(path, size, "%s.lock", o->file);
+    o->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(path);
-    if (c->lock_fd < 0) return fail(c, "opened", err);
-    GR_TRY(enter_gate(c, err));
-    return take_number(c, err);
+    if (o->fd < 0) return fail(o, "opened", err);
+    GR_TRY(enter_gate(o, err));
+    return take_number(o, err);
 }
 
-void gr_catalog_owner_leave_gate(gr_catalog *c) { lock_byte(c->lock_fd, F_OFD_SETLK, F_UNLCK, 0); }
+void gr_catalog_owner_leave_gate(gr_catalog_owner *o) { lock_byte(o->fd, F_OFD_SETLK, F_UNLCK, 0); }
 
-bool gr_catalog_owner_is_alive(const gr_catalog *c, int64_t owner) {
-    if (owner == c->owner) return true;
-    if (owner <= 0) return false;
+bool gr_catalog_owner_is_alive(const gr_catalog_owner *o, int64_t number) {
+    if (number == o->number) return true;
+    if (number <= 0) return false;
     /* When the question cannot be asked, the build is left alone. */
-    return lock_byte(c->lock_fd, F_OFD_GETLK, F_WRLCK, owner) != 0;
+    return lock_byte(o->fd, F_OFD_GETLK, F_WRLCK, number) != 0;
 }
 
-void gr_catalog_owner_close(gr_catalog *c) {
-    if (c->lock_fd >= 0) close(c->lock_fd);
-    c->lock_fd = -1;
+void gr_catalog_owner_close(gr_catalog_owner *o) {
+    if (o->fd >= 0) close(o->fd);
+    o->fd = -1;
 }

@@ -91,8 +91,7 @@ void gr_exec_base_unref(gr_exec_base *base) {
 }
 
 gr_snapshot gr_exec_base_view(const gr_exec_base *base) {
-    return (gr_snapshot){
-        .model = base->model, .index = base->index, .types = base->types, .now_us = gr_clock_now_us()};
+    return (gr_snapshot){.model = base->model, .index = base->index, .types = base->types, .now_us = gr_clock_now_us()};
 }
 
 gr_str gr_exec_node_version(const gr_snapshot *snapshot, gr_str node) {

@@ -122,8 +122,8 @@ static void tell(void *arg, double fraction) {
 static gr_status fill(job *j, gr_engine_conn *conn, gr_build_progress progress, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->claim.build_id, j->table.text, err));
     gr_fault_point("build.named");
-    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load,
-                                               tell, &(telling){j, progress, gr_clock_mono_us()}, err);
+    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell,
+                                               &(telling){j, progress, gr_clock_mono_us()}, err);
     j->is_foreign = status && err && strstr(err->message, "already exists");
     if (status) return status;
     return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
@@ -235,7 +235,8 @@ static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, int64_t entity
         gr_preagg_row row;
         bool is_found = false;
         if (gr_ctx_is_cancelled(ctx)) return gr_error_set(err, GR_ERR_CANCELLED, "The build was cancelled");
-        if (gr_ctx_is_late(ctx)) return gr_error_set(err, GR_ERR_TIMEOUT, "Another process builds it, and takes too long");
+        if (gr_ctx_is_late(ctx))
+            return gr_error_set(err, GR_ERR_TIMEOUT, "Another process builds it, and takes too long");
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000L}, NULL);
         GR_TRY(gr_catalog_get(exec->catalog, entity_id, ctx->arena, &row, &is_found, err));
         if (is_found && row.status == GR_PREAGG_MATERIALIZING) continue;
@@ -378,8 +379,8 @@ gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup
     for (size_t i = 0; !status && i < current->n_states[at]; i++) {
         gr_doomed_table *rows;
         size_t n = 0;
-        status = gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, actor, ctx->arena, &rows, &n,
-                                        err);
+        status =
+            gr_catalog_drop_builds(exec->catalog, current->states[at][i].entity_id, actor, ctx->arena, &rows, &n, err);
         for (size_t k = 0; !status && k < n; k++) GR_PUSH(ctx->arena, &all, rows[k]);
     }
     if (!status) status = gr_exec_publish(exec, NULL, all.v, all.n, err);

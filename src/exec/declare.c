@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-/* ---- definitions by API -------------------------------------------------------------------------------------------- */
+/* ---- definitions by API --------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_definitions *ret, gr_error *err) {
     gr_preagg_filter all = {0};
@@ -34,7 +35,8 @@ gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_defin
     return GR_OK;
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------------------- */
+/* ---- entries -------------------------------------------------------------------------------------------------------
+ */
 
 static void put(gr_buf *out, gr_str text) { gr_buf_printf(out, "%zu:" GR_FMT "\n", text.n, GR_ARG(text)); }
 
@@ -106,9 +108,10 @@ static gr_status find_zones(gr_exec *exec, gr_arena *arena, gr_map *by_hash, con
     for (size_t i = 0; i < n_rows; i++) {
         const gr_tz *zone = zone_named(rows[i].decl.time_zone);
         if (gr_tz_is_utc(zone)) continue;
-        gr_map_set(by_hash,
-                   gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(rows[i].decl.node), GR_ARG(rows[i].decl.grain_hash)),
-                   exec);
+        gr_map_set(
+            by_hash,
+            gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(rows[i].decl.node), GR_ARG(rows[i].decl.grain_hash)),
+            exec);
         bool is_known = false;
         for (size_t k = 0; k < zones.n; k++) is_known |= zones.v[k] == zone;
         if (!is_known) GR_PUSH(arena, &zones, zone);
@@ -157,7 +160,8 @@ gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_
     return status;
 }
 
-/* ---- declarations -------------------------------------------------------------------------------------------------- */
+/* ---- declarations --------------------------------------------------------------------------------------------------
+ */
 
 static const gr_rollup *rollup_of(const gr_exec_base *base, const gr_preagg *p) {
     return gr_plan_index_rollup(base->index, p)->entity;

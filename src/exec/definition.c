@@ -1,10 +1,11 @@
-/* What is defined by API: measures by dimensions of one fact, kept in the catalog by name, and made into a pre-aggregation
- * again for every model.
+/* What is defined by API: measures by dimensions of one fact, kept in the catalog by name, and made into a
+ * pre-aggregation again for every model.
  *
- *      request ──facts──> definitions ──merged with what the catalog has──> gr_preagg_def ──> extended model ──> rollups
+ *      request ──facts──> definitions ──merged with what the catalog has──> gr_preagg_def ──> extended model ──>
+ * rollups
  *
- * Invariant: definitions of one key (fact, dimensions, filters, zone, registered table) are one, with the measures of both:
- * nothing is lost by a second user (decisions 17). */
+ * Invariant: definitions of one key (fact, dimensions, filters, zone, registered table) are one, with the measures of
+ * both: nothing is lost by a second user (decisions 17). */
 #include "exec/internal.h"
 
 #include "base/buf.h"
@@ -13,7 +14,8 @@
 
 #include <stdlib.h>
 
-/* ---- names of what a query asks for ------------------------------------------------------------------------------- */
+/* ---- names of what a query asks for -------------------------------------------------------------------------------
+ */
 
 static gr_str name_of_field(const gr_field *f, const gr_granularity *g, gr_arena *arena) {
     gr_str text = f->member->id;
@@ -57,7 +59,8 @@ static void add_measure(const gr_plan_index *index, const gr_member *m, const gr
     }
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------------------------------
+ */
 
 static void put_names(gr_jw *w, const char *key, const gr_names *names) {
     gr_jw_key(w, gr_str_from(key));
@@ -133,7 +136,8 @@ bool gr_exec_definition_read(gr_str text, gr_arena *arena, gr_exec_definition *r
     return ret->node.n > 0;
 }
 
-/* ---- from a request ------------------------------------------------------------------------------------------------ */
+/* ---- from a request ------------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *q, gr_str external, gr_arena *arena,
                                  gr_exec_definitions *ret, gr_error *err) {
@@ -147,8 +151,8 @@ gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *q, 
         for (size_t k = 0; k < q->n_dimensions; k++)
             add_name(&d.dimensions, name_of_field(&q->dimensions[k], NULL, arena), arena);
         for (size_t k = 0; k < q->n_time_dimensions; k++)
-            add_name(&d.dimensions, name_of_field(&q->time_dimensions[k].field, q->time_dimensions[k].granularity, arena),
-                     arena);
+            add_name(&d.dimensions,
+                     name_of_field(&q->time_dimensions[k].field, q->time_dimensions[k].granularity, arena), arena);
         d.filters = gr_query_filters_text(q, arena);
         if (!gr_tz_is_utc(q->tz)) d.time_zone = gr_tz_name(q->tz);
         if (q->n_measures && !d.measures.n) continue; /* nothing of it is ever stored */
@@ -182,7 +186,8 @@ gr_str gr_exec_definitions_key(const gr_exec_definitions *all, gr_arena *arena) 
     return key;
 }
 
-/* ---- to a pre-aggregation ------------------------------------------------------------------------------------------ */
+/* ---- to a pre-aggregation ------------------------------------------------------------------------------------------
+ */
 
 static gr_member_ref ref_of(const gr_field *f, const gr_granularity *g) {
     return (gr_member_ref){.member = f->member, .granularity = g, .path = f->path.n > 1 ? f->path : (gr_path){0}};

@@ -72,8 +72,7 @@ gr_status gr_exec_draft_new(gr_exec *exec, const gr_exec_definitions *more, gr_e
     gr_exec_definitions all;
     size_t *places = GR_NEW_N(d->arena, size_t, more->n + 1);
     gr_status status = gr_exec_definitions_load(exec, d->arena, &all, err);
-    for (size_t i = 0; !status && i < more->n; i++)
-        gr_exec_definitions_merge(&all, &more->v[i], d->arena, &places[i]);
+    for (size_t i = 0; !status && i < more->n; i++) gr_exec_definitions_merge(&all, &more->v[i], d->arena, &places[i]);
     if (!status) {
         d->base = gr_exec_base_extend(exec, d->old, &all);
         d->view = gr_exec_base_view(d->base);

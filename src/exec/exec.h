@@ -49,9 +49,9 @@ GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot
                                       const gr_tz *zone, gr_actor actor, gr_build_claim *ret, gr_error *err);
 /* It will not be built: recorded as failed. */
 void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *why);
-/* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. One build at a time (the caller's lane). With
- * a claim that build is run; without, one is claimed first, and when another process builds it already, that is waited
- * for. A failure is recorded too, with the time before which no query tries again. */
+/* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. One build at a time (the caller's lane).
+ * With a claim that build is run; without, one is claimed first, and when another process builds it already, that is
+ * waited for. A failure is recorded too, with the time before which no query tries again. */
 GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
                                       const gr_rollup *rollup, const gr_tz *zone, const gr_build_claim *claim,
                                       gr_build_progress progress, int64_t *ret_rows, gr_error *err);
@@ -65,7 +65,8 @@ GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapsho
                                        const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
                                        gr_error *err);
 
-/* ---- definitions by API --------------------------------------------------------------------------------------------- */
+/* ---- definitions by API ---------------------------------------------------------------------------------------------
+ */
 typedef GR_VEC(gr_str) gr_names;
 /* Measures by dimensions of one fact, by name. */
 typedef struct gr_exec_definition {
@@ -95,8 +96,9 @@ typedef struct gr_exec_drafted {
     gr_str version;          /* of the node, as this server has it */
     int64_t entity_id;       /* of the base in service; 0: none yet */
 } gr_exec_drafted;
-/* Holds exec.define until gr_exec_draft_done: one change at a time. *ret_items: parallel to `more`; lives as long as the
- * draft. `more` is added to what the catalog has. Errors: catalog.*, query.* (a definition that does not fit the model). */
+/* Holds exec.define until gr_exec_draft_done: one change at a time. *ret_items: parallel to `more`; lives as long as
+ * the draft. `more` is added to what the catalog has. Errors: catalog.*, query.* (a definition that does not fit the
+ * model). */
 GR_MUST_CHECK gr_status gr_exec_draft_new(gr_exec *exec, const gr_exec_definitions *more, gr_exec_draft **ret,
                                           gr_exec_drafted **ret_items, gr_error *err);
 const gr_snapshot *gr_exec_draft_view(const gr_exec_draft *draft); /* without states */

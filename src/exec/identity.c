@@ -37,7 +37,8 @@ static gr_status part_hash(const gr_exec *exec, const gr_snapshot *snapshot, con
     return GR_OK;
 }
 
-/* ---- how a component is shown -------------------------------------------------------------------------------------- */
+/* ---- how a component is shown --------------------------------------------------------------------------------------
+ */
 
 typedef struct aggregation {
     const char *name, *merge, *rule; /* as DJ calls them; name NULL: the raw values are counted */
@@ -138,7 +139,8 @@ static gr_component_decl component_decl(const gr_rollup_component *c, gr_str sig
     };
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------- */
+/* ---- the whole -----------------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                            gr_arena *arena, gr_exec_identity *ret, gr_error *err) {

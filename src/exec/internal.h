@@ -36,8 +36,8 @@ typedef struct gr_exec_base {
     const gr_column_schema **types;
     struct gr_exec_base *files; /* that types come from; NULL: itself */
     gr_exec_definitions definitions;
-    gr_str definitions_key; /* of all of them, as the catalog had them */
-    const gr_preagg **preaggs; /* parallel to definitions: what was made of each; NULL: it does not fit the model */
+    gr_str definitions_key;        /* of all of them, as the catalog had them */
+    const gr_preagg **preaggs;     /* parallel to definitions: what was made of each; NULL: it does not fit the model */
     GR_VEC(gr_exec_entry) entries; /* under exec.publish */
     const gr_node_decl *nodes;
     size_t n_nodes;
@@ -141,11 +141,11 @@ gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *rollup, gr_s
 /* snapshot.c */
 /* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
  * snapshot. */
-GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_table *drops,
-                                        size_t n_drops, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_table *drops, size_t n_drops,
+                                        gr_error *err);
 /* Drop the table of a build that nobody reads, and forget its name; what fails is found again by the sweep. */
 void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_doomed_table *table);
-gr_exec_base *gr_exec_base_ref_current(gr_exec *exec); /* NULL before the first model */
+gr_exec_base *gr_exec_base_ref_current(gr_exec *exec);      /* NULL before the first model */
 gr_exec_base *gr_exec_base_of(const gr_snapshot *snapshot); /* borrowed */
 
 /* The entity has no table any more: its builds become dropped, without a table to drop. */

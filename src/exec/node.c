@@ -1,5 +1,5 @@
-/* Cubes of the model as nodes of the catalog, with the two hashes that make their versions (decisions 18): of what their
- * SQL depends on, and of what people read. */
+/* Cubes of the model as nodes of the catalog, with the two hashes that make their versions (decisions 18): of what
+ * their SQL depends on, and of what people read. */
 #include "exec/internal.h"
 
 #include "base/buf.h"
@@ -16,7 +16,9 @@ static void put_expr(gr_buf *out, const char *key, const gr_expr *e) {
     if (e) put(out, key, e->source);
 }
 
-static void put_i(gr_buf *out, const char *key, int64_t value) { gr_buf_printf(out, "%s %lld\n", key, (long long)value); }
+static void put_i(gr_buf *out, const char *key, int64_t value) {
+    gr_buf_printf(out, "%s %lld\n", key, (long long)value);
+}
 
 static void put_interval(gr_buf *out, const char *key, gr_interval i) {
     gr_buf_printf(out, "%s %lld %lld %lld\n", key, (long long)i.months, (long long)i.days, (long long)i.us);
@@ -28,8 +30,9 @@ static void put_members(gr_buf *out, const char *key, const gr_member **members,
 
 static void put_window(gr_buf *out, const gr_window *w) {
     if (w->kind == GR_WINDOW_NONE) return;
-    put_i(out, "window", w->kind * 64 + w->has_trailing * 32 + w->is_trailing_unbounded * 16 + w->has_leading * 8 +
-                             w->is_leading_unbounded * 4 + w->is_offset_start);
+    put_i(out, "window",
+          w->kind * 64 + w->has_trailing * 32 + w->is_trailing_unbounded * 16 + w->has_leading * 8 +
+              w->is_leading_unbounded * 4 + w->is_offset_start);
     put_interval(out, "trailing", w->trailing);
     put_interval(out, "leading", w->leading);
     put_i(out, "to_date", w->to_date);
@@ -136,7 +139,8 @@ static gr_str meta_of(const gr_cube *c, gr_arena *arena) {
     return hash;
 }
 
-/* ---- what it reaches ----------------------------------------------------------------------------------------------- */
+/* ---- what it reaches -----------------------------------------------------------------------------------------------
+ */
 
 typedef struct walk {
     const gr_model *model;

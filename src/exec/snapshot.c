@@ -70,8 +70,8 @@ gr_exec_base *gr_exec_base_ref_current(gr_exec *exec) {
     return base;
 }
 
-/* Tables of a shared store are attached where a snapshot names them for the first time; one that is gone already (another
- * server has published since) serves no more, and the next look at the catalog shows what took its place. */
+/* Tables of a shared store are attached where a snapshot names them for the first time; one that is gone already
+ * (another server has published since) serves no more, and the next look at the catalog shows what took its place. */
 static void attach_tables(gr_exec_snapshot *s) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = own_ctx(scratch);

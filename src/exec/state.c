@@ -1,5 +1,5 @@
-/* What the catalog's rows are worth: for each entry whether its table serves, what that holds, and what earlier versions
- * of it still have (decisions 17, 19).
+/* What the catalog's rows are worth: for each entry whether its table serves, what that holds, and what earlier
+ * versions of it still have (decisions 17, 19).
  *
  *      row.serving.base_hash == entry's      its rows are what would be stored now
  *      … and a component's signature too     and so are its values; else the state lacks it
@@ -101,7 +101,8 @@ static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row 
     if (!out->is_built || out->lacks) note_failure(s->exec, s->arena, e->identity.structure_hash, out);
 }
 
-/* ---- earlier versions ---------------------------------------------------------------------------------------------- */
+/* ---- earlier versions ----------------------------------------------------------------------------------------------
+ */
 
 typedef GR_VEC(const gr_preagg_row *) row_refs;
 
@@ -144,7 +145,8 @@ static void add_old_states(assembly *a, const gr_exec_entry *e) {
     s->pub.n_old_states[at] = n;
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------------------- */
+/* ---- all -----------------------------------------------------------------------------------------------------------
+ */
 
 static void add_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row) {
     gr_exec_snapshot *s = a->snapshot;
@@ -184,7 +186,8 @@ gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
     return status;
 }
 
-/* ---- registered tables --------------------------------------------------------------------------------------------- */
+/* ---- registered tables ---------------------------------------------------------------------------------------------
+ */
 
 static gr_str bound_column(const json_t *columns, gr_str member) {
     const json_t *c = json_object_getn(columns, member.p, member.n);
@@ -204,8 +207,8 @@ static void add_item(external_text *t, gr_str text, gr_str alias, bool is_group)
 
 /* A column that holds the raw values of a distinct count is counted; beside it all else is merged (dj.md 4.5). */
 static gr_str measure_text(const gr_rollup_component *c, gr_str column, bool is_grouped, gr_arena *arena) {
-    static const char *const merges[GR_AGG__COUNT] = {[GR_AGG_COUNT] = "sum", [GR_AGG_SUM] = "sum",
-                                                      [GR_AGG_MIN] = "min",   [GR_AGG_MAX] = "max"};
+    static const char *const merges[GR_AGG__COUNT] = {
+        [GR_AGG_COUNT] = "sum", [GR_AGG_SUM] = "sum", [GR_AGG_MIN] = "min", [GR_AGG_MAX] = "max"};
     gr_agg agg = c->component.agg;
     if (agg == GR_AGG_COUNT_DISTINCT) return gr_arena_printf(arena, "count(DISTINCT " GR_FMT ")", GR_ARG(column));
     if (!is_grouped || !merges[agg]) return column;
@@ -216,13 +219,15 @@ gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *r, gr_str ex
     json_t *root;
     if (gr_json_parse(external, 4 << 20, arena, &root, NULL)) return (gr_str){0};
     const json_t *bindings = json_object_get(root, "bindings"), *table = json_object_get(bindings, "table_text");
-    const json_t *dimensions = json_object_get(bindings, "dimensions"), *measures = json_object_get(bindings, "measures");
+    const json_t *dimensions = json_object_get(bindings, "dimensions"),
+                 *measures = json_object_get(bindings, "measures");
     if (!json_is_string(table)) return (gr_str){0};
     external_text t = {0};
     bool is_whole = true;
     gr_buf_init(&t.select, 4 << 20);
     gr_buf_init(&t.by, 1 << 20);
-    for (size_t i = 0; i < r->n_components; i++) t.is_grouped |= r->components[i].component.agg == GR_AGG_COUNT_DISTINCT;
+    for (size_t i = 0; i < r->n_components; i++)
+        t.is_grouped |= r->components[i].component.agg == GR_AGG_COUNT_DISTINCT;
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str column = bound_column(dimensions, r->columns[i].name);
         is_whole &= column.n > 0;
@@ -238,8 +243,9 @@ gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *r, gr_str ex
     }
     gr_str select = {0};
     if (is_whole && t.n)
-        select = gr_arena_printf(arena, "(SELECT " GR_FMT " FROM " GR_FMT "%s" GR_FMT ")", GR_ARG(gr_buf_str(&t.select)),
-                                 GR_ARG(gr_json_str(table)), t.n_by ? " GROUP BY " : "", GR_ARG(gr_buf_str(&t.by)));
+        select =
+            gr_arena_printf(arena, "(SELECT " GR_FMT " FROM " GR_FMT "%s" GR_FMT ")", GR_ARG(gr_buf_str(&t.select)),
+                            GR_ARG(gr_json_str(table)), t.n_by ? " GROUP BY " : "", GR_ARG(gr_buf_str(&t.by)));
     gr_buf_done(&t.select);
     gr_buf_done(&t.by);
     return select;

@@ -1,5 +1,5 @@
-/* The room's own thread: sees what other servers wrote (within a fifth of a second), extends leases, and writes counts of
- * what was served. Nothing of it is on a query's way: a hit is a few words under a short lock. */
+/* The room's own thread: sees what other servers wrote (within a fifth of a second), extends leases, and writes counts
+ * of what was served. Nothing of it is on a query's way: a hit is a few words under a short lock. */
 #include "exec/internal.h"
 
 #include <stdlib.h>

@@ -214,7 +214,7 @@ struct gr_preagg {
 
 typedef struct gr_model {
     gr_arena *arena;
-    struct gr_model *files; /* of an extended model: what was loaded; else NULL */
+    struct gr_model *files;    /* of an extended model: what was loaded; else NULL */
     const gr_member **members; /* by index, synthetic ones too */
     gr_cube **cubes;           /* cubes and views, files sorted by path, then file order */
     size_t n_cubes, n_members, n_preaggs;
@@ -245,8 +245,8 @@ typedef struct gr_preagg_def {
     gr_str external; /* or empty */
     gr_str time_zone;
 } gr_preagg_def;
-/* The model with more pre-aggregations, after its own: cubes, members and pointers stay the same. They are built only when
- * asked (decisions 15). References what was loaded; the defs are copied. */
+/* The model with more pre-aggregations, after its own: cubes, members and pointers stay the same. They are built only
+ * when asked (decisions 15). References what was loaded; the defs are copied. */
 gr_model *gr_model_extend(gr_model *loaded, const gr_preagg_def *defs, size_t n);
 /* Both are of one loading of the files. */
 static inline bool gr_model_is_same_files(const gr_model *a, const gr_model *b) {

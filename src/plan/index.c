@@ -292,9 +292,9 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     refuse_build(r, status, gr_arena_printf(arena, "its filters: %s", err.message));
     if (diags) {
         gr_loc loc = r->preagg->filters ? r->preagg->filters->loc : r->preagg->loc;
-        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, loc,
-                                    GR_FMT " cube: (preAggregations." GR_FMT ".filters) %s",
-                                    GR_ARG(r->preagg->cube->name), GR_ARG(r->preagg->name), err.message);
+        gr_diag *d =
+            gr_diags_error(diags, GR_ERR_MODEL_INVALID, loc, GR_FMT " cube: (preAggregations." GR_FMT ".filters) %s",
+                           GR_ARG(r->preagg->cube->name), GR_ARG(r->preagg->name), err.message);
         d->hint = err.hint[0] ? gr_arena_dup(arena, gr_str_from(err.hint)) : GR_STR("write them as filters of a query");
     }
     return false;

@@ -45,8 +45,8 @@ GR_MUST_CHECK gr_status gr_group_facts(const gr_ask *ask, gr_arena *arena, gr_gr
 GR_MUST_CHECK gr_status gr_group_split(const gr_ask *ask, const gr_group *fact, gr_arena *arena, gr_groups *out,
                                        gr_error *err);
 
-/* The fact's tree without the branches that lead to nothing that the group needs; its key node, given as one of the fact's
- * tree, becomes one of its own. */
+/* The fact's tree without the branches that lead to nothing that the group needs; its key node, given as one of the
+ * fact's tree, becomes one of its own. */
 void gr_group_prune(const gr_ask *ask, const gr_group *fact, gr_group *group, gr_arena *arena);
 
 /* ---- component.c ---- */

@@ -1,6 +1,6 @@
-/* What decides what: the part of a rollup behind one of its components, and the facts of a request. Two builds store the
- * same values of a component exactly when the loads of its part are the same text; so a build goes on serving what it holds
- * when its entity is widened (decisions 17). */
+/* What decides what: the part of a rollup behind one of its components, and the facts of a request. Two builds store
+ * the same values of a component exactly when the loads of its part are the same text; so a build goes on serving what
+ * it holds when its entity is widened (decisions 17). */
 #include "plan/internal.h"
 
 static const gr_group *group_of(const gr_rollup *r, gr_str key) {
@@ -37,8 +37,7 @@ const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rol
 gr_status gr_plan_facts(const gr_plan_index *index, const gr_query *query, gr_arena *arena, gr_groups *ret,
                         gr_error *err) {
     gr_components all = {0}, stored = {0};
-    for (size_t i = 0; i < query->n_measures; i++)
-        gr_measure_components(index, query->measures[i].member, arena, &all);
+    for (size_t i = 0; i < query->n_measures; i++) gr_measure_components(index, query->measures[i].member, arena, &all);
     for (size_t i = 0; i < all.n; i++) {
         gr_component c = all.v[i];
         c.key = c.stored_key;

@@ -59,8 +59,8 @@ static const gr_rollup_state *state_of(const gr_planner *p, const gr_query *q, c
                                : gr_snapshot_state(p->snapshot, r->preagg, zone);
 }
 
-/* A component that the scan reads and the build does not hold; what a value column gives is computed from that. NULL: it
- * holds all. Without a scan every component is read. */
+/* A component that the scan reads and the build does not hold; what a value column gives is computed from that. NULL:
+ * it holds all. Without a scan every component is read. */
 static const gr_member *find_lack(const gr_scan *scan, const gr_rollup *r, const gr_rollup_state *state) {
     if (!state || !state->lacks) return NULL;
     for (size_t i = 0; !scan && i < r->n_components; i++)
@@ -489,8 +489,9 @@ static void finish(gr_planner *p, gr_plan *plan) {
 /* The source has the current definition: what a pinned version would have answered it does not know (decisions 19). */
 static gr_status check_pinned(const gr_planner *p, const gr_query *q, const gr_plan *plan, gr_error *err) {
     if (!q->pinned_version.n || !p->reads_source) return GR_OK;
-    gr_status status = gr_error_set(err, GR_ERR_PLAN_VERSION, "No pre-aggregation of version '" GR_FMT
-                                    "' serves this query, which pins it", GR_ARG(q->pinned_version));
+    gr_status status = gr_error_set(err, GR_ERR_PLAN_VERSION,
+                                    "No pre-aggregation of version '" GR_FMT "' serves this query, which pins it",
+                                    GR_ARG(q->pinned_version));
     if (plan->n_refusals) {
         gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
         gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));

@@ -153,9 +153,9 @@ const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz);
 size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *rollup, gr_arena *arena,
                               const gr_rollup ***ret);
 
-/* The part of a rollup that decides the values of one of its components; SIZE_MAX: that decides its rows alone. A rollup of
- * just that, over just the joins that it needs: of equal parts, the loads are equal. Of a rollup over several facts it is
- * all of it. Memory: arena. */
+/* The part of a rollup that decides the values of one of its components; SIZE_MAX: that decides its rows alone. A
+ * rollup of just that, over just the joins that it needs: of equal parts, the loads are equal. Of a rollup over several
+ * facts it is all of it. Memory: arena. */
 const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rollup, size_t component, gr_arena *arena);
 /* The facts of a request for the stored form of its measures, with what is computed over each; what is never stored
  * (stages, opaque measures) is left out. Errors: plan.no_join_path, plan.fan_out_unsupported. */
@@ -170,8 +170,8 @@ typedef struct gr_rollup_state {
     int64_t entity_id;
     bool is_built;
     gr_str table; /* qualified and quoted for the engine that holds it; of a registered table a SELECT in brackets */
-    /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components. NULL:
-     * it holds all (decisions 17). */
+    /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components.
+     * NULL: it holds all (decisions 17). */
     const bool *lacks;
     gr_str version;  /* of the source node: "v1.0" */
     bool is_foreign; /* the table is somebody else's: it may be gone at any time */
@@ -193,8 +193,8 @@ typedef struct gr_snapshot {
         *types;               /* by member index: type of a dimension's expression at the source, NULL = unknown */
     gr_rollup_state **states; /* by preagg index: the zones known */
     size_t *n_states;
-    gr_rollup_state **old_states; /* the same for builds of earlier versions, which serve only who pins one (decisions 19);
-                                     NULL: none */
+    gr_rollup_state **old_states; /* the same for builds of earlier versions, which serve only who pins one (decisions
+                                     19); NULL: none */
     size_t *n_old_states;
     int64_t max_zones;
     int64_t now_us; /* when it was assembled: anchors of stored custom grains */

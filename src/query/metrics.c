@@ -1,5 +1,5 @@
-/* Metrics by dimensions become a query: names are sorted into measures, dimensions and time dimensions with a grain, then
- * the query room's own parser reads them, so that they mean what they mean in any query. Join paths are put back
+/* Metrics by dimensions become a query: names are sorted into measures, dimensions and time dimensions with a grain,
+ * then the query room's own parser reads them, so that they mean what they mean in any query. Join paths are put back
  * afterwards, for the query format has none. */
 #include "query/metrics.h"
 
@@ -61,13 +61,15 @@ static gr_status take_path(reading *r, const gr_str *parts, size_t n_cubes, gr_s
         for (size_t k = 0; i && k < p.path.cubes[i - 1]->n_joins; k++)
             is_joined |= p.path.cubes[i - 1]->joins[k].to == p.path.cubes[i];
         if (!is_joined)
-            return gr_error_set(r->err, GR_ERR_PLAN_NO_JOIN_PATH, "'" GR_FMT "' has no join to '" GR_FMT "', as '" GR_FMT
-                                "' says", GR_ARG(parts[i - 1]), GR_ARG(parts[i]), GR_ARG(whole));
+            return gr_error_set(r->err, GR_ERR_PLAN_NO_JOIN_PATH,
+                                "'" GR_FMT "' has no join to '" GR_FMT "', as '" GR_FMT "' says", GR_ARG(parts[i - 1]),
+                                GR_ARG(parts[i]), GR_ARG(whole));
     }
     for (size_t i = 0; i < r->paths.n; i++) {
         const by_path *old = &r->paths.v[i];
         if (!gr_str_eq(old->id, id)) continue;
-        if (old->path.n == n_cubes && !memcmp(old->path.cubes, p.path.cubes, n_cubes * sizeof *p.path.cubes)) return GR_OK;
+        if (old->path.n == n_cubes && !memcmp(old->path.cubes, p.path.cubes, n_cubes * sizeof *p.path.cubes))
+            return GR_OK;
         return gr_error_set(r->err, GR_ERR_QUERY_INVALID, "'" GR_FMT "' is asked for by two join paths", GR_ARG(id));
     }
     GR_PUSH(r->arena, &r->paths, p);
@@ -105,8 +107,7 @@ static gr_status shorten(reading *r, json_t *filter) {
 
 static gr_status read_filter(reading *r, const json_t *item, json_t *list) {
     json_t *made = NULL;
-    if (json_is_string(item))
-        GR_TRY(gr_query_sql_filter(gr_json_str(item), r->arena, &made, r->err));
+    if (json_is_string(item)) GR_TRY(gr_query_sql_filter(gr_json_str(item), r->arena, &made, r->err));
     json_t *one = made ? NULL : json_deep_copy(item);
     if (made ? json_array_extend(list, made) : json_array_append_new(list, one))
         return gr_error_set(r->err, GR_ERR_QUERY_INVALID, "A filter is a SQL text or a query filter");
@@ -152,6 +153,24 @@ static void put_filter_path(const reading *r, gr_filter *f) {
     for (size_t i = 0; i < f->n_children; i++) put_filter_path(r, f->children[i]);
 }
 
+/* Filters are kept by member, without path: a path must be one that a dimension names too, which keeps it. */
+static gr_status check_filter_path(const reading *r, const gr_query *q, const gr_filter *f) {
+    for (size_t i = 0; i < f->n_children; i++) GR_TRY(check_filter_path(r, q, f->children[i]));
+    if (f->kind != GR_FILTER_LEAF || f->field.path.n < 2 || f->field.asked->alias_of) return GR_OK;
+    const gr_cube *cube = f->field.path.cubes[f->field.path.n - 1];
+    size_t n = q->n_dimensions + q->n_time_dimensions;
+    for (size_t i = 0; i < n; i++) {
+        const gr_field *d = i < q->n_dimensions ? &q->dimensions[i] : &q->time_dimensions[i - q->n_dimensions].field;
+        if (d->path.n >= f->field.path.n && d->path.cubes[f->field.path.n - 1] == cube) return GR_OK;
+    }
+    gr_status status =
+        gr_error_set(r->err, GR_ERR_QUERY_INVALID,
+                     "The filter reaches '" GR_FMT "' by a join path that no dimension takes", GR_ARG(f->field.id));
+    gr_error_hint(r->err, "write " GR_FMT " without the path, or add a dimension by the same path",
+                  GR_ARG(f->field.id));
+    return status;
+}
+
 static gr_status read_all(reading *r, const gr_metrics_ask *ask) {
     json_t *measures = json_array(), *dimensions = json_array(), *filters = json_array();
     json_object_set_new(r->json, "measures", measures);
@@ -185,6 +204,7 @@ gr_status gr_query_of_metrics(const gr_model *model, const gr_metrics_ask *ask, 
     for (size_t i = 0; i < q->n_dimensions; i++) put_path(&r, &q->dimensions[i]);
     for (size_t i = 0; i < q->n_time_dimensions; i++) put_path(&r, &q->time_dimensions[i].field);
     for (size_t i = 0; i < q->n_row_filters; i++) put_filter_path(&r, q->row_filters[i]);
+    for (size_t i = 0; i < q->n_row_filters; i++) GR_TRY(check_filter_path(&r, q, q->row_filters[i]));
     q->limit = -1;
     *ret = q;
     return GR_OK;

@@ -1,5 +1,5 @@
-/* Metrics by dimensions, as DataJunction asks for them: what cubes by API, plans and grain groups are made from. Threads:
- * pure. Source: dj.md 3.1, 3.3, 4.4. */
+/* Metrics by dimensions, as DataJunction asks for them: what cubes by API, plans and grain groups are made from.
+ * Threads: pure. Source: dj.md 3.1, 3.3, 4.4. */
 #ifndef GR_QUERY_METRICS_H
 #define GR_QUERY_METRICS_H
 #include "query/query.h"
@@ -12,8 +12,8 @@ typedef struct gr_metrics_ask {
     gr_str time_zone;      /* of grains of a day and coarser; empty: UTC */
 } gr_metrics_ask;
 
-/* The query for all rows: measures, dimensions, time dimensions with a grain, row filters; `normalized` has the filters in
- * canonical form. Hidden members may be named. Duplicates are asked once. Memory: `arena`; the ask is borrowed.
+/* The query for all rows: measures, dimensions, time dimensions with a grain, row filters; `normalized` has the filters
+ * in canonical form. Hidden members may be named. Duplicates are asked once. Memory: `arena`; the ask is borrowed.
  * Errors: query.unknown_member, query.invalid (no metric and no dimension, a filter on a measure, a relative date),
  * query.operator, query.granularity, query.timezone. */
 GR_MUST_CHECK gr_status gr_query_of_metrics(const gr_model *model, const gr_metrics_ask *ask, gr_arena *arena,

@@ -11,12 +11,24 @@ static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest"
 
 /* The last two are known to the reference and not executed here. */
 static const gr_str keys[] = {
-    GR_STR_INIT("measures"),        GR_STR_INIT("dimensions"),     GR_STR_INIT("timeDimensions"),
-    GR_STR_INIT("filters"),         GR_STR_INIT("segments"),       GR_STR_INIT("order"),
-    GR_STR_INIT("limit"),           GR_STR_INIT("offset"),         GR_STR_INIT("total"),
-    GR_STR_INIT("timezone"),        GR_STR_INIT("ungrouped"),      GR_STR_INIT("cache"),
-    GR_STR_INIT("renewQuery"),      GR_STR_INIT("responseFormat"), GR_STR_INIT("cacheMode"),
-    GR_STR_INIT("preAggregations"), GR_STR_INIT("selection"),      GR_STR_INIT("preAggregationVersion"),
+    GR_STR_INIT("measures"),
+    GR_STR_INIT("dimensions"),
+    GR_STR_INIT("timeDimensions"),
+    GR_STR_INIT("filters"),
+    GR_STR_INIT("segments"),
+    GR_STR_INIT("order"),
+    GR_STR_INIT("limit"),
+    GR_STR_INIT("offset"),
+    GR_STR_INIT("total"),
+    GR_STR_INIT("timezone"),
+    GR_STR_INIT("ungrouped"),
+    GR_STR_INIT("cache"),
+    GR_STR_INIT("renewQuery"),
+    GR_STR_INIT("responseFormat"),
+    GR_STR_INIT("cacheMode"),
+    GR_STR_INIT("preAggregations"),
+    GR_STR_INIT("selection"),
+    GR_STR_INIT("preAggregationVersion"),
     GR_STR_INIT("pre_aggregation_version"),
     GR_STR_INIT("joinHints"),
     GR_STR_INIT("subqueryJoins"),
@@ -74,7 +86,8 @@ static gr_status read_version(gr_query_parser *p, const char *key) {
     gr_query_place place = gr_query_at_key(NULL, key);
     if (!value || json_is_null(value)) return GR_OK;
     GR_TRY(gr_query_want_str(p, value, &place, &p->query->pinned_version));
-    if (p->query->pinned_version.n > 64) return gr_query_bad(p, &place, "length must be less than or equal to 64 bytes");
+    if (p->query->pinned_version.n > 64)
+        return gr_query_bad(p, &place, "length must be less than or equal to 64 bytes");
     return GR_OK;
 }
 

@@ -116,7 +116,8 @@ typedef struct gr_query {
     gr_cache_mode cache;
     gr_rollup_use rollups;
     gr_selection selection;
-    gr_str pinned_version; /* preAggregationVersion: only rollups of this version of their source serve; empty: current */
+    gr_str
+        pinned_version; /* preAggregationVersion: only rollups of this version of their source serve; empty: current */
     json_t *source;     /* the JSON it came from, borrowed */
     json_t *normalized; /* the `query` of an answer (cube.md 3.4), released with the arena */
 } gr_query;

@@ -12,7 +12,8 @@
 
 #include <stdlib.h>
 
-/* ---- definitions --------------------------------------------------------------------------------------------------- */
+/* ---- definitions ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct cube_def {
     gr_names metrics, dimensions;
@@ -80,15 +81,16 @@ static void hash_definition(const cube_def *d, const gr_cube_ask *ask, gr_node_d
     for (size_t i = 0; i < filters.n; i++)
         content = gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(content), GR_ARG(filters.v[i]));
     node->content_hash = gr_digest_md5_hex(content, arena);
-    node->meta_hash = gr_digest_md5_hex(
-        gr_arena_printf(arena, GR_FMT "\n%zu:" GR_FMT "\n%zu:" GR_FMT "\n" GR_FMT, GR_ARG(node->definition),
-                        node->display_name.n, GR_ARG(node->display_name), node->description.n,
-                        GR_ARG(node->description), GR_ARG(node->mode)),
-        arena);
+    node->meta_hash =
+        gr_digest_md5_hex(gr_arena_printf(arena, GR_FMT "\n%zu:" GR_FMT "\n%zu:" GR_FMT "\n" GR_FMT,
+                                          GR_ARG(node->definition), node->display_name.n, GR_ARG(node->display_name),
+                                          node->description.n, GR_ARG(node->description), GR_ARG(node->mode)),
+                          arena);
     (void)ask;
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------------------- */
+/* ---- checks --------------------------------------------------------------------------------------------------------
+ */
 
 /* "ns.part.name": words that do not start with a digit. */
 static gr_status check_name(gr_str name, gr_error *err) {
@@ -125,8 +127,10 @@ static gr_status check_metrics(const gr_model *model, const gr_names *metrics, g
         const gr_member *m;
         GR_TRY(gr_model_member(model, metrics->v[i], &m, err));
         if (m->kind != GR_MEMBER_MEASURE)
-            return gr_error_set(err, GR_ERR_QUERY_INVALID, "Node '" GR_FMT "' of type dimension cannot be a metric of a "
-                                "cube", GR_ARG(m->id));
+            return gr_error_set(err, GR_ERR_QUERY_INVALID,
+                                "Node '" GR_FMT "' of type dimension cannot be a metric of a "
+                                "cube",
+                                GR_ARG(m->id));
     }
     return GR_OK;
 }
@@ -136,7 +140,8 @@ static gr_status check_free(const gr_model *model, gr_str name, gr_error *err) {
     return gr_error_set(err, GR_ERR_NODE_EXISTS, "A node with name `%.*s` already exists.", (int)name.n, name.p);
 }
 
-/* ---- putting ------------------------------------------------------------------------------------------------------- */
+/* ---- putting -------------------------------------------------------------------------------------------------------
+ */
 
 static void take_ask(const gr_cube_ask *ask, cube_def *d, gr_arena *arena) {
     if (!ask->is_update || ask->has_metrics) {
@@ -151,8 +156,8 @@ static void take_ask(const gr_cube_ask *ask, cube_def *d, gr_arena *arena) {
     if (!ask->is_update || ask->has_filters) d->filters = (json_t *)(uintptr_t)ask->ask.filters;
 }
 
-static gr_status write(gr_serve *serve, gr_entity_draft *draft, const gr_cube_put *put, gr_actor actor,
-                       gr_arena *arena, gr_entity_plan *ret_plan, gr_error *err) {
+static gr_status write(gr_serve *serve, gr_entity_draft *draft, const gr_cube_put *put, gr_actor actor, gr_arena *arena,
+                       gr_entity_plan *ret_plan, gr_error *err) {
     gr_cube_put all = *put;
     gr_preagg_decl *decls;
     gr_node_row node;
@@ -181,7 +186,8 @@ static gr_status start_from(gr_serve *serve, const gr_cube_ask *ask, gr_arena *a
     gr_node_row row;
     bool is_found = false;
     if (!ask->is_update) return GR_OK;
-    GR_TRY(gr_catalog_node_get(gr_exec_catalog(serve->exec), ask->name, (gr_str){0}, false, arena, &row, &is_found, err));
+    GR_TRY(
+        gr_catalog_node_get(gr_exec_catalog(serve->exec), ask->name, (gr_str){0}, false, arena, &row, &is_found, err));
     if (!is_found) return gr_serve_no_node(ask->name, err);
     read_definition(row.decl.definition, arena, d);
     put->node = row.decl;
@@ -220,7 +226,8 @@ static gr_status check_exists(gr_serve *serve, const gr_cube_ask *ask, gr_arena 
     gr_node_row row;
     bool is_found = false;
     if (ask->is_update) return is_of_model(serve, ask->name) ? of_model(ask->name, err) : GR_OK;
-    GR_TRY(gr_catalog_node_get(gr_exec_catalog(serve->exec), ask->name, (gr_str){0}, false, arena, &row, &is_found, err));
+    GR_TRY(
+        gr_catalog_node_get(gr_exec_catalog(serve->exec), ask->name, (gr_str){0}, false, arena, &row, &is_found, err));
     if (!is_found) return GR_OK;
     return gr_error_set(err, GR_ERR_NODE_EXISTS, "A node with name `%.*s` already exists.", (int)ask->name.n,
                         ask->name.p);
@@ -250,7 +257,8 @@ gr_status gr_serve_cube_delete(gr_serve *serve, gr_str name, gr_actor actor, gr_
     return gr_catalog_cube_delete(gr_exec_catalog(serve->exec), name, actor, err);
 }
 
-/* ---- after the model changed --------------------------------------------------------------------------------------- */
+/* ---- after the model changed ---------------------------------------------------------------------------------------
+ */
 
 /* The definitions of all cubes in one draft; each cube has a stretch of them. */
 typedef struct recheck {
@@ -290,8 +298,7 @@ static gr_status put_again(recheck *r, size_t i, const gr_exec_drafted *items, g
         decls[k] = items[from + k].decl;
         is_whole &= decls[k].structure_hash.n > 0;
     }
-    if (!is_whole)
-        return gr_catalog_cube_status(catalog, r->rows[i].decl.name, GR_STR("invalid"), actor, err);
+    if (!is_whole) return gr_catalog_cube_status(catalog, r->rows[i].decl.name, GR_STR("invalid"), actor, err);
     gr_cube_put put = {.node = r->rows[i].decl, .is_update = true, .entities = decls, .n_entities = n};
     gr_node_row node;
     gr_preagg_row *made;
@@ -314,8 +321,7 @@ static gr_status recheck_all(recheck *r, gr_error *err) {
 
 gr_status gr_serve_cubes_recheck(gr_serve *serve, gr_error *err) {
     recheck r = {.serve = serve, .arena = gr_arena_new()};
-    gr_status status =
-        gr_catalog_nodes(gr_exec_catalog(serve->exec), 1u << GR_NODE_CUBE, r.arena, &r.rows, &r.n, err);
+    gr_status status = gr_catalog_nodes(gr_exec_catalog(serve->exec), 1u << GR_NODE_CUBE, r.arena, &r.rows, &r.n, err);
     if (!status && r.n) {
         const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
         define_all(&r, snapshot);

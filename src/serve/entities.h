@@ -2,8 +2,8 @@
  * lineage. Names are members of the model ("orders.count", "orders.status", "orders.users.country" by join path,
  * "orders.created_at.day" with a grain), or views' members.
  *
- * Threads: any. Memory: results live in `arena`, inputs are borrowed during the call. What is made is in the snapshot of
- * this server when the call returns. Source: seed; dj.md 1.7, 4, 5, appendix D; decisions 15–22. */
+ * Threads: any. Memory: results live in `arena`, inputs are borrowed during the call. What is made is in the snapshot
+ * of this server when the call returns. Source: seed; dj.md 1.7, 4, 5, appendix D; decisions 15–22. */
 #ifndef GR_SERVE_ENTITIES_H
 #define GR_SERVE_ENTITIES_H
 #include "query/metrics.h"
@@ -15,13 +15,13 @@ typedef gr_metrics_ask gr_entity_ask; /* query/metrics.h */
 /* ---- entities ---------------------------------------------------------------------------------------------------- */
 typedef struct gr_entity_view {
     gr_preagg_row row;
-    gr_str name;         /* as answers call it, when the model in service has it: "orders.main",
-                            "orders.preagg_1a2b3c4d"; else row.decl.name or empty */
-    gr_str *metrics;     /* measures of the model that it can serve at its grain, sorted: "orders.count" */
+    gr_str name;     /* as answers call it, when the model in service has it: "orders.main",
+                        "orders.preagg_1a2b3c4d"; else row.decl.name or empty */
+    gr_str *metrics; /* measures of the model that it can serve at its grain, sorted: "orders.count" */
     size_t n_metrics;
-    gr_str problem;      /* why its definition cannot be built now, or empty */
-    gr_str table;        /* of the served build, or the external one: "catalog.schema.table"; empty: none */
-    bool is_in_service;  /* the model in service declares it: default queries may use it */
+    gr_str problem;     /* why its definition cannot be built now, or empty */
+    gr_str table;       /* of the served build, or the external one: "catalog.schema.table"; empty: none */
+    bool is_in_service; /* the model in service declares it: default queries may use it */
 } gr_entity_view;
 
 /* Errors: catalog.*. An unknown node or cube of the filter: node.not_found. */
@@ -29,8 +29,8 @@ GR_MUST_CHECK gr_status gr_serve_entities(gr_serve *serve, const gr_preagg_filte
                                           gr_entity_view **ret, size_t *ret_n, int64_t *ret_total, gr_error *err);
 GR_MUST_CHECK gr_status gr_serve_entity(gr_serve *serve, int64_t id, gr_arena *arena, gr_entity_view *ret,
                                         gr_error *err); /* preagg.not_found */
-/* By id in digits, or by a name that a YAML item or an answer has ("orders.main"): the one of the current version, in UTC
- * when there are several zones. Errors: preagg.not_found with a hint. */
+/* By id in digits, or by a name that a YAML item or an answer has ("orders.main"): the one of the current version, in
+ * UTC when there are several zones. Errors: preagg.not_found with a hint. */
 GR_MUST_CHECK gr_status gr_serve_entity_find(gr_serve *serve, gr_str id_or_name, gr_arena *arena, gr_entity_view *ret,
                                              gr_error *err);
 /* Nodes linked to it (cubes by API and YAML cubes), by name. */
@@ -47,9 +47,9 @@ typedef struct gr_materialize_ask {
     gr_str strategy;     /* empty: the stored one, else "full" */
     bool needs_strategy; /* DJ's own path: query.invalid when none is stored, and workflow fields are filled */
 } gr_materialize_ask;
-/* Claims the build at once (the row is `materializing` when this returns) and starts it. *ret_flight (owned) is NULL when it
- * is active already and not forced. Errors: preagg.not_found; preagg.materializing (409); preagg.external (422);
- * preagg.stale (409: its definition is gone, and no SQL of it is kept); http.busy; plan.*. */
+/* Claims the build at once (the row is `materializing` when this returns) and starts it. *ret_flight (owned) is NULL
+ * when it is active already and not forced. Errors: preagg.not_found; preagg.materializing (409); preagg.external
+ * (422); preagg.stale (409: its definition is gone, and no SQL of it is kept); http.busy; plan.*. */
 GR_MUST_CHECK gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize_ask *ask, gr_actor actor,
                                              gr_arena *arena, gr_entity_view *ret, gr_flight **ret_flight,
                                              gr_error *err);
@@ -62,16 +62,16 @@ typedef struct gr_grain_group {
     gr_str grain_columns, grain_hash, filters; /* JSON lists as in the row */
     gr_str *metrics;                           /* of the request, that take part in it */
     size_t n_metrics;
-    gr_str aggregability;                      /* full, limited, none */
+    gr_str aggregability; /* full, limited, none */
     gr_component_decl *components;
     size_t n_components;
     gr_str sql, columns;
-    gr_str name;                               /* that the entity has or would have */
-    gr_str problem;                            /* it cannot be built, or empty */
-    int64_t entity_id;                         /* 0: none yet */
+    gr_str name;       /* that the entity has or would have */
+    gr_str problem;    /* it cannot be built, or empty */
+    int64_t entity_id; /* 0: none yet */
     gr_preagg_status status;
-    bool is_covered;                           /* the entity's declaration has all components */
-    bool is_served;                            /* so has what is built */
+    bool is_covered; /* the entity's declaration has all components */
+    bool is_served;  /* so has what is built */
 } gr_grain_group;
 typedef struct gr_warning {
     gr_str code, message, member; /* NON_DECOMPOSABLE, FANOUT_RISK, …; member may be empty */
@@ -131,11 +131,12 @@ typedef struct gr_node_view {
     /* Of cubes; YAML cubes have all their measures and dimensions here. */
     gr_str *metrics, *dimensions;
     size_t n_metrics, n_dimensions;
-    gr_str filters;      /* JSON list, as they were given */
-    gr_str query;        /* of a cube: the SQL that answers it from the source; of a source: empty; of a transform: its sql */
-    gr_str table;        /* of a source */
+    gr_str filters; /* JSON list, as they were given */
+    gr_str query; /* of a cube: the SQL that answers it from the source; of a source: empty; of a transform: its sql */
+    gr_str table; /* of a source */
 } gr_node_view;
-/* A model cube by "orders" or "cube.orders", or a cube by API. version empty: the current one. Errors: node.not_found. */
+/* A model cube by "orders" or "cube.orders", or a cube by API. version empty: the current one. Errors: node.not_found.
+ */
 GR_MUST_CHECK gr_status gr_serve_node(gr_serve *serve, gr_str name, gr_str version, gr_arena *arena, gr_node_view *ret,
                                       gr_error *err);
 GR_MUST_CHECK gr_status gr_serve_nodes(gr_serve *serve, unsigned types, gr_arena *arena, gr_node_view **ret,
@@ -167,7 +168,7 @@ typedef enum gr_lineage_kind {
     GR_LINEAGE_MEMBER, /* dimension or measure */
     GR_LINEAGE_COMPONENT,
     GR_LINEAGE_PREAGG,
-    GR_LINEAGE_CUBE    /* by API */
+    GR_LINEAGE_CUBE /* by API */
 } gr_lineage_kind;
 gr_str gr_lineage_kind_name(gr_lineage_kind kind);
 typedef struct gr_lineage_node {
@@ -183,8 +184,8 @@ typedef struct gr_lineage {
     gr_lineage_edge *edges; /* from the source to what is made of it */
     size_t n_edges;
 } gr_lineage;
-/* Of a node, a member or an entity ("orders", "orders.count", "12", "orders.main"): all that it comes from and all that is
- * made of it; empty name: everything. Errors: node.not_found. */
+/* Of a node, a member or an entity ("orders", "orders.count", "12", "orders.main"): all that it comes from and all that
+ * is made of it; empty name: everything. Errors: node.not_found. */
 GR_MUST_CHECK gr_status gr_serve_lineage(gr_serve *serve, gr_str name, gr_arena *arena, gr_lineage *ret, gr_error *err);
 
 /* ---- importer ---------------------------------------------------------------------------------------------------- */

@@ -34,10 +34,10 @@ static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_en
     const gr_tz *zone;
     const gr_rollup *r = gr_exec_rollup_of(snapshot, view->row.id, &zone);
     if (!r) {
-        gr_error_set(err, GR_ERR_PREAGG_STALE,
-                     "Pre-aggregation %lld is of version %.*s of '" GR_FMT "', which the model in service does not have",
-                     (long long)view->row.id, (int)view->row.version.n, view->row.version.p,
-                     GR_ARG(view->row.decl.node));
+        gr_error_set(
+            err, GR_ERR_PREAGG_STALE,
+            "Pre-aggregation %lld is of version %.*s of '" GR_FMT "', which the model in service does not have",
+            (long long)view->row.id, (int)view->row.version.n, view->row.version.p, GR_ARG(view->row.decl.node));
         gr_error_hint(err, "materialize the one of the current version: GET /nodes/%.*s/pre-aggregations",
                       (int)view->row.decl.node.n, view->row.decl.node.p);
         return GR_ERR_PREAGG_STALE;

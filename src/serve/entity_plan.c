@@ -1,7 +1,8 @@
 /* Plans: the grain groups of a request, shown, and recorded as entities when asked (dj.md 3.2, 4.4). */
 #include "serve/entity.h"
 
-/* ---- working out --------------------------------------------------------------------------------------------------- */
+/* ---- working out ---------------------------------------------------------------------------------------------------
+ */
 
 static gr_status check_metrics(const gr_model *model, const gr_entity_ask *ask, gr_error *err) {
     if (!ask->n_metrics) return gr_error_set(err, GR_ERR_QUERY_INVALID, "At least one metric is required");
@@ -20,8 +21,7 @@ gr_status gr_serve_draft(gr_serve *serve, const gr_entity_ask *ask, gr_str exter
     const gr_model *model = d.snapshot->model;
     gr_status status = check_metrics(model, ask, err);
     if (!status) status = gr_query_of_metrics(model, ask, arena, &d.query, err);
-    if (!status)
-        status = gr_exec_definitions_of(d.snapshot->index, d.query, external, arena, &d.definitions, err);
+    if (!status) status = gr_exec_definitions_of(d.snapshot->index, d.query, external, arena, &d.definitions, err);
     for (size_t i = 0; i < d.definitions.n; i++) {
         d.definitions.v[i].bindings = bindings;
         gr_exec_definition_seal(&d.definitions.v[i], arena);
@@ -53,7 +53,8 @@ gr_status gr_serve_draft_decls(const gr_entity_draft *d, gr_arena *arena, gr_pre
     return GR_OK;
 }
 
-/* ---- showing ------------------------------------------------------------------------------------------------------- */
+/* ---- showing -------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_stored_form(const gr_components *own) {
     for (size_t i = 0; i < own->n; i++)
@@ -172,8 +173,8 @@ static gr_status show_item(gr_serve *serve, const gr_entity_draft *d, size_t at,
 
 gr_status gr_serve_draft_show(gr_serve *serve, const gr_entity_draft *d, gr_arena *arena, gr_entity_plan *ret,
                               gr_error *err) {
-    *ret = (gr_entity_plan){.groups = GR_NEW_N(arena, gr_grain_group, d->definitions.n + 1),
-                            .n_groups = d->definitions.n};
+    *ret =
+        (gr_entity_plan){.groups = GR_NEW_N(arena, gr_grain_group, d->definitions.n + 1), .n_groups = d->definitions.n};
     for (size_t i = 0; i < d->definitions.n; i++) GR_TRY(show_item(serve, d, i, arena, &ret->groups[i], err));
     add_warnings(d, arena, ret);
     return GR_OK;
@@ -188,7 +189,8 @@ gr_status gr_serve_grain_groups(gr_serve *serve, const gr_entity_ask *ask, gr_ar
     return status;
 }
 
-/* ---- recording ----------------------------------------------------------------------------------------------------- */
+/* ---- recording -----------------------------------------------------------------------------------------------------
+ */
 
 gr_status gr_serve_draft_commit(gr_serve *serve, gr_entity_draft *draft, const gr_preagg_row *rows, gr_arena *arena,
                                 gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {

@@ -17,7 +17,8 @@ typedef struct binding_work {
     size_t n_columns;
 } binding_work;
 
-/* ---- the table ----------------------------------------------------------------------------------------------------- */
+/* ---- the table -----------------------------------------------------------------------------------------------------
+ */
 
 static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema, gr_str table) {
     const gr_config *config = w->serve->config;
@@ -31,7 +32,8 @@ static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema
     gr_str parts[] = {gr_engine_duckdb_source_catalog(source, w->arena), schema, table};
     for (size_t i = 0; i < 3; i++) {
         gr_str quoted = gr_sql_quote(dialect, parts[i], w->arena);
-        w->table_text = i ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted)) : quoted;
+        w->table_text =
+            i ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted)) : quoted;
     }
     gr_error why = {0};
     if (gr_exec_describe_table(w->serve->exec, catalog, w->table_text, w->arena, &w->columns, &w->n_columns, &why))
@@ -60,7 +62,8 @@ static gr_status need_column(const binding_work *w, gr_str name, gr_str member, 
     return GR_ERR_QUERY_INVALID;
 }
 
-/* ---- types: the same broad category (dj.md 4.5) -------------------------------------------------------------------- */
+/* ---- types: the same broad category (dj.md 4.5) --------------------------------------------------------------------
+ */
 
 typedef enum category { ANY, NUMBER, TEXT, BOOLEAN, TIME, BYTES } category;
 
@@ -99,12 +102,12 @@ static gr_status check_type(const binding_work *w, const gr_column_schema *colum
     static const char *const names[] = {"any value", "numbers", "text", "booleans", "times", "sketches (bytes)"};
     category has = category_of(column->type);
     if (wanted == ANY || has == ANY || has == wanted) return GR_OK;
-    return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
-                        "Column '" GR_FMT "' holds %s, and '" GR_FMT "' needs %s", GR_ARG(column->name), names[has],
-                        GR_ARG(member), names[wanted]);
+    return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "Column '" GR_FMT "' holds %s, and '" GR_FMT "' needs %s",
+                        GR_ARG(column->name), names[has], GR_ARG(member), names[wanted]);
 }
 
-/* ---- bindings ------------------------------------------------------------------------------------------------------ */
+/* ---- bindings ------------------------------------------------------------------------------------------------------
+ */
 
 /* Metrics that are bound must be measures: one stored component, and no average or ratio. */
 static gr_status check_measures(const binding_work *w, const gr_snapshot *snapshot) {
@@ -116,8 +119,10 @@ static gr_status check_measures(const binding_work *w, const gr_snapshot *snapsh
         bool is_one = m->kind == GR_MEMBER_MEASURE && own->n == 1 && own->v[0].agg != GR_AGG_STAGE &&
                       own->v[0].agg != GR_AGG_OPAQUE && !own->v[0].suffix.n && !gr_member_base(m)->is_calculated;
         if (!is_one)
-            return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "'" GR_FMT "' is not a measure: it is calculated from "
-                                "others, and those are what a table holds", GR_ARG(id));
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "'" GR_FMT "' is not a measure: it is calculated from "
+                                "others, and those are what a table holds",
+                                GR_ARG(id));
     }
     return GR_OK;
 }
@@ -134,14 +139,16 @@ static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, cons
     return (gr_str){0};
 }
 
-/* The name that a dimension was asked for under, with its column; without a binding it is stored under our name for it. */
+/* The name that a dimension was asked for under, with its column; without a binding it is stored under our name for it.
+ */
 static gr_str bound_dimension(const binding_work *w, const gr_rollup_column *c, gr_str *ret_member) {
     *ret_member = c->member->id;
     if (c->granularity)
         *ret_member = gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(c->member->id), GR_ARG(c->granularity->name));
     for (size_t i = 0; i < w->ask->n_dimension_columns; i++) {
         gr_str name = w->ask->dimension_columns[i].member;
-        if (gr_str_eq(name, *ret_member) || gr_str_ends(name, gr_arena_printf(w->arena, "." GR_FMT, GR_ARG(*ret_member))))
+        if (gr_str_eq(name, *ret_member) ||
+            gr_str_ends(name, gr_arena_printf(w->arena, "." GR_FMT, GR_ARG(*ret_member))))
             return w->ask->dimension_columns[i].column;
     }
     return c->name;
@@ -153,7 +160,8 @@ static gr_status check_dimension_keys(const binding_work *w) {
         for (size_t k = 0; k < w->ask->ask.n_dimensions; k++)
             is_asked |= gr_str_eq(w->ask->dimension_columns[i].member, w->ask->ask.dimensions[k]);
         if (!is_asked)
-            return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "'" GR_FMT "' is bound, and is no dimension of the request",
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "'" GR_FMT "' is bound, and is no dimension of the request",
                                 GR_ARG(w->ask->dimension_columns[i].member));
     }
     return GR_OK;
@@ -183,8 +191,10 @@ static gr_status put_measures(binding_work *w, const gr_rollup *r, const gr_snap
         gr_str member, name = bound_measure(w, view, c, &member);
         const gr_column_schema *column;
         if (!name.n)
-            return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "No column is bound to '" GR_FMT "', which the requested "
-                                "metrics are computed from", GR_ARG(member));
+            return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
+                                "No column is bound to '" GR_FMT "', which the requested "
+                                "metrics are computed from",
+                                GR_ARG(member));
         GR_TRY(need_column(w, name, member, &column));
         GR_TRY(check_type(w, column, wanted_of_component(c->agg), member));
         has_distinct |= c->agg == GR_AGG_COUNT_DISTINCT;
@@ -222,7 +232,8 @@ static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str 
     return status;
 }
 
-/* ---- availability -------------------------------------------------------------------------------------------------- */
+/* ---- availability --------------------------------------------------------------------------------------------------
+ */
 
 static gr_str dump(const json_t *value, gr_arena *arena) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
@@ -276,9 +287,9 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
                                    gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {
     binding_work w = {.serve = serve, .ask = ask, .arena = arena, .err = err};
     gr_entity_draft draft;
-    gr_str bindings = {0}, table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
-                                                   GR_ARG(ask->schema.n ? ask->schema : GR_STR("main")),
-                                                   GR_ARG(ask->table));
+    gr_str bindings = {0},
+           table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
+                                   GR_ARG(ask->schema.n ? ask->schema : GR_STR("main")), GR_ARG(ask->table));
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_status status = check_measures(&w, snapshot);
     gr_serve_snapshot_unref(snapshot);
@@ -295,7 +306,8 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
     return status;
 }
 
-/* ---- the callback -------------------------------------------------------------------------------------------------- */
+/* ---- the callback --------------------------------------------------------------------------------------------------
+ */
 
 static gr_status want(const json_t *body, const char *key, const char *other, gr_error *err) {
     if (json_is_string(json_object_get(body, key)) || (other && json_is_string(json_object_get(body, other))))
@@ -310,7 +322,7 @@ static json_t *texts_of(const json_t *list) {
         const json_t *v = json_array_get(list, i);
         char buf[32];
         if (json_is_integer(v)) snprintf(buf, sizeof buf, "%lld", (long long)json_integer_value(v));
-        json_array_append_new(out, json_is_integer(v)   ? json_string(buf)
+        json_array_append_new(out, json_is_integer(v)  ? json_string(buf)
                                    : json_is_string(v) ? json_deep_copy(v)
                                                        : json_string(""));
     }
@@ -323,8 +335,8 @@ static bool is_digits(const char *s) {
     return true;
 }
 
-/* Bounds are compared part by part: as numbers where both are digits of different lengths (text order would call 9 later
- * than 10), else as text. */
+/* Bounds are compared part by part: as numbers where both are digits of different lengths (text order would call 9
+ * later than 10), else as text. */
 static int compare_bounds(const json_t *a, const json_t *b) {
     size_t n = json_array_size(a) < json_array_size(b) ? json_array_size(a) : json_array_size(b);
     for (size_t i = 0; i < n; i++) {
@@ -346,19 +358,21 @@ static bool is_same_table(const json_t *a, const json_t *b) {
 static void keep_outer(json_t *fresh, const json_t *old, const char *key, int sign) {
     const json_t *was = json_object_get(old, key), *is = json_object_get(fresh, key);
     if (!json_array_size(was)) return;
-    if (!json_array_size(is) || compare_bounds(was, is) * sign > 0) json_object_set_new(fresh, key, json_deep_copy(was));
+    if (!json_array_size(is) || compare_bounds(was, is) * sign > 0)
+        json_object_set_new(fresh, key, json_deep_copy(was));
 }
 
 static json_t *merged(const json_t *body, const json_t *old) {
-    static const char *const kept[] = {"url", "links", "categorical_partitions", "temporal_partitions", "partitions",
-                                       "valid_through_ts"};
+    static const char *const kept[] = {"url",        "links",           "categorical_partitions", "temporal_partitions",
+                                       "partitions", "valid_through_ts"};
     json_t *a = json_object();
     const json_t *schema = json_object_get(body, "schema");
     json_object_set_new(a, "catalog", json_deep_copy(json_object_get(body, "catalog")));
     json_object_set_new(a, "schema", json_deep_copy(schema ? schema : json_object_get(body, "schema_")));
     json_object_set_new(a, "table", json_deep_copy(json_object_get(body, "table")));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (json_object_get(body, kept[i])) json_object_set_new(a, kept[i], json_deep_copy(json_object_get(body, kept[i])));
+        if (json_object_get(body, kept[i]))
+            json_object_set_new(a, kept[i], json_deep_copy(json_object_get(body, kept[i])));
     json_object_set_new(a, "min_temporal_partition", texts_of(json_object_get(body, "min_temporal_partition")));
     json_object_set_new(a, "max_temporal_partition", texts_of(json_object_get(body, "max_temporal_partition")));
     if (old && is_same_table(a, old)) {
@@ -391,8 +405,8 @@ static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_
                         (long long)view->row.id, GR_ARG(view->table), name);
 }
 
-/* The table of an entity that Granary did not build: somebody ran its SQL, and the columns are those that it names. What it
- * holds is what is declared now. */
+/* The table of an entity that Granary did not build: somebody ran its SQL, and the columns are those that it names.
+ * What it holds is what is declared now. */
 static gr_status put_own_table(gr_serve *serve, const gr_entity_view *view, json_t *availability, gr_arena *arena,
                                gr_error *err) {
     binding_work w = {.serve = serve, .arena = arena, .err = err};
@@ -412,7 +426,8 @@ static gr_status put_own_table(gr_serve *serve, const gr_entity_view *view, json
         json_array_append_new(components, json_pack("{s:s%, s:s%}", "name", c->name.p, c->name.n, "signature",
                                                     c->signature.p, c->signature.n));
     }
-    json_object_set_new(availability, "base_hash", json_stringn(view->row.decl.base_hash.p, view->row.decl.base_hash.n));
+    json_object_set_new(availability, "base_hash",
+                        json_stringn(view->row.decl.base_hash.p, view->row.decl.base_hash.n));
     json_object_set_new(availability, "table_text", json_stringn(w.table_text.p, w.table_text.n));
     json_object_set_new(availability, "at_us", json_integer(gr_clock_now_us()));
     return GR_OK;

@@ -99,8 +99,8 @@ gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, g
     gr_arena *arena = gr_arena_new();
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
     const gr_rollup *rollup = gr_serve_rollup(snapshot, preagg_id);
-    gr_status status =
-        rollup ? gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err) : gr_serve_no_preagg(snapshot, preagg_id, err);
+    gr_status status = rollup ? gr_exec_drop(serve->exec, &ctx, rollup, ret_tables, err)
+                              : gr_serve_no_preagg(snapshot, preagg_id, err);
     gr_arena_free(arena);
     gr_serve_snapshot_unref(snapshot);
     return status;

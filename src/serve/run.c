@@ -143,8 +143,8 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
     }
 }
 
-/* The rollup's table is not there although the catalog names it: forget its builds, and plan again. Somebody else's table
- * is not ours to forget: this query goes on without it. */
+/* The rollup's table is not there although the catalog names it: forget its builds, and plan again. Somebody else's
+ * table is not ours to forget: this query goes on without it. */
 static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status, rollups *failed) {
     bool is_any = false;
     for (size_t i = 0; status == GR_ERR_ENGINE_SQL && i < a->plan->n_uses; i++) {

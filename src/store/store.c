@@ -47,7 +47,8 @@ static gr_status run(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_err
     return conn->driver->update(conn, ctx, sql, NULL, 0, NULL, NULL, NULL, err);
 }
 
-/* ---- the shared store ---------------------------------------------------------------------------------------------- */
+/* ---- the shared store ----------------------------------------------------------------------------------------------
+ */
 
 bool gr_store_is_shared_table(gr_str table) { return gr_str_starts(table, GR_STR("\"t_")); }
 
@@ -105,7 +106,8 @@ static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     GR_TRY(attach(conn, ctx, part, table->name, "", err));
     gr_str sql =
         gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
-    gr_status status = conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
+    gr_status status =
+        conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
     conn->driver->forget_statements(conn);
     gr_error ignored;
     gr_status closed = detach(conn, &after, table->name, status ? &ignored : err);

@@ -16,8 +16,8 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rol
                                    int64_t build, const gr_dialect *dialect, gr_arena *arena);
 gr_str gr_store_name(const gr_rollup *rollup, gr_arena *arena); /* "embedded", "source:default" */
 
-/* A shared store is a folder, used by any number of processes: each table is a database file of its own, that is written
- * once and read-only from then on.
+/* A shared store is a folder, used by any number of processes: each table is a database file of its own, that is
+ * written once and read-only from then on.
  *
  *      store_dir/<name>.duckdb     attached as catalog "t_<name>"; the table is "t_<name>"."main"."<name>" */
 bool gr_store_is_shared_table(gr_str table);
@@ -25,8 +25,8 @@ bool gr_store_is_shared_table(gr_str table);
 GR_MUST_CHECK gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table,
                                         gr_error *err);
 
-/* Fill the table from a SELECT; `store_dir`: of the shared store, or empty. Errors: engine.*, store.io, cancelled, timeout;
- * then no table is there. */
+/* Fill the table from a SELECT; `store_dir`: of the shared store, or empty. Errors: engine.*, store.io, cancelled,
+ * timeout; then no table is there. */
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
                                                 const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                                 void (*on_progress)(void *, double), void *arg, gr_error *err);

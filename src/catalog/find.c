@@ -1,0 +1,128 @@
+/* Finding entities: the conditions are SQL, so that the database counts, pages and reads only what is asked for.
+ *
+ *     SELECT count(*)  ┐ WHERE … (one text)            rows of one page, then their builds, names and cubes:
+ *     SELECT id … LIMIT┘                               one statement each (preaggs.c) */
+#include "catalog/internal.h"
+
+#include <stdio.h>
+
+enum { MOST_TERMS = 200 };
+
+/* Rows that have all of these terms: each is an index look-up of its own. */
+static void add_terms(gr_catalog_where *w, const char *kind, const gr_str *names, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const gr_catalog_param params[] = {STR(gr_str_from(kind)), STR(names[i])};
+        gr_catalog_where_add(w, "p.id IN (SELECT t.preagg_id FROM preagg_term t WHERE t.kind = ? AND t.name = ?)",
+                             params, 2);
+    }
+}
+
+static void add_statuses(gr_catalog_where *w, unsigned statuses) {
+    char text[128];
+    size_t n = (size_t)snprintf(text, sizeof text, "p.status IN (");
+    const char *comma = "";
+    for (unsigned i = 0; i <= GR_PREAGG_STALE; i++) {
+        if (!(statuses & 1u << i)) continue;
+        gr_str name = gr_preagg_status_name((gr_preagg_status)i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s'" GR_FMT "'", comma, GR_ARG(name));
+        comma = ", ";
+    }
+    snprintf(text + n, sizeof text - n, *comma ? ")" : "'')"); /* bits that mean nothing let nothing pass */
+    gr_catalog_where_add(w, text, NULL, 0);
+}
+
+static void add_conditions(gr_catalog_where *w, const gr_preagg_filter *f) {
+    size_t n = 0;
+    if (f->node.n)
+        gr_catalog_where_add(w, "p.source_node_id = (SELECT n.id FROM node n WHERE n.name = ?)", &STR(f->node), 1);
+    if (f->version.n) gr_catalog_where_add(w, "p.source_node_version = ?", &STR(f->version), 1);
+    if (f->current_only) gr_catalog_where_add(w, "p.is_at_current = 1", NULL, 0);
+    if (f->statuses) add_statuses(w, f->statuses);
+    if (f->cube.n)
+        gr_catalog_where_add(w,
+                             "p.id IN (SELECT l.pre_aggregation_id FROM cube_pre_aggregation l JOIN node n"
+                             " ON n.id = l.cube_id WHERE n.name = ?)",
+                             &STR(f->cube), 1);
+    if (f->has_grain) {
+        gr_str *grain = gr_catalog_folded(f->grain, f->n_grain, w->arena, &n);
+        if (f->grain_mode == GR_GRAIN_MODE_EXACT) gr_catalog_where_add(w, "p.n_grain = ?", &I64((int64_t)n), 1);
+        add_terms(w, "grain", grain, n);
+    }
+    if (f->n_measures) {
+        gr_str *measures = gr_catalog_folded(f->measures, f->n_measures, w->arena, &n);
+        add_terms(w, "measure", measures, n);
+    }
+    if (f->grain_group_hash.n) gr_catalog_where_add(w, "p.grain_group_hash = ?", &STR(f->grain_group_hash), 1);
+    if (f->external) gr_catalog_where_add(w, "p.is_external = ?", &I64(f->external > 0), 1);
+}
+
+static gr_status run_find(gr_catalog_call *k, const gr_preagg_filter *f, const char *head, bool is_page,
+                          gr_catalog_table *ret) {
+    gr_buf sql;
+    gr_buf_init(&sql, CATALOG_MAX_JSON);
+    gr_catalog_where w = {.sql = &sql, .arena = k->arena};
+    gr_buf_z(&sql, head);
+    add_conditions(&w, f);
+    if (is_page) {
+        gr_buf_z(&sql, " ORDER BY p.id");
+        if (f->limit > 0 || f->offset > 0) {
+            gr_buf_z(&sql, " LIMIT ");
+            gr_catalog_where_param(&w, I64(f->limit > 0 ? f->limit : INT64_MAX));
+            gr_buf_z(&sql, " OFFSET ");
+            gr_catalog_where_param(&w, I64(f->offset > 0 ? f->offset : 0));
+        }
+    }
+    gr_status status = gr_catalog_where_run(k, &w, ret);
+    gr_buf_done(&sql);
+    return status;
+}
+
+typedef struct found {
+    gr_preagg_row *rows;
+    size_t n;
+    int64_t total;
+} found;
+
+static gr_status find(gr_catalog_call *k, const gr_preagg_filter *f, gr_arena *arena, found *ret) {
+    gr_catalog_table count = {0}, page = {0};
+    GR_TRY(run_find(k, f, "SELECT count(*) FROM pre_aggregations p", false, &count));
+    GR_TRY(run_find(k, f, "SELECT p.id FROM pre_aggregations p", true, &page));
+    int64_t *ids = GR_NEW_N(k->arena, int64_t, page.n_rows + 1);
+    for (size_t i = 0; i < page.n_rows; i++) ids[i] = gr_catalog_i64(&page, i, 0);
+    ret->total = gr_catalog_i64(&count, 0, 0);
+    ret->n = page.n_rows;
+    ret->rows = GR_NEW_N(arena, gr_preagg_row, page.n_rows + 1);
+    return gr_catalog_entities_of(k, ids, page.n_rows, arena, ret->rows);
+}
+
+gr_status gr_catalog_find(gr_catalog *c, const gr_preagg_filter *filter, gr_arena *arena, gr_preagg_row **ret,
+                          size_t *ret_n, int64_t *ret_total, gr_error *err) {
+    gr_catalog_call k;
+    found made = {0};
+    if (filter->n_grain > MOST_TERMS || filter->n_measures > MOST_TERMS)
+        return gr_error_set(err, GR_ERR_LIMIT, "a filter names at most %d grain columns and %d measures", MOST_TERMS,
+                            MOST_TERMS);
+    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
+    GR_TRY(gr_catalog_call_end(&k, find(&k, filter, arena, &made)));
+    *ret = made.rows;
+    *ret_n = made.n;
+    if (ret_total) *ret_total = made.total;
+    return GR_OK;
+}
+
+gr_status gr_catalog_get(gr_catalog *c, int64_t id, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
+                         gr_error *err) {
+    gr_catalog_call k;
+    gr_catalog_entity e = {0};
+    gr_error why;
+    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
+    k.err = &why;
+    gr_status status = gr_catalog_entity_find(&k, id, FILL_ALL, arena, &e);
+    status = gr_catalog_call_end(&k, status);
+    bool is_known = status == GR_OK || status == GR_ERR_PREAGG_NOT_FOUND;
+    if (!is_known && err) *err = why;
+    if (!is_known) return status;
+    *ret_found = status == GR_OK;
+    if (status == GR_OK) *ret = e.row;
+    return GR_OK;
+}
