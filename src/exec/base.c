@@ -33,6 +33,13 @@ static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
     gr_plan_defaults defaults = {.is_external = exec->config->external_default,
                                  .is_non_strict = exec->config->allow_non_strict};
     base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
+    base->users = GR_NEW_N(base->arena, gr_preagg_list, model->n_preaggs + 1);
+    base->definition_of = GR_NEW_N(base->arena, size_t, model->n_preaggs + 1);
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        const gr_rollup *first = gr_plan_index_rollup(base->index, model->preaggs[i])->entity;
+        GR_PUSH(base->arena, &base->users[first->preagg->index], model->preaggs[i]);
+        base->definition_of[i] = SIZE_MAX;
+    }
     return base;
 }
 
@@ -67,8 +74,10 @@ gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec
     gr_exec_base *base = base_of(exec, gr_model_extend(files->model, defs, n));
     copy_definitions(base, definitions);
     base->preaggs = GR_NEW_N(base->arena, const gr_preagg *, definitions->n + 1);
-    for (size_t i = 0; i < definitions->n; i++)
+    for (size_t i = 0; i < definitions->n; i++) {
         base->preaggs[i] = places[i] == SIZE_MAX ? NULL : base->model->preaggs[places[i]];
+        if (base->preaggs[i]) base->definition_of[places[i]] = i;
+    }
     gr_arena_free(scratch);
     base->files = files;
     atomic_fetch_add(&files->refs, 1);

@@ -131,14 +131,25 @@ typedef struct making {
     size_t n_zones;
 } making;
 
+static bool has_entry(const gr_exec_base *base, size_t from, const gr_rollup *r, const gr_tz *zone) {
+    for (size_t i = from; i < base->entries.n; i++)
+        if (base->entries.v[i].rollup == r && base->entries.v[i].zone == zone) return true;
+    return false;
+}
+
+/* UTC for items of files, its own zone for each definition by API, and the zones that the catalog has entities for. */
 static gr_status make_entries_of(making *m, const gr_rollup *r, gr_arena *scratch, gr_error *err) {
-    const gr_tz *own = gr_rollup_zone(r, zone_named(r->preagg->time_zone));
+    const gr_preagg_list *users = &m->base->users[r->preagg->index];
     gr_str node = r->tree.nodes[0].cube->name;
-    GR_TRY(add_entry(m->exec, m->base, r, own, &m->known, err));
+    size_t from = m->base->entries.n;
+    for (size_t i = 0; i < users->n; i++) {
+        const gr_tz *zone = gr_rollup_zone(r, zone_named(users->v[i]->time_zone));
+        if (!has_entry(m->base, from, r, zone)) GR_TRY(add_entry(m->exec, m->base, r, zone, &m->known, err));
+    }
     for (size_t i = 0; r->depends_on_zone && i < m->n_zones; i++) {
         gr_str hash = gr_rollup_grain_hash(r, m->zones[i], scratch);
         gr_str key = gr_arena_printf(scratch, GR_FMT " " GR_FMT, GR_ARG(node), GR_ARG(hash));
-        if (m->zones[i] != own && gr_map_get(&m->by_hash, key))
+        if (gr_map_get(&m->by_hash, key) && !has_entry(m->base, from, r, m->zones[i]))
             GR_TRY(add_entry(m->exec, m->base, r, m->zones[i], &m->known, err));
     }
     return GR_OK;
@@ -164,10 +175,6 @@ gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_
 /* ---- declarations --------------------------------------------------------------------------------------------------
  */
 
-static const gr_rollup *rollup_of(const gr_exec_base *base, const gr_preagg *p) {
-    return gr_plan_index_rollup(base->index, p)->entity;
-}
-
 /* A registered table: where it is, and which columns hold what. */
 static gr_str external_of(const gr_exec_definition *d, gr_arena *arena) {
     gr_buf out;
@@ -188,13 +195,15 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
     gr_preagg_decl d = gr_exec_declaration(e->rollup, e->zone, &e->identity, arena);
     GR_VEC(gr_str) names = {0};
     gr_exec_definitions mine = {0};
-    for (size_t i = 0; i < base->model->n_preaggs; i++) {
-        const gr_preagg *p = base->model->preaggs[i];
-        if (!p->is_by_api && rollup_of(base, p) == e->rollup) GR_PUSH(arena, &names, p->id);
-    }
-    for (size_t i = 0; i < base->definitions.n; i++) {
-        if (!base->preaggs[i] || rollup_of(base, base->preaggs[i]) != e->rollup) continue;
-        gr_exec_definition definition = base->definitions.v[i];
+    const gr_preagg_list *users = &base->users[e->rollup->preagg->index];
+    for (size_t i = 0; i < users->n; i++) {
+        const gr_preagg *p = users->v[i];
+        if (!p->is_by_api) {
+            GR_PUSH(arena, &names, p->id);
+            continue;
+        }
+        if (gr_rollup_zone(e->rollup, zone_named(p->time_zone)) != e->zone) continue;
+        gr_exec_definition definition = base->definitions.v[base->definition_of[p->index]];
         if (mine.n) definition.key = mine.v[0].key; /* another way to say the same: one entity keeps one text */
         gr_exec_definitions_merge(&mine, &definition, arena, NULL);
     }

@@ -272,6 +272,12 @@ gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table
     gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
     gr_status status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
     gr_pool_give(exec->pool, conn);
+    const gr_source_config *source = gr_config_source(exec->config, data_source);
+    if (status != GR_ERR_ENGINE_SQL || !source || !source->is_folder) return status;
+    GR_TRY(exec->engine->driver->attach(exec->engine, source, false, err)); /* a file may have come since it was read */
+    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
+    status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
+    gr_pool_give(exec->pool, conn);
     return status;
 }
 

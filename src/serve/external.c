@@ -312,6 +312,12 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
 /* ---- the callback --------------------------------------------------------------------------------------------------
  */
 
+/* null is as good as absent. */
+static const json_t *schema_of(const json_t *body) {
+    const json_t *schema = json_object_get(body, "schema");
+    return json_is_string(schema) ? schema : json_object_get(body, "schema_");
+}
+
 static gr_status want(const json_t *body, const char *key, const char *other, gr_error *err) {
     if (json_is_string(json_object_get(body, key)) || (other && json_is_string(json_object_get(body, other))))
         return GR_OK;
@@ -369,9 +375,8 @@ static json_t *merged(const json_t *body, const json_t *old) {
     static const char *const kept[] = {"url",        "links",           "categorical_partitions", "temporal_partitions",
                                        "partitions", "valid_through_ts"};
     json_t *a = json_object();
-    const json_t *schema = json_object_get(body, "schema");
     json_object_set_new(a, "catalog", json_deep_copy(json_object_get(body, "catalog")));
-    json_object_set_new(a, "schema", json_deep_copy(schema ? schema : json_object_get(body, "schema_")));
+    json_object_set_new(a, "schema", json_deep_copy(schema_of(body)));
     json_object_set_new(a, "table", json_deep_copy(json_object_get(body, "table")));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (json_object_get(body, kept[i]))
@@ -397,11 +402,9 @@ static gr_status check_body(const json_t *body, gr_error *err) {
 
 /* The callback names the table that is registered: another one would hold who knows what. */
 static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_error *err) {
-    const json_t *schema = json_object_get(body, "schema");
-    if (!schema) schema = json_object_get(body, "schema_");
     char name[800];
     snprintf(name, sizeof name, "%s.%s.%s", json_string_value(json_object_get(body, "catalog")),
-             json_string_value(schema), json_string_value(json_object_get(body, "table")));
+             json_string_value(schema_of(body)), json_string_value(json_object_get(body, "table")));
     if (!view->row.decl.external.n || gr_str_eq_z(view->table, name)) return GR_OK;
     return gr_error_set(err, GR_ERR_QUERY_INVALID,
                         "Pre-aggregation %lld is the table " GR_FMT ", and not %s: register that one",
