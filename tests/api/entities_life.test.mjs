@@ -127,7 +127,7 @@ test('a measure changes: what holds it is stale, and its neighbours are not serv
 });
 
 test('the source changes while it is built: the build ends stale, and is not served', async (t) => {
-  const server = await serve(t, { ...files(), ...heavy(40) }, quick);
+  const server = await serve(t, { ...files(), ...heavy(5) }, quick);
   const { id } = await planOne(server, 'heavy.longest', 'heavy.k');
   assert.equal((await server.post(`/pre-aggregations/${id}/materialize`, '')).status, 202);
   await building(server, id);
