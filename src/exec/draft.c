@@ -51,6 +51,7 @@ static gr_status fill(gr_exec_draft *d, const gr_exec_definitions *more, const s
     for (size_t i = 0; i < more->n; i++) {
         gr_exec_drafted *item = &d->items[i];
         item->preagg = d->base->preaggs[places[i]];
+        item->bindings = d->base->definitions.v[places[i]].bindings;
         if (!item->preagg)
             return gr_error_set(err, GR_ERR_QUERY_INVALID, "The definition over '" GR_FMT "' does not fit the model",
                                 GR_ARG(more->v[i].node));
