@@ -11,29 +11,22 @@
 /* ---- definitions by API --------------------------------------------------------------------------------------------
  */
 
-gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_definitions *ret, gr_error *err) {
-    gr_preagg_filter all = {0};
-    gr_preagg_row *rows;
-    size_t n;
-    int64_t total;
-    GR_TRY(gr_catalog_find(exec->catalog, &all, arena, &rows, &n, &total, err));
+void gr_exec_definitions_read(const gr_exec_rows *rows, gr_arena *arena, gr_exec_definitions *ret) {
     *ret = (gr_exec_definitions){0};
-    for (size_t i = n; i > 0; i--) { /* of versions of one entity the newest has what the older ones had */
+    gr_map seen;
+    gr_map_init(&seen, arena);
+    for (size_t i = rows->n; i > 0; i--) { /* of versions of one entity the newest has what the older ones had */
+        const gr_preagg_row *row = &rows->v[i - 1];
         gr_exec_definition d;
-        if (rows[i - 1].decl.definition.n && gr_exec_definition_read(rows[i - 1].decl.definition, arena, &d)) {
-            size_t at = ret->n;
-            d.was = rows[i - 1].decl.definition;
-            for (size_t k = 0; k < ret->n; k++)
-                if (gr_str_eq(ret->v[k].key, d.key)) at = k;
-            if (at == ret->n) GR_PUSH(arena, ret, d);
-        }
+        if (!row->decl.definition.n || !gr_exec_definition_read(row->decl.definition, arena, &d)) continue;
+        d.was = row->decl.definition;
+        if (gr_map_put(&seen, d.key, ret)) GR_PUSH(arena, ret, d);
     }
     for (size_t i = 0; i < ret->n / 2; i++) { /* in order of their ids (decisions 12) */
         gr_exec_definition d = ret->v[i];
         ret->v[i] = ret->v[ret->n - 1 - i];
         ret->v[ret->n - 1 - i] = d;
     }
-    return GR_OK;
 }
 
 /* ---- entries -------------------------------------------------------------------------------------------------------
@@ -75,6 +68,62 @@ static gr_exec_identity copy_identity(const gr_exec_identity *from, gr_arena *ar
     return id;
 }
 
+/* ---- a source that could not say what its columns are --------------------------------------------------------------
+ */
+
+static bool is_unknown(const gr_exec_base *base, const gr_rollup *r) {
+    for (size_t f = 0; f < r->n_facts; f++)
+        for (size_t i = 0; i < r->trees[f].n; i++)
+            if (base->is_unknown[r->trees[f].nodes[i].cube->index]) return true;
+    return false;
+}
+
+static gr_str content_of(const gr_exec_base *base, gr_str node) {
+    for (size_t i = 0; i < base->n_nodes; i++)
+        if (gr_str_eq(base->nodes[i].name, node)) return base->nodes[i].content_hash;
+    return (gr_str){0};
+}
+
+static void take_hashes(const gr_preagg_row *row, gr_arena *arena, gr_exec_identity *id) {
+    id->base_hash = gr_arena_dup(arena, row->decl.base_hash);
+    bool is_whole = row->decl.n_components == id->n_components;
+    for (size_t i = 0; i < id->n_components; i++) {
+        bool is_there = false;
+        for (size_t k = 0; k < row->decl.n_components && !is_there; k++) {
+            const gr_component_decl *c = &row->decl.components[k];
+            is_there = gr_str_eq(c->name, id->components[i].name) && gr_str_eq(c->token, id->components[i].token);
+            if (is_there) id->components[i].signature = gr_arena_dup(arena, c->signature);
+        }
+        is_whole &= is_there;
+    }
+    if (is_whole) id->structure_hash = gr_arena_dup(arena, row->decl.structure_hash);
+}
+
+/* The text of a load depends on the types of the source. While that is away, what the catalog has of the same
+ * definition is what it is: what was built goes on serving just then. */
+static gr_status adopt(gr_exec *exec, gr_exec_base *base, gr_exec_entry *e, gr_error *err) {
+    gr_str node = e->rollup->tree.nodes[0].cube->name, content = content_of(base, node);
+    gr_arena *scratch = gr_arena_new();
+    gr_preagg_filter filter = {.node = node};
+    gr_preagg_row *rows;
+    size_t n = 0;
+    int64_t total;
+    gr_node_row revision;
+    bool is_found = false;
+    gr_status status = gr_catalog_node_get(exec->catalog, node, (gr_str){0}, true, scratch, &revision, &is_found, err);
+    if (!status && is_found) status = gr_catalog_find(exec->catalog, &filter, scratch, &rows, &n, &total, err);
+    for (size_t i = n; !status && i > 0; i--) {
+        if (!gr_str_eq(rows[i - 1].decl.grain_hash, e->identity.grain_hash)) continue;
+        status =
+            gr_catalog_node_get(exec->catalog, node, rows[i - 1].version, true, scratch, &revision, &is_found, err);
+        if (status || !is_found || !gr_str_eq(revision.decl.content_hash, content)) continue;
+        take_hashes(&rows[i - 1], base->arena, &e->identity);
+        break;
+    }
+    gr_arena_free(scratch);
+    return status;
+}
+
 static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r, const gr_tz *zone,
                            const gr_map *known, gr_error *err) {
     gr_exec_entry e = {.rollup = r, .zone = zone, .fingerprint = fingerprint_of(r, zone, base->arena)};
@@ -84,6 +133,7 @@ static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r
         e.identity = copy_identity(&old->identity, base->arena);
     else
         GR_TRY(gr_exec_identify(exec, &view, r, zone, base->arena, &e.identity, err));
+    if (!old && is_unknown(base, r)) GR_TRY(adopt(exec, base, &e, err));
     GR_PUSH(base->arena, &base->entries, e);
     return GR_OK;
 }
@@ -98,28 +148,19 @@ static const gr_tz *zone_named(gr_str name) {
 }
 
 /* The zones other than UTC that entities of the catalog have, each once. */
-static gr_status find_zones(gr_exec *exec, gr_arena *arena, gr_map *by_hash, const gr_tz ***ret, size_t *ret_n,
-                            gr_error *err) {
-    gr_preagg_filter all = {0};
-    gr_preagg_row *rows;
-    size_t n_rows;
-    int64_t total;
+static void find_zones(const gr_exec_rows *rows, gr_arena *arena, gr_map *by_hash, const gr_tz ***ret, size_t *ret_n) {
     GR_VEC(const gr_tz *) zones = {0};
-    GR_TRY(gr_catalog_find(exec->catalog, &all, arena, &rows, &n_rows, &total, err));
-    for (size_t i = 0; i < n_rows; i++) {
-        const gr_tz *zone = zone_named(rows[i].decl.time_zone);
+    for (size_t i = 0; i < rows->n; i++) {
+        const gr_preagg_decl *d = &rows->v[i].decl;
+        const gr_tz *zone = zone_named(d->time_zone);
         if (gr_tz_is_utc(zone)) continue;
-        gr_map_set(
-            by_hash,
-            gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(rows[i].decl.node), GR_ARG(rows[i].decl.grain_hash)),
-            exec);
+        gr_map_set(by_hash, gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(d->node), GR_ARG(d->grain_hash)), by_hash);
         bool is_known = false;
         for (size_t k = 0; k < zones.n; k++) is_known |= zones.v[k] == zone;
         if (!is_known) GR_PUSH(arena, &zones, zone);
     }
     *ret = zones.v;
     *ret_n = zones.n;
-    return GR_OK;
 }
 
 typedef struct making {
@@ -155,7 +196,8 @@ static gr_status make_entries_of(making *m, const gr_rollup *r, gr_arena *scratc
     return GR_OK;
 }
 
-gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, gr_error *err) {
+gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, const gr_exec_rows *rows,
+                               gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     making m = {.exec = exec, .base = base};
     gr_map_init(&m.known, scratch);
@@ -163,7 +205,8 @@ gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_
     bool is_same = old && gr_model_is_same_files(old->model, base->model);
     for (size_t i = 0; is_same && i < old->entries.n; i++)
         gr_map_put(&m.known, old->entries.v[i].fingerprint, &old->entries.v[i]);
-    gr_status status = find_zones(exec, scratch, &m.by_hash, &m.zones, &m.n_zones, err);
+    find_zones(rows, scratch, &m.by_hash, &m.zones, &m.n_zones);
+    gr_status status = GR_OK;
     for (size_t i = 0; !status && i < base->model->n_preaggs; i++) {
         const gr_rollup *r = gr_plan_index_rollup(base->index, base->model->preaggs[i]);
         if (has_table(r)) status = make_entries_of(&m, r, scratch, err);
@@ -191,6 +234,25 @@ static gr_str external_of(const gr_exec_definition *d, gr_arena *arena) {
     return text;
 }
 
+/* The columns of a registered table under its own names (dj.md 4.1). */
+static gr_str with_sources(gr_str columns, gr_str bindings, gr_arena *arena) {
+    json_t *list, *bound;
+    size_t i;
+    json_t *column;
+    if (gr_json_parse(columns, 4 << 20, arena, &list, NULL) || gr_json_parse(bindings, 4 << 20, arena, &bound, NULL))
+        return columns;
+    json_array_foreach(list, i, column) {
+        gr_str name = gr_json_str(json_object_get(column, "name"));
+        json_t *source = json_object_getn(json_object_get(bound, "dimensions"), name.p, name.n);
+        if (!source) source = json_object_getn(json_object_get(bound, "measures"), name.p, name.n);
+        if (source) json_object_set(column, "source_column", source);
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    gr_str ret = text ? gr_arena_dup(arena, gr_str_from(text)) : columns;
+    free(text);
+    return ret;
+}
+
 gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry *e, gr_arena *arena) {
     gr_preagg_decl d = gr_exec_declaration(e->rollup, e->zone, &e->identity, arena);
     GR_VEC(gr_str) names = {0};
@@ -214,7 +276,10 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
         d.definition_was = mine.v[0].was;
         d.has_definition_was = true;
     }
-    if (mine.n && mine.v[0].external.n) d.external = external_of(&mine.v[0], arena);
+    if (mine.n && mine.v[0].external.n) {
+        d.external = external_of(&mine.v[0], arena);
+        d.columns = with_sources(d.columns, mine.v[0].bindings, arena);
+    }
     return d;
 }
 

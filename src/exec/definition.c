@@ -168,10 +168,14 @@ void gr_exec_definitions_merge(gr_exec_definitions *all, const gr_exec_definitio
     while (at < all->n && !gr_str_eq(all->v[at].key, more->key)) at++;
     if (at == all->n) {
         GR_PUSH(arena, all, *more);
-    } else if (more->bindings.n) { /* registered again: what it holds is what is said now */
-        gr_str was = all->v[at].was;
-        all->v[at] = *more;
-        all->v[at].was = was;
+    } else if (more->bindings.n) { /* registered again: the bindings are of all that is registered of it */
+        gr_exec_definition both = *more;
+        both.was = all->v[at].was;
+        both.measures = (gr_names){0};
+        for (size_t i = 0; i < more->measures.n; i++) add_name(&both.measures, more->measures.v[i], arena);
+        for (size_t i = 0; i < all->v[at].measures.n; i++) add_name(&both.measures, all->v[at].measures.v[i], arena);
+        gr_exec_definition_seal(&both, arena);
+        all->v[at] = both;
     } else {
         for (size_t i = 0; i < more->measures.n; i++) add_name(&all->v[at].measures, more->measures.v[i], arena);
         gr_exec_definition_seal(&all->v[at], arena);

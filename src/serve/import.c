@@ -60,7 +60,7 @@ static gr_status record(const importing *im, gr_entity_draft *draft, const gr_im
 
 static gr_status draft_and_record(const importing *im, const gr_import_match *match, gr_import_line *line) {
     gr_entity_draft draft;
-    GR_TRY(gr_serve_draft(im->serve, &match->ask, (gr_str){0}, (gr_str){0}, im->scratch, &draft, im->err));
+    GR_TRY(gr_serve_draft(im->serve, &match->ask, (gr_str){0}, NULL, im->scratch, &draft, im->err));
     gr_status status = record(im, &draft, match, line);
     gr_serve_draft_done(&draft);
     return status;
