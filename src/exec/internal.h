@@ -151,8 +151,10 @@ GR_MUST_CHECK gr_status gr_exec_entry_for(gr_exec *exec, gr_exec_base *base, con
 
 /* state.c: what the catalog's rows are worth for the entries. */
 GR_MUST_CHECK gr_status gr_exec_states_make(gr_exec_snapshot *snapshot, gr_error *err);
-/* The table that a row serves from: of its build, or a SELECT over the registered one. Empty: none. */
-gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *rollup, gr_str external, gr_arena *arena);
+/* foreign.c: a SELECT over somebody else's table, as the entry would store it; `lacks` (or NULL): what is not read.
+ * Empty when a binding is missing. */
+gr_str gr_exec_foreign_table(const gr_exec *exec, const gr_exec_entry *entry, const json_t *bindings, bool holds_values,
+                             const bool *lacks, gr_arena *arena);
 
 /* snapshot.c */
 /* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
