@@ -89,6 +89,7 @@ struct gr_exec {
     gr_exec_hit hits[GR_EXEC_HIT_SLOTS]; /* since they were written last; open addressing by id */
     size_t n_hits;
     GR_VEC(gr_build_claim) claims; /* that wait for their turn, under `mutex` */
+    GR_VEC(int64_t) lost_builds;   /* that ended while the catalog was away, under `mutex` */
     pthread_t watcher;
     pthread_mutex_t watch_lock;
     pthread_cond_t watch_wake;
@@ -173,4 +174,6 @@ GR_MUST_CHECK gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, 
 void gr_exec_watch_start(gr_exec *exec);
 void gr_exec_watch_stop(gr_exec *exec);
 void gr_exec_hits_flush(gr_exec *exec);
+/* build.c: builds that could not be recorded as failed, tried again. */
+void gr_exec_lost_builds_record(gr_exec *exec);
 #endif
