@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
          &err);
     for (int i = 0; i < rounds; i++) {
         int64_t start = now_ns();
-        must(gr_exec_build(exec, &ctx, s, rollup, gr_tz_utc(), NULL, NULL, &rows, &err), &err);
+        must(gr_exec_build(exec, &ctx, s, rollup, gr_tz_utc(), NULL, (gr_build_progress){0}, &rows, &err), &err);
         double took = (double)(now_ns() - start) / 1e6;
         if (took < ours) ours = took;
         /* The same statement, the same connection settings, into the same store. */

@@ -158,6 +158,10 @@ typedef struct gr_preagg_decl {
     /* Of entities made by API: JSON object from which the declaration can be made again for another model; what the
      * catalog keeps of it is opaque to it. Empty: leave what is there. */
     gr_str definition;
+    /* What its definition was when this one was made from it (empty: none): refused (node.changed) when the row has another
+     * one by now, so that two servers that widen one entity at once both get what they need. */
+    gr_str definition_was;
+    bool has_definition_was;
     gr_str name;     /* handle; empty: leave what is there */
     gr_str external; /* JSON object of a registered table; empty: built by Granary */
 } gr_preagg_decl;

@@ -150,7 +150,8 @@ static const struct {
     {FILL_CUBES, ST_LINK_IN, ST_LINK_BETWEEN, 0, take_cube},
 };
 
-enum { MOST_IN = 4 * CATALOG_IDS_AT_ONCE };
+/* One id is a range too; of many, the range has few others between. */
+static bool is_range_better(size_t n) { return n == 1 || n > (size_t)4 * CATALOG_IDS_AT_ONCE; }
 
 static gr_status run_in(gr_catalog_call *k, gr_catalog_stmt id, const gr_catalog_entity *entities, size_t n,
                         gr_catalog_table *ret) {
@@ -174,7 +175,7 @@ static gr_status fill_from(gr_catalog_call *k, const gr_catalog_table *t, size_t
 static gr_status fill(gr_catalog_call *k, unsigned bits, gr_arena *arena, gr_catalog_entity *entities, size_t n) {
     for (size_t f = 0; f < sizeof fills / sizeof fills[0]; f++) {
         if (!(bits & fills[f].bit) || !n) continue;
-        bool is_range = n > MOST_IN;
+        bool is_range = is_range_better(n);
         for (size_t from = 0; from < n; from += is_range ? n : CATALOG_IDS_AT_ONCE) {
             size_t count = is_range || n - from < CATALOG_IDS_AT_ONCE ? n - from : CATALOG_IDS_AT_ONCE;
             const gr_catalog_param range[] = {I64(entities[from].row.id), I64(entities[n - 1].row.id)};
@@ -225,7 +226,7 @@ static gr_status read_sorted(gr_catalog_call *k, const int64_t *ids, size_t n, g
                              gr_catalog_entity_list *ret) {
     gr_catalog_table t = {0};
     GR_VEC(gr_catalog_entity) all = {0};
-    bool is_range = n > MOST_IN;
+    bool is_range = is_range_better(n);
     for (size_t from = 0; from < n; from += is_range ? n : CATALOG_IDS_AT_ONCE) {
         gr_catalog_param params[CATALOG_IDS_AT_ONCE] = {I64(ids[0]), I64(ids[n - 1])};
         for (size_t i = 0; !is_range && i < CATALOG_IDS_AT_ONCE; i++) params[i] = I64(from + i < n ? ids[from + i] : 0);

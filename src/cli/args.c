@@ -23,6 +23,21 @@ static const gr_cli_flag flags[GR_FLAG__COUNT] = {
     [GR_FLAG_COMPARE] = {"--compare", NULL, NULL,
                          "Do not generate: run the demo query from the source and from its rollup, and compare."},
     [GR_FLAG_CHECK] = {"--check", NULL, NULL, "Write nothing; fail when a file is not current."},
+    [GR_FLAG_NODE] = {"--node", NULL, "NAME", "Only those whose source is this node (a cube of the model)."},
+    [GR_FLAG_STATUS] = {"--status", NULL, "STATUS",
+                        "Only those that are pending, materializing, active, failed or stale."},
+    [GR_FLAG_CUBE] = {"--cube", NULL, "NAME", "Only those that this cube uses."},
+    [GR_FLAG_METRICS] = {"--metrics", NULL, "LIST", "Measures, with commas between them: orders.count,orders.total."},
+    [GR_FLAG_DIMENSIONS] =
+        {"--dimensions", NULL, "LIST",
+         "Dimensions, with commas between them; a time dimension with its grain: orders.created_at.day."},
+    [GR_FLAG_FILTER] = {"--filter", NULL, "SQL",
+                        "A condition, such as \"orders.status = 'paid'\"; may be given several times."},
+    [GR_FLAG_STRATEGY] = {"--strategy", NULL, "NAME", "How it is built: full or incremental_time."},
+    [GR_FLAG_SCHEDULE] = {"--schedule", NULL, "CRON", "When it is built: five fields of cron."},
+    [GR_FLAG_DESCRIPTION] = {"--description", NULL, "TEXT", "What it is, for people."},
+    [GR_FLAG_DRY_RUN] = {"--dry-run", NULL, NULL, "Show what would be recorded; record nothing."},
+    [GR_FLAG_DOT] = {"--dot", NULL, NULL, "Print a graph for Graphviz."},
     [GR_FLAG_HELP] = {"--help", "-h", NULL, "Show this help."},
 };
 
@@ -150,6 +165,7 @@ typedef struct parser {
     gr_cli_args *out;
     GR_VEC(gr_config_flag) settings;
     GR_VEC(gr_str) operands;
+    GR_VEC(gr_cli_given) given;
 } parser;
 
 /* The value behind `=`, or the next argument. */
@@ -197,6 +213,7 @@ static gr_status parse_flag(parser *p, gr_str text, gr_error *err) {
         if (flags[i].value)
             GR_TRY(take_value(p, flag, inline_value, has_inline, flags[i].value, &p->out->value[i], err));
         p->out->has[i] = true;
+        if (flags[i].value) GR_PUSH(p->arena, &p->given, (gr_cli_given){(gr_cli_flag_id)i, p->out->value[i]});
         return GR_OK;
     }
     bool is_setting;
@@ -239,6 +256,8 @@ gr_status gr_cli_args_parse(const char *const *args, size_t n_args, gr_arena *ar
     out.n_settings = p.settings.n;
     out.operands = p.operands.v;
     out.n_operands = p.operands.n;
+    out.given = p.given.v;
+    out.n_given = p.given.n;
     GR_TRY(check_operands(&out, err));
     *ret = out;
     return GR_OK;

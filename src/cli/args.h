@@ -33,6 +33,17 @@ typedef enum gr_cli_flag_id {
     GR_FLAG_SEED,
     GR_FLAG_COMPARE,
     GR_FLAG_CHECK,
+    GR_FLAG_NODE,
+    GR_FLAG_STATUS,
+    GR_FLAG_CUBE,
+    GR_FLAG_METRICS,
+    GR_FLAG_DIMENSIONS,
+    GR_FLAG_FILTER,
+    GR_FLAG_STRATEGY,
+    GR_FLAG_SCHEDULE,
+    GR_FLAG_DESCRIPTION,
+    GR_FLAG_DRY_RUN,
+    GR_FLAG_DOT,
     GR_FLAG_HELP,
     GR_FLAG__COUNT
 } gr_cli_flag_id;
@@ -57,10 +68,18 @@ typedef struct gr_cli_command {
     gr_status (*run)(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 } gr_cli_command;
 
+/* A flag with a value as it stood there: flags may be given several times. */
+typedef struct gr_cli_given {
+    gr_cli_flag_id id;
+    gr_str value;
+} gr_cli_given;
+
 typedef struct gr_cli_args {
     const gr_cli_command *command; /* NULL: no command, only --help */
     bool has[GR_FLAG__COUNT];
-    gr_str value[GR_FLAG__COUNT];
+    gr_str value[GR_FLAG__COUNT]; /* the last one */
+    gr_cli_given *given;          /* all of them */
+    size_t n_given;
     gr_config_flag *settings;
     size_t n_settings;
     gr_str *operands;

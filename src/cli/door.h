@@ -29,6 +29,9 @@ struct gr_door {
     /* Builds and waits, with a bar. *ret_was_built: nothing had to be done. */
     gr_status (*build)(gr_door *door, const gr_door_build *build, bool *ret_was_built, gr_error *err);
     gr_status (*drop)(gr_door *door, gr_str preagg_id, int64_t *ret_tables, gr_error *err);
+    /* One of the routes of entities (docs/http-api.md): "GET", "/pre-aggregations?status=active". body: JSON, or NULL.
+     */
+    gr_status (*call)(gr_door *door, const char *method, gr_str target, const json_t *body, gr_buf *out, gr_error *err);
     void (*close)(gr_door *door);
 };
 

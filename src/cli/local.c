@@ -4,6 +4,7 @@
 
 #include "cli/progress.h"
 #include "http/cube.h"
+#include "http/dj.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -142,10 +143,42 @@ static gr_status local_drop(gr_door *door, gr_str preagg_id, int64_t *ret_tables
     return GR_OK;
 }
 
+/* A call that waits for a build is asked again when that has ended. */
+static gr_status local_call(gr_door *door, const char *method, gr_str target, const json_t *body, gr_buf *out,
+                            gr_error *err) {
+    local_door *d = (local_door *)door;
+    gr_arena *arena = gr_arena_new();
+    gr_dj_answer answer = {0};
+    gr_buf text, reply;
+    gr_jw w;
+    gr_buf_init(&text, GR_CLI_MAX_OUTPUT_BYTES);
+    gr_buf_init(&reply, out->max);
+    gr_jw_init(&w, &text);
+    if (body) gr_jw_json(&w, body);
+    gr_dj_request request = {
+        .method = gr_str_from(method), .target = target, .body = gr_buf_str(&text), .user = GR_STR("cli")};
+    gr_status status = gr_dj_call(d->serve, &request, arena, &reply, &answer, err);
+    if (!status && answer.flight) {
+        gr_error build_error = {0}; /* the second call tells it */
+        request.waited = answer.flight;
+        status = wait_for(request.waited, &build_error);
+        if (status == GR_ERR_CANCELLED)
+            *err = build_error;
+        else
+            status = gr_dj_call(d->serve, &request, arena, &reply, &answer, err);
+        gr_flight_unref(request.waited);
+    }
+    if (!status) gr_buf_add(out, gr_buf_str(&reply));
+    gr_buf_done(&text);
+    gr_buf_done(&reply);
+    gr_arena_free(arena);
+    return status;
+}
+
 static void local_close(gr_door *door) { gr_serve_close(((local_door *)door)->serve); /* the door is in the arena */ }
 
-static const gr_door local_vtable = {"process",     local_load,  local_sql,  local_explain,
-                                     local_preaggs, local_build, local_drop, local_close};
+static const gr_door local_vtable = {"process",   local_load, local_sql,  local_explain, local_preaggs,
+                                     local_build, local_drop, local_call, local_close};
 
 gr_status gr_cli_door_open_local(gr_cli *cli, const gr_config *config, gr_door **ret, gr_error *err) {
     local_door *d = GR_NEW(cli->arena, local_door);

@@ -1,80 +1,8 @@
-/* granary preagg list | build | drop. */
+/* granary preagg build | drop. */
 #include "base/map.h"
-#include "cli/door.h"
-#include "cli/table.h"
+#include "cli/answer.h"
 
 #include <stdio.h>
-
-static gr_status open_door(gr_cli *cli, gr_door **ret, gr_error *err) {
-    gr_config *config;
-    GR_TRY(gr_cli_config(cli, &config, err));
-    return gr_cli_door_open(cli, config, ret, err);
-}
-
-/* ---- list ---------------------------------------------------------------------------------------------------------
- */
-
-static gr_str number_cell(const json_t *view, const char *key, gr_arena *arena) {
-    const json_t *value = json_object_get(view, key);
-    return json_is_integer(value) ? gr_arena_printf(arena, "%lld", (long long)json_integer_value(value)) : GR_STR("");
-}
-
-static void render_list(const json_t *views, gr_arena *arena, gr_buf *out) {
-    static const struct {
-        const char *key, *title;
-        bool is_number;
-    } shown[] = {
-        {"id", "pre-aggregation", false}, {"timezone", "time zone", false}, {"store", "store", false},
-        {"status", "status", false},      {"rows", "rows", true},           {"bytes", "bytes", true},
-        {"built_at", "built at", false},  {"build_ms", "ms", true},         {NULL, "remark", false},
-    };
-    enum { N = sizeof shown / sizeof shown[0] };
-    gr_cli_column columns[N];
-    gr_str cells[N];
-    for (size_t i = 0; i < N; i++)
-        columns[i] = (gr_cli_column){gr_str_from(shown[i].title), shown[i].is_number ? GR_ALIGN_RIGHT : GR_ALIGN_LEFT};
-    gr_cli_table *table = gr_cli_table_new(arena, columns, N);
-    for (size_t row = 0; row < json_array_size(views); row++) {
-        const json_t *view = json_array_get(views, row);
-        bool is_built = json_is_true(json_object_get(view, "is_built"));
-        for (size_t i = 0; i + 1 < N; i++)
-            cells[i] = !shown[i].is_number ? gr_cli_json_text(view, shown[i].key)
-                       : is_built          ? number_cell(view, shown[i].key, arena)
-                                           : GR_STR("");
-        gr_str problem = gr_cli_json_text(view, "problem");
-        cells[N - 1] = problem.n ? problem : gr_cli_json_text(view, "error");
-        gr_cli_table_row(table, cells);
-    }
-    gr_cli_table_print(table, 0, out);
-}
-
-static gr_status list_through(gr_cli *cli, gr_buf *out, gr_error *err) {
-    gr_door *door;
-    GR_TRY(open_door(cli, &door, err));
-    gr_status status = door->preaggs(door, out, err);
-    gr_cli_door_close(door);
-    return status;
-}
-
-gr_status gr_cli_run_preagg_list(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
-    (void)ret_exit;
-    gr_buf answer, text;
-    gr_buf_init(&answer, GR_CLI_MAX_OUTPUT_BYTES);
-    gr_buf_init(&text, GR_CLI_MAX_OUTPUT_BYTES);
-    gr_status status = list_through(cli, &answer, err);
-    if (!status && cli->args.has[GR_FLAG_JSON]) {
-        gr_buf_char(&answer, '\n');
-        status = gr_cli_print(&answer, err);
-    } else if (!status) {
-        json_t *json;
-        status = gr_json_parse(gr_buf_str(&answer), GR_CLI_MAX_OUTPUT_BYTES, cli->arena, &json, err);
-        if (!status) render_list(json_object_get(json, "pre_aggregations"), cli->arena, &text);
-        if (!status) status = gr_cli_print(&text, err);
-    }
-    gr_buf_done(&answer);
-    gr_buf_done(&text);
-    return status;
-}
 
 /* ---- build and drop -----------------------------------------------------------------------------------------------
  */
@@ -181,7 +109,7 @@ gr_status gr_cli_run_preagg_build(gr_cli *cli, gr_exit *ret_exit, gr_error *err)
     gr_door *door;
     if (args->has[GR_FLAG_ALL] == (n > 0))
         return gr_error_set(err, GR_ERR_CLI_USAGE, "\"preagg build\" needs names or --all, and not both");
-    GR_TRY(open_door(cli, &door, err));
+    GR_TRY(gr_cli_open_door(cli, &door, err));
     gr_status status = GR_OK;
     if (args->has[GR_FLAG_ALL]) status = all_names(cli, door, &names, &n, err);
     if (!status) status = build_each(cli, door, names, n, ret_exit, err);
@@ -192,7 +120,7 @@ gr_status gr_cli_run_preagg_build(gr_cli *cli, gr_exit *ret_exit, gr_error *err)
 gr_status gr_cli_run_preagg_drop(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_door *door;
     report r;
-    GR_TRY(open_door(cli, &door, err));
+    GR_TRY(gr_cli_open_door(cli, &door, err));
     report_start(&r, cli);
     for (size_t i = 0; i < cli->args.n_operands; i++) {
         gr_str name = cli->args.operands[i];

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/progress.h"
+#include "http/dj.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -26,7 +27,8 @@ typedef enum route {
     ROUTE_PREAGGS,
     ROUTE_BUILD,
     ROUTE_PROGRESS,
-    ROUTE_DROP
+    ROUTE_DROP,
+    ROUTE_CALL
 } route;
 static const struct {
     const char *method, *path; /* %s: the id of a pre-aggregation */
@@ -38,6 +40,7 @@ static const struct {
     [ROUTE_BUILD] = {"POST", "/ops/pre-aggregations/%s/build"},
     [ROUTE_PROGRESS] = {"GET", "/ops/pre-aggregations/%s/build"},
     [ROUTE_DROP] = {"DELETE", "/ops/pre-aggregations/%s"},
+    [ROUTE_CALL] = {NULL, ""}, /* the question has both */
 };
 
 typedef struct remote_door {
@@ -143,15 +146,13 @@ bool gr_cli_server_answers(const gr_server_info *info) {
 }
 
 /* The status of an error body: by its id, or INTERNAL. */
-static gr_status status_of(gr_str id) {
-    for (unsigned i = 1; i < GR_STATUS__COUNT; i++)
-        if (gr_str_eq_z(id, gr_error_info_of((gr_status)i)->id)) return (gr_status)i;
-    return GR_ERR_INTERNAL;
-}
+static gr_status status_of(gr_str id) { return gr_dj_status_of(id, GR_ERR_INTERNAL); }
 
 static gr_status error_of_body(const json_t *body, long code, gr_error *err) {
     gr_str message = gr_cli_json_text(body, "error"), hint = gr_cli_json_text(body, "hint");
     gr_status status = status_of(gr_cli_json_text(body, "id"));
+    if (json_object_get(body, "errors") || json_object_get(body, "detail"))
+        return gr_dj_error_read(body, (int)code, err);
     if (message.n)
         status = gr_error_set(err, status, GR_FMT, GR_ARG(message));
     else
@@ -167,6 +168,8 @@ typedef struct question {
     const char *param; /* of the URL, or NULL */
     gr_str value;
     const json_t *body; /* or NULL */
+    const char *method; /* of ROUTE_CALL, like the target */
+    gr_str target;
 } question;
 
 static gr_str url_of(const remote_door *d, const question *q, gr_arena *arena) {
@@ -177,6 +180,7 @@ static gr_str url_of(const remote_door *d, const question *q, gr_arena *arena) {
     char *value = q->value.n ? curl_easy_escape(d->curl, q->value.p, (int)q->value.n) : NULL;
     gr_buf_init(&url, 64 * 1024);
     gr_buf_add(&url, d->server.url);
+    gr_buf_add(&url, q->target);
     gr_buf_add(&url, (gr_str){form, gap ? (size_t)(gap - form) : strlen(form)});
     if (gap && id) gr_buf_z(&url, id);
     if (gap) gr_buf_z(&url, gap + 2);
@@ -193,7 +197,7 @@ static gr_status exchange(remote_door *d, const question *q, gr_buf *out, long *
     gr_buf text = {0};
     gr_buf_init(&text, 64 << 20);
     curl_easy_setopt(d->curl, CURLOPT_URL, url_of(d, q, arena).p);
-    curl_easy_setopt(d->curl, CURLOPT_CUSTOMREQUEST, routes[q->route].method);
+    curl_easy_setopt(d->curl, CURLOPT_CUSTOMREQUEST, q->method ? q->method : routes[q->route].method);
     curl_easy_setopt(d->curl, CURLOPT_HTTPHEADER, d->headers);
     curl_easy_setopt(d->curl, CURLOPT_WRITEDATA, out);
     if (q->body) {
@@ -335,14 +339,20 @@ static gr_status remote_drop(gr_door *door, gr_str preagg_id, int64_t *ret_table
     return status;
 }
 
+static gr_status remote_call(gr_door *door, const char *method, gr_str target, const json_t *body, gr_buf *out,
+                             gr_error *err) {
+    question q = {.route = ROUTE_CALL, .body = body, .method = method, .target = target};
+    return ask((remote_door *)door, &q, out, err);
+}
+
 static void remote_close(gr_door *door) {
     remote_door *d = (remote_door *)door;
     curl_slist_free_all(d->headers);
     curl_easy_cleanup(d->curl);
 }
 
-static const gr_door remote_vtable = {"server",       remote_load,  remote_sql,  remote_explain,
-                                      remote_preaggs, remote_build, remote_drop, remote_close};
+static const gr_door remote_vtable = {"server",     remote_load, remote_sql,  remote_explain, remote_preaggs,
+                                      remote_build, remote_drop, remote_call, remote_close};
 
 gr_status gr_cli_door_open_remote(gr_cli *cli, const gr_server_info *server, gr_door **ret, gr_error *err) {
     (void)err;

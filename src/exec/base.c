@@ -49,6 +49,7 @@ static void copy_definitions(gr_exec_base *base, const gr_exec_definitions *from
     for (size_t i = 0; i < from->n; i++) {
         gr_exec_definition d;
         gr_exec_definition_read(from->v[i].text, base->arena, &d);
+        d.was = gr_arena_dup(base->arena, from->v[i].was);
         GR_PUSH(base->arena, &base->definitions, d);
     }
     base->definitions_key = gr_exec_definitions_key(from, base->arena);

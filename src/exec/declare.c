@@ -22,6 +22,7 @@ gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_defin
         gr_exec_definition d;
         if (rows[i - 1].decl.definition.n && gr_exec_definition_read(rows[i - 1].decl.definition, arena, &d)) {
             size_t at = ret->n;
+            d.was = rows[i - 1].decl.definition;
             for (size_t k = 0; k < ret->n; k++)
                 if (gr_str_eq(ret->v[k].key, d.key)) at = k;
             if (at == ret->n) GR_PUSH(arena, ret, d);
@@ -199,7 +200,11 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
     }
     d.declared_by = names.v;
     d.n_declared_by = names.n;
-    if (mine.n) d.definition = mine.v[0].text;
+    if (mine.n) {
+        d.definition = mine.v[0].text;
+        d.definition_was = mine.v[0].was;
+        d.has_definition_was = true;
+    }
     if (mine.n && mine.v[0].external.n) d.external = external_of(&mine.v[0], arena);
     return d;
 }

@@ -169,7 +169,9 @@ void gr_exec_definitions_merge(gr_exec_definitions *all, const gr_exec_definitio
     if (at == all->n) {
         GR_PUSH(arena, all, *more);
     } else if (more->bindings.n) { /* registered again: what it holds is what is said now */
+        gr_str was = all->v[at].was;
         all->v[at] = *more;
+        all->v[at].was = was;
     } else {
         for (size_t i = 0; i < more->measures.n; i++) add_name(&all->v[at].measures, more->measures.v[i], arena);
         gr_exec_definition_seal(&all->v[at], arena);

@@ -160,8 +160,7 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
     return GR_OK;
 }
 
-/* With the definitions that the catalog has: declared, and published. */
-static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
+static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_exec_definitions definitions;
     gr_exec_base *base = NULL, *old = gr_exec_base_ref_current(exec);
@@ -175,6 +174,14 @@ static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     gr_exec_base_unref(base);
     gr_exec_base_unref(old);
     gr_arena_free(scratch);
+    return status;
+}
+
+/* With the definitions that the catalog has: declared, and published. Another server may widen one in between. */
+static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
+    enum { TRIES = 5 };
+    gr_status status = take_base_once(exec, files, err);
+    for (int i = 1; i < TRIES && status == GR_ERR_NODE_CHANGED; i++) status = take_base_once(exec, files, err);
     return status;
 }
 

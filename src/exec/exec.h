@@ -76,6 +76,7 @@ typedef struct gr_exec_definition {
     gr_str time_zone; /* empty: UTC */
     gr_str external;  /* "catalog.schema.table" of a registered table, or empty */
     gr_str bindings;  /* of that: JSON {"table_text", "dimensions": {column: bound}, "measures": {…}} */
+    gr_str was;       /* the catalog's text that it was read from; empty: it is new */
     gr_str key, text; /* made by sealing: what tells it from others; JSON, as the catalog keeps it */
 } gr_exec_definition;
 typedef GR_VEC(gr_exec_definition) gr_exec_definitions;

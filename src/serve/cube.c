@@ -209,6 +209,12 @@ static bool is_of_model(gr_serve *serve, gr_str name) {
     return is;
 }
 
+static gr_str last_part(gr_str name) {
+    size_t from = name.n;
+    while (from > 0 && name.p[from - 1] != '.') from--;
+    return gr_str_sub(name, from, name.n - from);
+}
+
 static gr_status check_ask(gr_serve *serve, const gr_cube_ask *ask, const cube_def *d, gr_error *err) {
     const gr_snapshot *s = gr_serve_snapshot_ref(serve);
     gr_status status = ask->is_update ? GR_OK : check_name(ask->name, err);
@@ -233,8 +239,8 @@ static gr_status check_exists(gr_serve *serve, const gr_cube_ask *ask, gr_arena 
                         ask->name.p);
 }
 
-gr_status gr_serve_cube_put(gr_serve *serve, const gr_cube_ask *ask, gr_actor actor, gr_arena *arena, gr_node_view *ret,
-                            gr_entity_plan *ret_plan, gr_error *err) {
+static gr_status put_once(gr_serve *serve, const gr_cube_ask *ask, gr_actor actor, gr_arena *arena,
+                          gr_entity_plan *ret_plan, gr_error *err) {
     gr_cube_put put = {.node = {.name = ask->name, .type = GR_NODE_CUBE}};
     cube_def d = {0};
     GR_TRY(check_exists(serve, ask, arena, err));
@@ -244,11 +250,19 @@ gr_status gr_serve_cube_put(gr_serve *serve, const gr_cube_ask *ask, gr_actor ac
     if (!ask->is_update || ask->has_display_name) put.node.display_name = ask->display_name;
     if (!ask->is_update || ask->has_description) put.node.description = ask->description;
     if (ask->mode.n) put.node.mode = ask->mode;
-    if (!put.node.display_name.n) put.node.display_name = gr_model_titleize(ask->name, arena);
+    if (!put.node.display_name.n) put.node.display_name = gr_model_titleize(last_part(ask->name), arena);
     put.node.status = GR_STR("valid");
     put.node.definition = definition_text(&d, arena);
     hash_definition(&d, ask, &put.node, arena);
-    GR_TRY(put_cube(serve, &put, &d, actor, arena, ret_plan, err));
+    return put_cube(serve, &put, &d, actor, arena, ret_plan, err);
+}
+
+gr_status gr_serve_cube_put(gr_serve *serve, const gr_cube_ask *ask, gr_actor actor, gr_arena *arena, gr_node_view *ret,
+                            gr_entity_plan *ret_plan, gr_error *err) {
+    gr_status status = GR_ERR_NODE_CHANGED;
+    for (int tries = 0; tries < GR_SERVE_TRIES && status == GR_ERR_NODE_CHANGED; tries++)
+        status = put_once(serve, ask, actor, arena, ret_plan, err);
+    GR_TRY(status);
     return gr_serve_node(serve, ask->name, (gr_str){0}, arena, ret, err);
 }
 

@@ -4,6 +4,8 @@
 #include "serve/entities.h"
 #include "serve/internal.h"
 
+enum { GR_SERVE_TRIES = 5 }; /* of a change that another server's crossed */
+
 /* entity.c */
 gr_entity_view gr_serve_view_of(const gr_snapshot *snapshot, const gr_preagg_row *row, gr_arena *arena);
 GR_MUST_CHECK gr_status gr_serve_view_get(gr_serve *serve, int64_t id, gr_arena *arena, gr_entity_view *ret,

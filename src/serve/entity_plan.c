@@ -258,10 +258,13 @@ static gr_status record(gr_serve *serve, gr_entity_draft *draft, const gr_preagg
 gr_status gr_serve_entity_plan(gr_serve *serve, const gr_entity_ask *ask, const gr_preagg_config *config,
                                gr_actor actor, gr_arena *arena, gr_entity_plan *ret, gr_entity_view **ret_views,
                                gr_error *err) {
-    gr_entity_draft draft;
+    gr_status status = GR_ERR_NODE_CHANGED; /* another server widened the same entity: again, with what it added */
     GR_TRY(gr_serve_check_config(config, err));
-    GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, (gr_str){0}, arena, &draft, err));
-    gr_status status = record(serve, &draft, config, actor, arena, ret, ret_views, err);
-    gr_serve_draft_done(&draft);
+    for (int tries = 0; tries < GR_SERVE_TRIES && status == GR_ERR_NODE_CHANGED; tries++) {
+        gr_entity_draft draft;
+        GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, (gr_str){0}, arena, &draft, err));
+        status = record(serve, &draft, config, actor, arena, ret, ret_views, err);
+        gr_serve_draft_done(&draft);
+    }
     return status;
 }

@@ -300,9 +300,12 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
     status = bind_all(&w, &draft, &bindings);
     gr_serve_draft_done(&draft);
     GR_TRY(status);
-    GR_TRY(gr_serve_draft(serve, &ask->ask, table, bindings, arena, &draft, err));
-    status = register_all(serve, &draft, ask, actor, arena, ret, ret_views, err);
-    gr_serve_draft_done(&draft);
+    status = GR_ERR_NODE_CHANGED;
+    for (int tries = 0; tries < GR_SERVE_TRIES && status == GR_ERR_NODE_CHANGED; tries++) {
+        GR_TRY(gr_serve_draft(serve, &ask->ask, table, bindings, arena, &draft, err));
+        status = register_all(serve, &draft, ask, actor, arena, ret, ret_views, err);
+        gr_serve_draft_done(&draft);
+    }
     return status;
 }
 

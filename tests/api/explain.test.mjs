@@ -361,6 +361,35 @@ describe('rollups', () => {
     assert.deepEqual(Server.served(await server.result(asked)), []);
   });
 
+  test('match.version: one rollup has the pinned version, another one has not', async (t) => {
+    const cube = (sql) => `cubes:
+  - name: orders
+    sql_table: orders
+    measures: [{name: count, type: count}, {name: total, sql: "${sql}", type: sum}]
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: status, sql: status, type: string}
+    pre_aggregations:
+      - {name: first, measures: [count], dimensions: [id, status]}
+      - {name: second, measures: [count, total], dimensions: [status]}
+`;
+    const own = await serve(t, { 'model/m.yml': cube('id'), 'data/orders.csv': csv(['id', 'status'], [[1, 'a'], [2, 'b'], [3, 'a']]) });
+    assert.equal((await own.granary(['preagg', 'build', '--all'])).code, 0);
+    write(own.folder, 'model/m.yml', cube('id * 2'));
+    assert.equal((await own.post('/ops/reload', {})).body.changed, true);
+    const asked = { ...q('orders', 'count', 'status'), preAggregationVersion: 'v1.0' };
+    const plan = await own.explain(asked);
+    note(plan);
+    assert.deepEqual(plan.refusals.map((r) => [r.pre_aggregation, r.rule]), [['orders.first', 'match.version']]);
+    assert.deepEqual(Server.served(await own.result(asked)), ['orders.second']);
+    assert.match(plan.refusals[0].repair, /pin a version/);
+    const total = { ...q('orders', 'total', 'status'), preAggregationVersion: 'v1.0' };
+    assert.deepEqual((await own.rows(total)).map((r) => r['orders.total']).sort(), ['2', '4']);
+    assert.deepEqual((await own.rows(q('orders', 'total', 'status'))).map((r) => r['orders.total']).sort(), ['4', '8']);
+    const none = await own.load({ ...q('orders', 'count'), preAggregationVersion: 'v7.0' });
+    assert.deepEqual([none.status, none.body.id], [400, 'plan.version']);
+  });
+
   test('match.build_range: the time before it comes from the source', async () => {
     const asked = (...range) => q('ranged', 'count', '', { times: [td('day', range)] });
     assert.deepEqual(Server.served(await server.result(asked('2020-02-03', '2020-02-20'))), ['ranged.main']);
@@ -487,7 +516,7 @@ describe('repairs', () => {
       const failed = one.failed.map((f) => f.rule);
       assert.ok(failed.length && one.passed.length && !one.is_chosen);
       assert.deepEqual(failed.filter((rule) => one.passed.includes(rule) || !rules.includes(rule)), []);
-      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.build_failed'];
+      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.version', 'match.build_failed'];
       assert.deepEqual([...new Set([...failed, ...one.passed, ...momentary])].sort(), [...rules].sort());
     }
     const texts = group.candidates[0].repair.changes;

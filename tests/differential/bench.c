@@ -232,7 +232,8 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
         int64_t rows;
         *ret_again = true;
         run->n_builds++;
-        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, NULL, NULL, &rows, &run->err);
+        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, NULL, (gr_build_progress){0},
+                             &rows, &run->err);
     }
     copy_refusals(plan, ctx->arena, run);
     note_uses(plan, ctx->arena, run);
