@@ -27,7 +27,7 @@
  *     pending, failed, active --changed in substance, or declared by no live server--> stale
  *     stale --declared again--> active (its build covers it), else pending
  *     active, failed, stale, pending --builds dropped--> pending (stale stays stale)
- *     external: any --availability--> active
+ *     any --availability--> active (not external: what the table holds must be said)
  *     any but materializing, linked to no cube --remove--> (none)
  *
  * Leases. A running build is held by the handle that began it: alive as long as its process lives (SQLite: a byte of
@@ -158,8 +158,8 @@ typedef struct gr_preagg_decl {
     /* Of entities made by API: JSON object from which the declaration can be made again for another model; what the
      * catalog keeps of it is opaque to it. Empty: leave what is there. */
     gr_str definition;
-    /* What its definition was when this one was made from it (empty: none): refused (node.changed) when the row has another
-     * one by now, so that two servers that widen one entity at once both get what they need. */
+    /* What its definition was when this one was made from it (empty: none): refused (node.changed) when the row has
+     * another one by now, so that two servers that widen one entity at once both get what they need. */
     gr_str definition_was;
     bool has_definition_was;
     gr_str name;     /* handle; empty: leave what is there */
@@ -260,8 +260,10 @@ GR_MUST_CHECK gr_status gr_catalog_configure(gr_catalog *catalog, int64_t preagg
 /* strategy, schedule, lookback_window and workflow_status become null. *ret_had: there was a workflow. */
 GR_MUST_CHECK gr_status gr_catalog_workflow_clear(gr_catalog *catalog, int64_t preagg_id, gr_actor actor, bool *ret_had,
                                                   gr_error *err);
-/* External entities: `availability` (JSON object) replaces what was, and it becomes active. Errors:
- * preagg.not_external. */
+/* The table of an external entity, or one that somebody else made of an entity's SQL: `availability` (JSON object)
+ * replaces what was, and it becomes active. Of an entity that Granary builds it says what the table holds:
+ * {"base_hash", "components": [{"name", "signature"}]}, which covers the declaration as a build does. Errors:
+ * preagg.not_external when it does not say so. */
 GR_MUST_CHECK gr_status gr_catalog_availability(gr_catalog *catalog, int64_t preagg_id, gr_str availability,
                                                 gr_actor actor, gr_arena *arena, gr_preagg_row *ret, gr_error *err);
 /* The row and its builds go; tables that were built are named in `ret_tables` as gr_catalog_doomed names them. Errors:

@@ -68,7 +68,7 @@ static gr_status clear_workflow(gr_catalog_call *k, int64_t id, bool *ret_had) {
     gr_catalog_entity e;
     GR_TRY(gr_catalog_entity_find(k, id, 0, k->arena, &e));
     *ret_had = e.row.workflow_status.n > 0;
-    return set_config(k, &e.row, &nothing);
+    return *ret_had ? set_config(k, &e.row, &nothing) : GR_OK;
 }
 
 gr_status gr_catalog_workflow_clear(gr_catalog *c, int64_t preagg_id, gr_actor actor, bool *ret_had, gr_error *err) {
@@ -86,7 +86,8 @@ static gr_status set_availability(gr_catalog_call *k, int64_t id, gr_str availab
                                   gr_preagg_row *ret) {
     gr_catalog_entity e;
     GR_TRY(gr_catalog_entity_find(k, id, 0, k->arena, &e));
-    if (!e.row.decl.external.n)
+    gr_build_row made;
+    if (!e.row.decl.external.n && !gr_catalog_availability_read(availability, k->arena, &made))
         return gr_error_set(k->err, GR_ERR_PREAGG_NOT_EXTERNAL,
                             "pre-aggregation %lld is built by Granary: its availability cannot be told", (long long)id);
     if (!gr_str_eq(e.row.availability, availability)) {
@@ -98,7 +99,7 @@ static gr_status set_availability(gr_catalog_call *k, int64_t id, gr_str availab
                                                      .pre = e.row.availability,
                                                      .post = availability}));
     }
-    const gr_catalog_step step = {GR_PREAGG_ACTIVE, {0}, e.row.materialized_us, e.is_declared};
+    const gr_catalog_step step = {GR_PREAGG_ACTIVE, {0}, k->actor.now_us, e.is_declared};
     GR_TRY(gr_catalog_entity_move(k, &e, step));
     return gr_catalog_entities_of(k, &id, 1, arena, ret);
 }

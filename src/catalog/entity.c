@@ -231,7 +231,7 @@ static gr_status write(gr_catalog_call *k, const gr_catalog_entity *old, const g
 }
 
 static gr_status check_definition(const gr_preagg_row *old, const gr_preagg_decl *d, gr_error *err) {
-    if (!d->has_definition_was || gr_str_eq(old->decl.definition, d->definition_was) ||
+    if (!d->has_definition_was || !old->decl.definition.n || gr_str_eq(old->decl.definition, d->definition_was) ||
         gr_str_eq(old->decl.definition, d->definition))
         return GR_OK;
     return gr_error_set(err, GR_ERR_NODE_CHANGED, "The definition of pre-aggregation %lld was changed meanwhile",

@@ -186,6 +186,7 @@ gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t 
 /* What an entity is worth as it is declared. */
 bool gr_catalog_covers(const gr_build_row *build, const gr_preagg_decl *decl);
 bool gr_catalog_has_conflict(const gr_component_decl *a, size_t n_a, const gr_component_decl *b, size_t n_b);
+bool gr_catalog_availability_read(gr_str availability, gr_arena *arena, gr_build_row *ret);
 bool gr_catalog_is_ready(const gr_preagg_row *row);
 
 /* Moves the entity along the state machine, with history; refuses a step that it does not have. */

@@ -10,6 +10,8 @@
  * A page of rows is read with a few statements over all of its ids, never with one per row. */
 #include "catalog/internal.h"
 
+#include "data/json.h"
+
 #include <stdlib.h>
 
 enum { N_STATUSES = GR_PREAGG_STALE + 1 };
@@ -286,9 +288,35 @@ bool gr_catalog_covers(const gr_build_row *build, const gr_preagg_decl *decl) {
     return true;
 }
 
+/* What somebody else made of the entity's SQL: {"base_hash", "components": [{"name", "signature"}]}. */
+bool gr_catalog_availability_read(gr_str availability, gr_arena *arena, gr_build_row *ret) {
+    json_t *root;
+    *ret = (gr_build_row){0};
+    if (!availability.n || gr_json_parse(availability, CATALOG_MAX_JSON, arena, &root, NULL)) return false;
+    const json_t *base = json_object_get(root, "base_hash"), *held = json_object_get(root, "components");
+    if (!json_is_string(base) || !json_is_array(held)) return false;
+    ret->base_hash = gr_json_str(base);
+    ret->components = GR_NEW_N(arena, gr_component_decl, json_array_size(held) + 1);
+    for (size_t i = 0; i < json_array_size(held); i++) {
+        const json_t *name = json_object_get(json_array_get(held, i), "name"),
+                     *signature = json_object_get(json_array_get(held, i), "signature");
+        if (!json_is_string(name) || !json_is_string(signature)) return false;
+        ret->components[ret->n_components++] =
+            (gr_component_decl){.name = gr_json_str(name), .signature = gr_json_str(signature)};
+    }
+    return true;
+}
+
 bool gr_catalog_is_ready(const gr_preagg_row *row) {
     if (row->decl.external.n) return row->availability.n > 0;
-    return row->has_serving && gr_catalog_covers(&row->serving, &row->decl);
+    if (row->has_serving && gr_catalog_covers(&row->serving, &row->decl)) return true;
+    if (!row->availability.n) return false;
+    gr_arena *scratch = gr_arena_new();
+    gr_build_row made;
+    bool is_ready =
+        gr_catalog_availability_read(row->availability, scratch, &made) && gr_catalog_covers(&made, &row->decl);
+    gr_arena_free(scratch);
+    return is_ready;
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
     if (conn) gr_pool_give(exec->pool, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
+    base->is_unknown[cube->index] = status != GR_OK;
+    base->has_unknown_types |= status != GR_OK;
     for (size_t i = 0; !status && i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
     gr_arena_free(scratch);
 }
@@ -33,12 +35,20 @@ static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
     gr_plan_defaults defaults = {.is_external = exec->config->external_default,
                                  .is_non_strict = exec->config->allow_non_strict};
     base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
+    base->users = GR_NEW_N(base->arena, gr_preagg_list, model->n_preaggs + 1);
+    base->definition_of = GR_NEW_N(base->arena, size_t, model->n_preaggs + 1);
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        const gr_rollup *first = gr_plan_index_rollup(base->index, model->preaggs[i])->entity;
+        GR_PUSH(base->arena, &base->users[first->preagg->index], model->preaggs[i]);
+        base->definition_of[i] = SIZE_MAX;
+    }
     return base;
 }
 
 gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) {
     gr_exec_base *base = base_of(exec, gr_model_ref(model));
     base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
+    base->is_unknown = GR_NEW_N(base->arena, bool, model->n_cubes + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);
     base->nodes = gr_exec_nodes(model, base->arena, &base->n_nodes);
@@ -67,12 +77,16 @@ gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec
     gr_exec_base *base = base_of(exec, gr_model_extend(files->model, defs, n));
     copy_definitions(base, definitions);
     base->preaggs = GR_NEW_N(base->arena, const gr_preagg *, definitions->n + 1);
-    for (size_t i = 0; i < definitions->n; i++)
+    for (size_t i = 0; i < definitions->n; i++) {
         base->preaggs[i] = places[i] == SIZE_MAX ? NULL : base->model->preaggs[places[i]];
+        if (base->preaggs[i]) base->definition_of[places[i]] = i;
+    }
     gr_arena_free(scratch);
     base->files = files;
     atomic_fetch_add(&files->refs, 1);
     base->types = files->types;
+    base->is_unknown = files->is_unknown;
+    base->has_unknown_types = files->has_unknown_types;
     base->nodes = files->nodes;
     base->n_nodes = files->n_nodes;
     if (of->versions) {

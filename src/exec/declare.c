@@ -75,6 +75,62 @@ static gr_exec_identity copy_identity(const gr_exec_identity *from, gr_arena *ar
     return id;
 }
 
+/* ---- a source that could not say what its columns are --------------------------------------------------------------
+ */
+
+static bool is_unknown(const gr_exec_base *base, const gr_rollup *r) {
+    for (size_t f = 0; f < r->n_facts; f++)
+        for (size_t i = 0; i < r->trees[f].n; i++)
+            if (base->is_unknown[r->trees[f].nodes[i].cube->index]) return true;
+    return false;
+}
+
+static gr_str content_of(const gr_exec_base *base, gr_str node) {
+    for (size_t i = 0; i < base->n_nodes; i++)
+        if (gr_str_eq(base->nodes[i].name, node)) return base->nodes[i].content_hash;
+    return (gr_str){0};
+}
+
+static void take_hashes(const gr_preagg_row *row, gr_arena *arena, gr_exec_identity *id) {
+    id->base_hash = gr_arena_dup(arena, row->decl.base_hash);
+    bool is_whole = row->decl.n_components == id->n_components;
+    for (size_t i = 0; i < id->n_components; i++) {
+        bool is_there = false;
+        for (size_t k = 0; k < row->decl.n_components && !is_there; k++) {
+            const gr_component_decl *c = &row->decl.components[k];
+            is_there = gr_str_eq(c->name, id->components[i].name) && gr_str_eq(c->token, id->components[i].token);
+            if (is_there) id->components[i].signature = gr_arena_dup(arena, c->signature);
+        }
+        is_whole &= is_there;
+    }
+    if (is_whole) id->structure_hash = gr_arena_dup(arena, row->decl.structure_hash);
+}
+
+/* The text of a load depends on the types of the source. While that is away, what the catalog has of the same
+ * definition is what it is: what was built goes on serving just then. */
+static gr_status adopt(gr_exec *exec, gr_exec_base *base, gr_exec_entry *e, gr_error *err) {
+    gr_str node = e->rollup->tree.nodes[0].cube->name, content = content_of(base, node);
+    gr_arena *scratch = gr_arena_new();
+    gr_preagg_filter filter = {.node = node};
+    gr_preagg_row *rows;
+    size_t n = 0;
+    int64_t total;
+    gr_node_row revision;
+    bool is_found = false;
+    gr_status status = gr_catalog_node_get(exec->catalog, node, (gr_str){0}, true, scratch, &revision, &is_found, err);
+    if (!status && is_found) status = gr_catalog_find(exec->catalog, &filter, scratch, &rows, &n, &total, err);
+    for (size_t i = n; !status && i > 0; i--) {
+        if (!gr_str_eq(rows[i - 1].decl.grain_hash, e->identity.grain_hash)) continue;
+        status =
+            gr_catalog_node_get(exec->catalog, node, rows[i - 1].version, true, scratch, &revision, &is_found, err);
+        if (status || !is_found || !gr_str_eq(revision.decl.content_hash, content)) continue;
+        take_hashes(&rows[i - 1], base->arena, &e->identity);
+        break;
+    }
+    gr_arena_free(scratch);
+    return status;
+}
+
 static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r, const gr_tz *zone,
                            const gr_map *known, gr_error *err) {
     gr_exec_entry e = {.rollup = r, .zone = zone, .fingerprint = fingerprint_of(r, zone, base->arena)};
@@ -84,6 +140,7 @@ static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r
         e.identity = copy_identity(&old->identity, base->arena);
     else
         GR_TRY(gr_exec_identify(exec, &view, r, zone, base->arena, &e.identity, err));
+    if (!old && is_unknown(base, r)) GR_TRY(adopt(exec, base, &e, err));
     GR_PUSH(base->arena, &base->entries, e);
     return GR_OK;
 }
@@ -131,14 +188,25 @@ typedef struct making {
     size_t n_zones;
 } making;
 
+static bool has_entry(const gr_exec_base *base, size_t from, const gr_rollup *r, const gr_tz *zone) {
+    for (size_t i = from; i < base->entries.n; i++)
+        if (base->entries.v[i].rollup == r && base->entries.v[i].zone == zone) return true;
+    return false;
+}
+
+/* UTC for items of files, its own zone for each definition by API, and the zones that the catalog has entities for. */
 static gr_status make_entries_of(making *m, const gr_rollup *r, gr_arena *scratch, gr_error *err) {
-    const gr_tz *own = gr_rollup_zone(r, zone_named(r->preagg->time_zone));
+    const gr_preagg_list *users = &m->base->users[r->preagg->index];
     gr_str node = r->tree.nodes[0].cube->name;
-    GR_TRY(add_entry(m->exec, m->base, r, own, &m->known, err));
+    size_t from = m->base->entries.n;
+    for (size_t i = 0; i < users->n; i++) {
+        const gr_tz *zone = gr_rollup_zone(r, zone_named(users->v[i]->time_zone));
+        if (!has_entry(m->base, from, r, zone)) GR_TRY(add_entry(m->exec, m->base, r, zone, &m->known, err));
+    }
     for (size_t i = 0; r->depends_on_zone && i < m->n_zones; i++) {
         gr_str hash = gr_rollup_grain_hash(r, m->zones[i], scratch);
         gr_str key = gr_arena_printf(scratch, GR_FMT " " GR_FMT, GR_ARG(node), GR_ARG(hash));
-        if (m->zones[i] != own && gr_map_get(&m->by_hash, key))
+        if (gr_map_get(&m->by_hash, key) && !has_entry(m->base, from, r, m->zones[i]))
             GR_TRY(add_entry(m->exec, m->base, r, m->zones[i], &m->known, err));
     }
     return GR_OK;
@@ -164,10 +232,6 @@ gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_
 /* ---- declarations --------------------------------------------------------------------------------------------------
  */
 
-static const gr_rollup *rollup_of(const gr_exec_base *base, const gr_preagg *p) {
-    return gr_plan_index_rollup(base->index, p)->entity;
-}
-
 /* A registered table: where it is, and which columns hold what. */
 static gr_str external_of(const gr_exec_definition *d, gr_arena *arena) {
     gr_buf out;
@@ -188,13 +252,15 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
     gr_preagg_decl d = gr_exec_declaration(e->rollup, e->zone, &e->identity, arena);
     GR_VEC(gr_str) names = {0};
     gr_exec_definitions mine = {0};
-    for (size_t i = 0; i < base->model->n_preaggs; i++) {
-        const gr_preagg *p = base->model->preaggs[i];
-        if (!p->is_by_api && rollup_of(base, p) == e->rollup) GR_PUSH(arena, &names, p->id);
-    }
-    for (size_t i = 0; i < base->definitions.n; i++) {
-        if (!base->preaggs[i] || rollup_of(base, base->preaggs[i]) != e->rollup) continue;
-        gr_exec_definition definition = base->definitions.v[i];
+    const gr_preagg_list *users = &base->users[e->rollup->preagg->index];
+    for (size_t i = 0; i < users->n; i++) {
+        const gr_preagg *p = users->v[i];
+        if (!p->is_by_api) {
+            GR_PUSH(arena, &names, p->id);
+            continue;
+        }
+        if (gr_rollup_zone(e->rollup, zone_named(p->time_zone)) != e->zone) continue;
+        gr_exec_definition definition = base->definitions.v[base->definition_of[p->index]];
         if (mine.n) definition.key = mine.v[0].key; /* another way to say the same: one entity keeps one text */
         gr_exec_definitions_merge(&mine, &definition, arena, NULL);
     }

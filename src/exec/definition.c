@@ -168,10 +168,14 @@ void gr_exec_definitions_merge(gr_exec_definitions *all, const gr_exec_definitio
     while (at < all->n && !gr_str_eq(all->v[at].key, more->key)) at++;
     if (at == all->n) {
         GR_PUSH(arena, all, *more);
-    } else if (more->bindings.n) { /* registered again: what it holds is what is said now */
-        gr_str was = all->v[at].was;
-        all->v[at] = *more;
-        all->v[at].was = was;
+    } else if (more->bindings.n) { /* registered again: the bindings are of all that is registered of it */
+        gr_exec_definition both = *more;
+        both.was = all->v[at].was;
+        both.measures = (gr_names){0};
+        for (size_t i = 0; i < more->measures.n; i++) add_name(&both.measures, more->measures.v[i], arena);
+        for (size_t i = 0; i < all->v[at].measures.n; i++) add_name(&both.measures, all->v[at].measures.v[i], arena);
+        gr_exec_definition_seal(&both, arena);
+        all->v[at] = both;
     } else {
         for (size_t i = 0; i < more->measures.n; i++) add_name(&all->v[at].measures, more->measures.v[i], arena);
         gr_exec_definition_seal(&all->v[at], arena);
@@ -195,12 +199,24 @@ static gr_member_ref ref_of(const gr_field *f, const gr_granularity *g) {
     return (gr_member_ref){.member = f->member, .granularity = g, .path = f->path.n > 1 ? f->path : (gr_path){0}};
 }
 
+/* A measure that is gone takes nothing else with it: what there still is goes on, and when it comes back it is there
+ * again, for the text keeps it. */
+static void take_known_measures(const gr_model *model, const gr_names *all, gr_names *out, gr_arena *arena) {
+    const gr_member *m;
+    for (size_t i = 0; i < all->n; i++)
+        if (!gr_model_member(model, all->v[i], &m, NULL) && m->kind == GR_MEMBER_MEASURE)
+            GR_PUSH(arena, out, all->v[i]);
+}
+
 bool gr_exec_definition_resolve(const gr_model *model, const gr_exec_definition *d, gr_arena *arena,
                                 gr_preagg_def *ret) {
     json_t *filters = NULL;
     gr_query *q;
+    gr_names measures_left = {0};
     if (d->filters.n && gr_json_parse(d->filters, 4 << 20, arena, &filters, NULL)) return false;
-    gr_metrics_ask ask = {d->measures.v, d->dimensions.v, d->measures.n, d->dimensions.n, filters, d->time_zone};
+    take_known_measures(model, &d->measures, &measures_left, arena);
+    if (d->measures.n && !measures_left.n) return false;
+    gr_metrics_ask ask = {measures_left.v, d->dimensions.v, measures_left.n, d->dimensions.n, filters, d->time_zone};
     const gr_cube *cube = gr_model_cube(model, d->node);
     if (!cube || cube->is_view || gr_query_of_metrics(model, &ask, arena, &q, NULL)) return false;
     gr_member_ref *measures = GR_NEW_N(arena, gr_member_ref, q->n_measures + 1),

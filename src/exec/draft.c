@@ -17,9 +17,13 @@ struct gr_exec_draft {
     size_t n;
 };
 
-static size_t entry_at(const gr_exec_base *base, const gr_rollup *r) {
+/* In the zone that the definition is for. */
+static size_t entry_at(const gr_exec_base *base, const gr_rollup *r, const gr_preagg *p) {
+    const gr_tz *zone = gr_tz_utc();
+    if (p->time_zone.n && gr_tz_get(p->time_zone, &zone, NULL)) zone = gr_tz_utc();
+    zone = gr_rollup_zone(r, zone);
     for (size_t i = 0; i < base->entries.n; i++)
-        if (base->entries.v[i].rollup == r) return i;
+        if (base->entries.v[i].rollup == r && base->entries.v[i].zone == zone) return i;
     return SIZE_MAX;
 }
 
@@ -47,12 +51,13 @@ static gr_status fill(gr_exec_draft *d, const gr_exec_definitions *more, const s
     for (size_t i = 0; i < more->n; i++) {
         gr_exec_drafted *item = &d->items[i];
         item->preagg = d->base->preaggs[places[i]];
+        item->bindings = d->base->definitions.v[places[i]].bindings;
         if (!item->preagg)
             return gr_error_set(err, GR_ERR_QUERY_INVALID, "The definition over '" GR_FMT "' does not fit the model",
                                 GR_ARG(more->v[i].node));
         item->rollup = gr_plan_index_rollup(d->base->index, item->preagg);
         if (item->rollup->can_build) item->rollup = item->rollup->entity;
-        size_t at = item->rollup->can_build ? entry_at(d->base, item->rollup) : SIZE_MAX;
+        size_t at = item->rollup->can_build ? entry_at(d->base, item->rollup, item->preagg) : SIZE_MAX;
         d->entry_of[i] = at;
         item->version = version_of(d->base, more->v[i].node);
         if (at == SIZE_MAX) continue;

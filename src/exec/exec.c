@@ -203,6 +203,16 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     return status;
 }
 
+gr_status gr_exec_rescan(gr_exec *exec, bool *ret_wants_model, gr_error *err) {
+    gr_exec_base *base = gr_exec_base_ref_current(exec);
+    *ret_wants_model = base && (base->files ? base->files : base)->has_unknown_types;
+    gr_exec_base_unref(base);
+    for (size_t i = 0; i < exec->config->n_sources; i++)
+        if (exec->config->sources[i].is_folder)
+            GR_TRY(exec->engine->driver->attach(exec->engine, &exec->config->sources[i], false, err));
+    return GR_OK;
+}
+
 /* Definitions that changed make another base; else what is built is read anew. */
 gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
@@ -227,7 +237,8 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     gr_column_schema *columns;
     size_t n;
     gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table));
-    return conn->driver->describe(conn, probe, arena, &columns, &n, &err) == GR_ERR_ENGINE_SQL;
+    gr_status status = conn->driver->describe(conn, probe, arena, &columns, &n, &err);
+    return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
 }
 
 /* Records of builds whose table is gone. Of a shared store another server may know better. */
@@ -271,6 +282,12 @@ gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table
     GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
     gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
     gr_status status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
+    gr_pool_give(exec->pool, conn);
+    const gr_source_config *source = gr_config_source(exec->config, data_source);
+    if (status != GR_ERR_ENGINE_SQL || !source || !source->is_folder) return status;
+    GR_TRY(exec->engine->driver->attach(exec->engine, source, false, err)); /* a file may have come since it was read */
+    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
+    status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
     gr_pool_give(exec->pool, conn);
     return status;
 }

@@ -95,6 +95,7 @@ typedef struct gr_exec_drafted {
     const gr_preagg *preagg; /* the definition's own */
     gr_preagg_decl decl;     /* empty structure hash: it cannot be built (rollup->problem_text) */
     gr_str version;          /* of the node, as this server has it */
+    gr_str bindings;         /* of the merged definition: what was bound before, or empty */
     int64_t entity_id;       /* of the base in service; 0: none yet */
 } gr_exec_drafted;
 /* Holds exec.define until gr_exec_draft_done: one change at a time. *ret_items: parallel to `more`; lives as long as
@@ -107,6 +108,9 @@ const gr_snapshot *gr_exec_draft_view(const gr_exec_draft *draft); /* without st
 GR_MUST_CHECK gr_status gr_exec_draft_commit(gr_exec_draft *draft, const gr_preagg_row *rows, gr_error *err);
 void gr_exec_draft_done(gr_exec_draft *draft); /* accepts NULL */
 
+/* See files that came into folders since they were looked at. *ret_wants_model: some source could not say what its
+ * columns are when the model was taken into service; doing that again would learn it. */
+GR_MUST_CHECK gr_status gr_exec_rescan(gr_exec *exec, bool *ret_wants_model, gr_error *err);
 /* Look at the catalog again: definitions and builds of other servers, or of calls that wrote without publishing. */
 GR_MUST_CHECK gr_status gr_exec_refresh(gr_exec *exec, gr_error *err);
 /* The entry of the snapshot in service that is this entity; NULL: none. Borrowed from the snapshot. */

@@ -27,6 +27,8 @@ typedef struct gr_exec_entry {
     gr_str version;
 } gr_exec_entry;
 
+typedef GR_VEC(const gr_preagg *) gr_preagg_list;
+
 /* What depends on the model and the definitions alone; shared by the snapshots that were made from it. */
 typedef struct gr_exec_base {
     atomic_int refs;
@@ -34,11 +36,15 @@ typedef struct gr_exec_base {
     gr_model *model;
     gr_plan_index *index;
     const gr_column_schema **types;
+    bool *is_unknown; /* by cube index: its source could not say what its columns are */
+    bool has_unknown_types;
     struct gr_exec_base *files; /* that types come from; NULL: itself */
     gr_exec_definitions definitions;
     gr_str definitions_key;        /* of all of them, as the catalog had them */
     const gr_preagg **preaggs;     /* parallel to definitions: what was made of each; NULL: it does not fit the model */
     GR_VEC(gr_exec_entry) entries; /* under exec.publish */
+    size_t *definition_of;         /* by preagg index: its definition, SIZE_MAX for those of files */
+    gr_preagg_list *users;         /* by preagg index of the first of an identity: all that share it */
     const gr_node_decl *nodes;
     size_t n_nodes;
     gr_str *versions; /* parallel to nodes, as the catalog gave them; NULL: not declared yet */

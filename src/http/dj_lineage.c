@@ -22,7 +22,7 @@ static gr_status put_lineage(gr_dj *dj, gr_str name, gr_error *err) {
         gr_http_put_lineage(dj->w, &lineage);
         return GR_OK;
     }
-    gr_http_put_lineage_dot(dj->w->out, &lineage);
+    gr_buf_add(dj->w->out, gr_serve_lineage_dot(&lineage, dj->arena));
     dj->answer->content_type = "text/vnd.graphviz; charset=utf-8";
     return GR_OK;
 }

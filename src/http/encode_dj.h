@@ -22,8 +22,6 @@ gr_str gr_http_node_title(const gr_node_row *row, gr_arena *arena);
 
 void gr_http_put_history(gr_jw *w, const gr_history_row *row);
 void gr_http_put_lineage(gr_jw *w, const gr_lineage *lineage);
-/* The same as a graph of Graphviz. */
-void gr_http_put_lineage_dot(gr_buf *out, const gr_lineage *lineage);
 
 /* Parts. */
 void gr_http_put_names_key(gr_jw *w, const char *key, const gr_str *names, size_t n);

@@ -189,18 +189,16 @@ gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena
         return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
-    gr_buf_z(&out, "{");
+    gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
     if (r->ranged) {
         gr_jw w;
         gr_jw_init(&w, &out);
-        gr_buf_z(&out, "\"build_range\": ");
+        gr_buf_z(&out, ", \"build_range\": ");
         gr_jw_array(&w);
         gr_jw_str(&w, r->range_start);
         gr_jw_str(&w, r->range_end);
         gr_jw_array_end(&w);
-        gr_buf_z(&out, ", ");
     }
-    gr_buf_printf(&out, "\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
     if (r->preagg->external.n) {
         gr_jw w;
         gr_buf_z(&out, ", \"external\": ");

@@ -174,7 +174,7 @@ static gr_status put_cube(gr_serve *serve, const gr_cube_put *put, const cube_de
                           gr_entity_plan *ret_plan, gr_error *err) {
     gr_entity_ask ask = {d->metrics.v, d->dimensions.v, d->metrics.n, d->dimensions.n, d->filters, {0}};
     gr_entity_draft draft;
-    GR_TRY(gr_serve_draft(serve, &ask, (gr_str){0}, (gr_str){0}, arena, &draft, err));
+    GR_TRY(gr_serve_draft(serve, &ask, (gr_str){0}, NULL, arena, &draft, err));
     gr_status status = write(serve, &draft, put, actor, arena, ret_plan, err);
     gr_serve_draft_done(&draft);
     return status;

@@ -168,7 +168,8 @@ typedef enum gr_lineage_kind {
     GR_LINEAGE_MEMBER, /* dimension or measure */
     GR_LINEAGE_COMPONENT,
     GR_LINEAGE_PREAGG,
-    GR_LINEAGE_CUBE /* by API */
+    GR_LINEAGE_CUBE,  /* by API */
+    GR_LINEAGE_METRIC /* a measure as entities serve it; of the same name as its member, which they come from */
 } gr_lineage_kind;
 gr_str gr_lineage_kind_name(gr_lineage_kind kind);
 typedef struct gr_lineage_node {
@@ -187,6 +188,8 @@ typedef struct gr_lineage {
 /* Of a node, a member or an entity ("orders", "orders.count", "12", "orders.main"): all that it comes from and all that
  * is made of it; empty name: everything. Errors: node.not_found. */
 GR_MUST_CHECK gr_status gr_serve_lineage(gr_serve *serve, gr_str name, gr_arena *arena, gr_lineage *ret, gr_error *err);
+/* The same as text for Graphviz. Pure. */
+gr_str gr_serve_lineage_dot(const gr_lineage *lineage, gr_arena *arena);
 
 /* ---- importer ---------------------------------------------------------------------------------------------------- */
 typedef struct gr_import_line {
@@ -194,8 +197,11 @@ typedef struct gr_import_line {
     gr_str problem;                   /* why it was skipped */
     int64_t entity_id;
 } gr_import_line;
-/* Blobs of `materialization_config.measures_materialization` (seed): one object, a list of cubes
- * {"name", "materialization_config": {…}}, or a map from cube to materialization_config. Errors: query.invalid. */
+/* Blobs of `materialization_config.measures_materialization` (seed): one blob, or an object that holds it; a list of
+ * cubes
+ * {"name", "materialization_config": {…}}; or a map from cube to such (import_read.c). Each blob is recorded whole, as
+ * gr_serve_entity_plan does, or skipped; lines are in the order of the document. Cubes are not made. Errors:
+ * query.invalid, limit.exceeded (more than 10,000): nothing is imported then; catalog.*: what came before is. */
 GR_MUST_CHECK gr_status gr_serve_import_materializations(gr_serve *serve, const json_t *blobs, gr_actor actor,
                                                          gr_arena *arena, gr_import_line **ret, size_t *ret_n,
                                                          gr_error *err);

@@ -39,9 +39,8 @@ static void find_metrics(const gr_snapshot *snapshot, const gr_rollup *r, gr_are
 }
 
 /* The first name of a YAML item, or that of its definition. */
-static gr_str name_of(const gr_snapshot *snapshot, const gr_rollup *r, const gr_preagg_row *row, gr_arena *arena) {
+static gr_str name_of(const gr_rollup *r, const gr_preagg_row *row, gr_arena *arena) {
     if (row->decl.n_declared_by) return row->decl.declared_by[0];
-    (void)snapshot;
     return gr_arena_dup(arena, r->preagg->id);
 }
 
@@ -72,7 +71,7 @@ gr_entity_view gr_serve_view_of(const gr_snapshot *snapshot, const gr_preagg_row
     if (!r) return view;
     view.is_in_service = true;
     view.problem = gr_arena_dup(arena, r->problem_text);
-    view.name = name_of(snapshot, r, row, arena);
+    if (!view.name.n) view.name = name_of(r, row, arena); /* a registered table has the handle that it was given */
     find_metrics(snapshot, r, arena, &view);
     return view;
 }
@@ -164,13 +163,26 @@ static int64_t id_of_name(const gr_snapshot *snapshot, gr_str name) {
     return state ? state->entity_id : 0;
 }
 
+/* The newest registered table with this handle; handles are not unique. */
+static gr_status id_of_handle(gr_serve *serve, gr_str name, gr_arena *arena, int64_t *ret, gr_error *err) {
+    gr_preagg_filter registered = {.external = 1};
+    gr_preagg_row *rows;
+    size_t n;
+    int64_t total;
+    GR_TRY(gr_catalog_find(gr_exec_catalog(serve->exec), &registered, arena, &rows, &n, &total, err));
+    for (size_t i = 0; i < n; i++)
+        if (gr_str_eq(rows[i].decl.name, name)) *ret = rows[i].id;
+    return GR_OK;
+}
+
 gr_status gr_serve_entity_find(gr_serve *serve, gr_str id_or_name, gr_arena *arena, gr_entity_view *ret,
                                gr_error *err) {
     int64_t id = 0;
     if (read_id(id_or_name, &id)) return gr_serve_view_get(serve, id, arena, ret, err);
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     id = id_of_name(snapshot, id_or_name);
-    gr_status status = id ? GR_OK : gr_serve_no_preagg(snapshot, id_or_name, err);
+    gr_status status = id ? GR_OK : id_of_handle(serve, id_or_name, arena, &id, err);
+    if (!status && !id) status = gr_serve_no_preagg(snapshot, id_or_name, err);
     gr_serve_snapshot_unref(snapshot);
     return status ? status : gr_serve_view_get(serve, id, arena, ret, err);
 }

@@ -22,7 +22,8 @@ void gr_serve_sort_names(gr_names *names);
 /* preagg.c: the error, with the nearest name. */
 gr_status gr_serve_no_preagg(const gr_snapshot *snapshot, gr_str id, gr_error *err);
 
-/* entity_plan.c: a request worked out, and not recorded. To be ended with gr_exec_draft_done(draft). */
+/* entity_plan.c: a request worked out, and not recorded. `external`: a registered table, with its bindings by definition
+ * (NULL: not known yet). To be ended with gr_exec_draft_done(draft). */
 typedef struct gr_entity_draft {
     const gr_snapshot *snapshot; /* referenced */
     gr_query *query;
@@ -30,8 +31,8 @@ typedef struct gr_entity_draft {
     gr_exec_draft *draft;
     gr_exec_drafted *items; /* parallel to definitions */
 } gr_entity_draft;
-GR_MUST_CHECK gr_status gr_serve_draft(gr_serve *serve, const gr_entity_ask *ask, gr_str external, gr_str bindings,
-                                       gr_arena *arena, gr_entity_draft *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_serve_draft(gr_serve *serve, const gr_entity_ask *ask, gr_str external,
+                                       const gr_str *bindings, gr_arena *arena, gr_entity_draft *ret, gr_error *err);
 void gr_serve_draft_done(gr_entity_draft *draft);
 /* Its grain groups and warnings. */
 GR_MUST_CHECK gr_status gr_serve_draft_show(gr_serve *serve, const gr_entity_draft *draft, gr_arena *arena,

@@ -15,15 +15,15 @@ static gr_status check_metrics(const gr_model *model, const gr_entity_ask *ask, 
     return GR_OK;
 }
 
-gr_status gr_serve_draft(gr_serve *serve, const gr_entity_ask *ask, gr_str external, gr_str bindings, gr_arena *arena,
-                         gr_entity_draft *ret, gr_error *err) {
+gr_status gr_serve_draft(gr_serve *serve, const gr_entity_ask *ask, gr_str external, const gr_str *bindings,
+                         gr_arena *arena, gr_entity_draft *ret, gr_error *err) {
     gr_entity_draft d = {.snapshot = gr_serve_snapshot_ref(serve)};
     const gr_model *model = d.snapshot->model;
     gr_status status = check_metrics(model, ask, err);
     if (!status) status = gr_query_of_metrics(model, ask, arena, &d.query, err);
     if (!status) status = gr_exec_definitions_of(d.snapshot->index, d.query, external, arena, &d.definitions, err);
-    for (size_t i = 0; i < d.definitions.n; i++) {
-        d.definitions.v[i].bindings = bindings;
+    for (size_t i = 0; bindings && i < d.definitions.n; i++) {
+        d.definitions.v[i].bindings = bindings[i];
         gr_exec_definition_seal(&d.definitions.v[i], arena);
     }
     if (!status) status = gr_exec_draft_new(serve->exec, &d.definitions, &d.draft, &d.items, err);
@@ -183,7 +183,7 @@ gr_status gr_serve_draft_show(gr_serve *serve, const gr_entity_draft *d, gr_aren
 gr_status gr_serve_grain_groups(gr_serve *serve, const gr_entity_ask *ask, gr_arena *arena, gr_entity_plan *ret,
                                 gr_error *err) {
     gr_entity_draft draft;
-    GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, (gr_str){0}, arena, &draft, err));
+    GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, NULL, arena, &draft, err));
     gr_status status = gr_serve_draft_show(serve, &draft, arena, ret, err);
     gr_serve_draft_done(&draft);
     return status;
@@ -262,7 +262,7 @@ gr_status gr_serve_entity_plan(gr_serve *serve, const gr_entity_ask *ask, const 
     GR_TRY(gr_serve_check_config(config, err));
     for (int tries = 0; tries < GR_SERVE_TRIES && status == GR_ERR_NODE_CHANGED; tries++) {
         gr_entity_draft draft;
-        GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, (gr_str){0}, arena, &draft, err));
+        GR_TRY(gr_serve_draft(serve, ask, (gr_str){0}, NULL, arena, &draft, err));
         status = record(serve, &draft, config, actor, arena, ret, ret_views, err);
         gr_serve_draft_done(&draft);
     }

@@ -127,7 +127,10 @@ static gr_status check_measures(const binding_work *w, const gr_snapshot *snapsh
     return GR_OK;
 }
 
-static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, const gr_component *c, gr_str *ret_member) {
+/* Bound now, or by an earlier registration of the same table (`old`: its bindings). */
+static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, const gr_rollup_component *stored,
+                            const json_t *old, gr_str *ret_member) {
+    const gr_component *c = &stored->component;
     for (size_t i = 0; i < w->ask->n_measure_columns; i++) {
         const gr_member *m;
         if (gr_model_member(view->model, w->ask->measure_columns[i].member, &m, NULL)) continue;
@@ -136,7 +139,8 @@ static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, cons
         if (own->n == 1 && gr_str_eq(own->v[0].stored_key, c->stored_key)) return w->ask->measure_columns[i].column;
     }
     *ret_member = c->measure->id;
-    return (gr_str){0};
+    const json_t *before = json_object_getn(json_object_get(old, "measures"), stored->name.p, stored->name.n);
+    return json_is_string(before) ? gr_json_str(before) : (gr_str){0};
 }
 
 /* The name that a dimension was asked for under, with its column; without a binding it is stored under our name for it.
@@ -182,13 +186,16 @@ static gr_status put_dimensions(binding_work *w, const gr_rollup *r, gr_jw *out)
     return GR_OK;
 }
 
-static gr_status put_measures(binding_work *w, const gr_rollup *r, const gr_snapshot *view, gr_jw *out) {
+static gr_status put_measures(binding_work *w, const gr_exec_drafted *item, const gr_snapshot *view, gr_jw *out) {
+    const gr_rollup *r = item->rollup;
+    json_t *old = NULL;
+    if (item->bindings.n && gr_json_parse(item->bindings, 4 << 20, w->arena, &old, NULL)) old = NULL;
     bool has_distinct = false, has_other = false;
     gr_jw_key(out, GR_STR("measures"));
     gr_jw_object(out);
     for (size_t i = 0; i < r->n_components; i++) {
         const gr_component *c = &r->components[i].component;
-        gr_str member, name = bound_measure(w, view, c, &member);
+        gr_str member, name = bound_measure(w, view, &r->components[i], old, &member);
         const gr_column_schema *column;
         if (!name.n)
             return gr_error_set(w->err, GR_ERR_QUERY_INVALID,
@@ -209,27 +216,27 @@ static gr_status put_measures(binding_work *w, const gr_rollup *r, const gr_snap
     return GR_OK;
 }
 
-static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str *ret) {
-    const gr_snapshot *view = gr_exec_draft_view(probe->draft);
+static gr_status bind_one(binding_work *w, const gr_entity_draft *probe, size_t at, gr_str *ret) {
     gr_buf text;
     gr_jw out;
-    gr_status status = GR_OK;
     gr_buf_init(&text, 4 << 20);
     gr_jw_init(&out, &text);
     gr_jw_object(&out);
     gr_jw_key_str(&out, "table_text", w->table_text);
-    for (size_t i = 0; !status && i < probe->definitions.n; i++) {
-        const gr_rollup *r = probe->items[i].rollup;
-        if (probe->definitions.n > 1)
-            status = gr_error_set(w->err, GR_ERR_QUERY_INVALID,
-                                  "The metrics are over several facts: register a table for each");
-        if (!status) status = put_dimensions(w, r, &out);
-        if (!status) status = put_measures(w, r, view, &out);
-    }
+    gr_status status = put_dimensions(w, probe->items[at].rollup, &out);
+    if (!status) status = put_measures(w, &probe->items[at], gr_exec_draft_view(probe->draft), &out);
     gr_jw_object_end(&out);
     if (!status) *ret = gr_arena_dup(w->arena, gr_buf_str(&text));
     gr_buf_done(&text);
     return status;
+}
+
+/* A table may hold several facts: each is an entity of its own over it. */
+static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str **ret) {
+    gr_str *bindings = GR_NEW_N(w->arena, gr_str, probe->definitions.n + 1);
+    for (size_t i = 0; i < probe->definitions.n; i++) GR_TRY(bind_one(w, probe, i, &bindings[i]));
+    *ret = bindings;
+    return GR_OK;
 }
 
 /* ---- availability --------------------------------------------------------------------------------------------------
@@ -287,8 +294,8 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
                                    gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {
     binding_work w = {.serve = serve, .ask = ask, .arena = arena, .err = err};
     gr_entity_draft draft;
-    gr_str bindings = {0},
-           table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
+    gr_str *bindings = NULL;
+    gr_str table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
                                    GR_ARG(ask->schema.n ? ask->schema : GR_STR("main")), GR_ARG(ask->table));
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_status status = check_measures(&w, snapshot);
@@ -296,7 +303,7 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
     GR_TRY(status);
     GR_TRY(check_dimension_keys(&w));
     GR_TRY(find_table(&w, ask->catalog, ask->schema, ask->table));
-    GR_TRY(gr_serve_draft(serve, &ask->ask, table, (gr_str){0}, arena, &draft, err)); /* to see what is stored */
+    GR_TRY(gr_serve_draft(serve, &ask->ask, table, NULL, arena, &draft, err)); /* to see what is stored */
     status = bind_all(&w, &draft, &bindings);
     gr_serve_draft_done(&draft);
     GR_TRY(status);
@@ -311,6 +318,12 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
 
 /* ---- the callback --------------------------------------------------------------------------------------------------
  */
+
+/* null is as good as absent. */
+static const json_t *schema_of(const json_t *body) {
+    const json_t *schema = json_object_get(body, "schema");
+    return json_is_string(schema) ? schema : json_object_get(body, "schema_");
+}
 
 static gr_status want(const json_t *body, const char *key, const char *other, gr_error *err) {
     if (json_is_string(json_object_get(body, key)) || (other && json_is_string(json_object_get(body, other))))
@@ -369,9 +382,8 @@ static json_t *merged(const json_t *body, const json_t *old) {
     static const char *const kept[] = {"url",        "links",           "categorical_partitions", "temporal_partitions",
                                        "partitions", "valid_through_ts"};
     json_t *a = json_object();
-    const json_t *schema = json_object_get(body, "schema");
     json_object_set_new(a, "catalog", json_deep_copy(json_object_get(body, "catalog")));
-    json_object_set_new(a, "schema", json_deep_copy(schema ? schema : json_object_get(body, "schema_")));
+    json_object_set_new(a, "schema", json_deep_copy(schema_of(body)));
     json_object_set_new(a, "table", json_deep_copy(json_object_get(body, "table")));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (json_object_get(body, kept[i]))
@@ -397,11 +409,9 @@ static gr_status check_body(const json_t *body, gr_error *err) {
 
 /* The callback names the table that is registered: another one would hold who knows what. */
 static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_error *err) {
-    const json_t *schema = json_object_get(body, "schema");
-    if (!schema) schema = json_object_get(body, "schema_");
     char name[800];
     snprintf(name, sizeof name, "%s.%s.%s", json_string_value(json_object_get(body, "catalog")),
-             json_string_value(schema), json_string_value(json_object_get(body, "table")));
+             json_string_value(schema_of(body)), json_string_value(json_object_get(body, "table")));
     if (!view->row.decl.external.n || gr_str_eq_z(view->table, name)) return GR_OK;
     return gr_error_set(err, GR_ERR_QUERY_INVALID,
                         "Pre-aggregation %lld is the table " GR_FMT ", and not %s: register that one",

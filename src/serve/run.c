@@ -147,7 +147,8 @@ static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
  * table is not ours to forget: this query goes on without it. */
 static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a, gr_status status, rollups *failed) {
     bool is_any = false;
-    for (size_t i = 0; status == GR_ERR_ENGINE_SQL && i < a->plan->n_uses; i++) {
+    bool is_reading = status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
+    for (size_t i = 0; is_reading && i < a->plan->n_uses; i++) {
         const gr_plan_use *use = &a->plan->uses[i];
         gr_error ignored;
         size_t n = 0;
@@ -156,7 +157,7 @@ static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a,
         if (use->state->is_foreign) {
             GR_PUSH(ctx->arena, failed, use->rollup);
             is_any = true;
-        } else {
+        } else if (status == GR_ERR_ENGINE_SQL) {
             is_any |= gr_exec_drop(serve->exec, ctx, use->rollup, &n, &ignored) == GR_OK;
         }
     }

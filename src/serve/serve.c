@@ -43,7 +43,10 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
         const gr_snapshot *current = gr_exec_snapshot_ref(serve->exec);
         bool is_same = current && gr_str_eq(current->model->hash, model->hash);
         if (current) gr_exec_snapshot_unref(current);
-        if (!is_same) status = gr_exec_set_model(serve->exec, model, diags, err);
+        bool wants_model = false;
+        if (is_same) status = gr_exec_rescan(serve->exec, &wants_model, err);
+        is_same = is_same && !wants_model;
+        if (!is_same && !status) status = gr_exec_set_model(serve->exec, model, diags, err);
         if (!is_same && !status) status = gr_serve_cubes_recheck(serve, err);
         if (!status && ret_changed) *ret_changed = !is_same;
     }

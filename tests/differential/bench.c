@@ -109,6 +109,8 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
     gr_model *model = NULL;
     gr_status status = gr_model_load_files(&file, 1, &diags, &model, err);
     if (!status) status = gr_exec_set_model(b->exec, model, &diags, err);
+    if (!status) status = diff_bench_clear(b, err);
+    if (!status) status = diff_bench_define(b, gr_str_hash(file.text), err);
     if (status && diags.list.n && err) {
         gr_diag first = diags.list.v[0];
         for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];

@@ -19,6 +19,10 @@ void diff_bench_close(diff_bench *bench);
 /* Load the world's model and put it in service. */
 GR_MUST_CHECK gr_status diff_bench_use(diff_bench *bench, const diff_world *world, gr_error *err);
 
+/* define.c: of some rollups a part by API, and built of that a part. diff_bench_use calls both. */
+GR_MUST_CHECK gr_status diff_bench_clear(diff_bench *bench, gr_error *err);
+GR_MUST_CHECK gr_status diff_bench_define(diff_bench *bench, uint64_t seed, gr_error *err);
+
 /* One way through the product. */
 typedef struct diff_run {
     gr_status status;

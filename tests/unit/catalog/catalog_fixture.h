@@ -40,7 +40,8 @@ typedef struct fixture {
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- folder and handles -------------------------------------------------------------------------------------------- */
+/* ---- folder and handles --------------------------------------------------------------------------------------------
+ */
 static inline int fixture_folder(void **state) {
     fixture *f = calloc(1, sizeof *f);
     const char *tmp = getenv("TMPDIR");
@@ -103,7 +104,8 @@ static inline int fixture_teardown(void **state) {
     return 0;
 }
 
-/* ---- what is declared ---------------------------------------------------------------------------------------------- */
+/* ---- what is declared ----------------------------------------------------------------------------------------------
+ */
 static inline gr_actor at(int64_t now_us) { return (gr_actor){.now_us = now_us, .user = GR_STR("ann")}; }
 
 static inline gr_node_decl node_of(const char *name, const char *content, const char *meta) {
@@ -185,7 +187,8 @@ static inline gr_preagg_row got(fixture *f, int64_t id) { return got_from(f, f->
 
 #define assert_status(f, id, name) assert_str(gr_preagg_status_name(got((f), (id)).status), (name))
 
-/* ---- builds -------------------------------------------------------------------------------------------------------- */
+/* ---- builds --------------------------------------------------------------------------------------------------------
+ */
 static inline gr_build_plan plan_of(const gr_preagg_decl *d) {
     return (gr_build_plan){d->base_hash, d->structure_hash, d->components, d->n_components};
 }

@@ -24,8 +24,8 @@ static void test_names(void **state) {
 }
 
 static gr_preagg_decl full_decl(fixture *f) {
-    gr_preagg_decl d = decl_of(f->arena, "orders", "g1", "b1", "orders__count=s1 orders__total=s2",
-                               "orders.main orders.also");
+    gr_preagg_decl d =
+        decl_of(f->arena, "orders", "g1", "b1", "orders__count=s1 orders__total=s2", "orders.main orders.also");
     d.filters = GR_STR("[{\"member\":\"orders.status\"}]");
     d.definition = GR_STR("{\"d\": 1}");
     d.name = GR_STR("handle");
@@ -72,8 +72,8 @@ static void test_declared_row(void **state) {
     assert_int_equal(row.grain_group_hash.n, 32);
     assert_int_equal(row.preagg_hash.n, 8);
     assert_int_equal(row.status, GR_PREAGG_PENDING);
-    const gr_str empty[] = {row.error, row.strategy, row.schedule, row.lookback_window, row.workflow_status,
-                            row.availability, r->external};
+    const gr_str empty[] = {row.error,           row.strategy,     row.schedule, row.lookback_window,
+                            row.workflow_status, row.availability, r->external};
     for (size_t i = 0; i < N_OF(empty); i++) assert_int_equal(empty[i].n, 0);
     assert_int_equal(row.n_cubes, 1);
     assert_str(row.cubes[0], "orders");
@@ -396,17 +396,10 @@ static void test_builds_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        TEST(test_declared_row),
-        TEST(test_what_may_be_left_out),
-        TEST(test_updated_only_when_new),
-        TEST(test_texts_are_checked),
-        TEST(test_nodes_are_checked),
-        TEST(test_sql_in_texts_is_text),
-        TEST(test_terms_are_folded),
-        TEST(test_refused_steps),
-        TEST(test_error_texts),
-        TEST(test_builds_are_bounded),
+        cmocka_unit_test(test_names),     TEST(test_declared_row),       TEST(test_what_may_be_left_out),
+        TEST(test_updated_only_when_new), TEST(test_texts_are_checked),  TEST(test_nodes_are_checked),
+        TEST(test_sql_in_texts_is_text),  TEST(test_terms_are_folded),   TEST(test_refused_steps),
+        TEST(test_error_texts),           TEST(test_builds_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

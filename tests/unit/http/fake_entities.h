@@ -408,11 +408,6 @@ gr_status gr_serve_history(gr_serve *serve, const gr_history_filter *filter, gr_
 }
 
 /* ---- lineage and import ----------------------------------------------------------------------- */
-gr_str gr_lineage_kind_name(gr_lineage_kind kind) {
-    static const char *const names[] = {"table", "column", "member", "component", "pre_aggregation", "cube"};
-    return gr_str_from(names[kind]);
-}
-
 gr_status gr_serve_lineage(gr_serve *serve, gr_str name, gr_arena *arena, gr_lineage *ret, gr_error *err) {
     (void)serve;
     (void)arena;

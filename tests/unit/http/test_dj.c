@@ -398,7 +398,7 @@ static void test_nodes(void **state) {
         {"GET /nodes/nothing/lineage" H, NULL, 404, "A node with name `nothing` does not exist."},
         {"GET /nodes/orders/lineage?format=dot" H, NULL, 200,
          "=digraph lineage {\n  rankdir=LR;\n  \"table:t\\\"1\" [label=\"t\", shape=cylinder];\n  \"cube:sales\" "
-         "[label=\"sales\", "
+         "[label=\"sales\\nd\", "
          "shape=folder];\n  \"table:t\\\"1\" -> \"cube:sales\";\n}\n"},
     };
     RUN(calls);
