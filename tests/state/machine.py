@@ -153,7 +153,8 @@ class Machine:
                 check(pre == last, f"the history of entity {row.id} jumps from {last} to {pre}")
                 moves.append(post)
                 last = post
-            check(moves == row.moves, f"the history of entity {row.id} is {moves}, not {row.moves}")
+            check(moves == row.moves, f"the history of entity {row.id} is {moves}, not {row.moves}:"
+                                      f" {[(e['post'].get('status'), e['created_at'][14:23]) for e in reversed(told)]}")
 
     def check_store(self):
         """With no server there: the tables are those of the served builds, each with all of its rows."""
@@ -437,7 +438,8 @@ class Machine:
         if served:
             check(len(served) == 1, f"{what} was served by {served}")
             row = self.state.by_id(served[0]["id"])
-            check(row in covering, f"{what} was served by entity {served[0]['id']}, which must not serve it")
+            check(row and self.state.may_serve(row, node, measures, stored),
+                  f"{what} was served by entity {served[0]['id']}, which must not serve it")
             check(row.serving.number == served[0]["version"], f"{what} was served by build {served[0]['version']} of entity "
                                                               f"{row.id}, whose build {row.serving.number} serves")
             rows = world.table(row.serving.model, row.serving.data, node, columns, measures)

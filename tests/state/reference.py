@@ -36,10 +36,6 @@ class Row:
         return self.cubes | {name.split(".")[0] for name in self.names}
 
 
-def newer(a, b):
-    return max(a, b)
-
-
 class State:
     def __init__(self):
         self.model = copy.deepcopy(world.FIRST)
@@ -106,13 +102,13 @@ class State:
         same = [r for r in self.rows if (r.node, r.grain) == (node, grain)]
         for row in same:
             if row.version == version or contents[row.version[0]] == world.content(self.model, node):
-                row.version = newer(row.version, version) if row.version[0] == version[0] else version
+                row.version = version
                 return row
         like = [r for r in same if r.base == world.base(self.model, node, grain)
                 and all(r.signatures.get(m, sig) == sig for m, sig in signatures.items())]
         if like:
             row = max(like, key=lambda r: r.version)
-            row.version = newer(row.version, version)
+            row.version = max(row.version, version)
             return row
         row = Row(node, grain, version)
         self.rows.append(row)
@@ -238,11 +234,15 @@ class State:
 
     # -- queries
 
-    def serves(self, row, node, measures, grain):
-        """Its served build may answer this query now."""
+    def may_serve(self, row, node, measures, grain):
+        """Its served build holds what this query asks for, as the model in service means it."""
         s = row.serving
         return (row.is_declared and row.node == node and set(grain) <= set(row.grain) and bool(s) and s.base == row.base
                 and all(s.signatures.get(m) == world.signature(self.model, node, row.grain, m) for m in measures))
+
+    def serves(self, row, node, measures, grain):
+        """And it is declared with it: the source must not be read."""
+        return set(measures) <= set(row.signatures) and self.may_serve(row, node, measures, grain)
 
     def on_demand(self, node, measures, grain):
         """Declared rows of YAML items that match by definition and are not built: a query makes them."""
