@@ -299,6 +299,10 @@ typedef struct gr_preagg_filter {
 /* By id; *ret_total counts all that the filter lets pass. */
 GR_MUST_CHECK gr_status gr_catalog_find(gr_catalog *catalog, const gr_preagg_filter *filter, gr_arena *arena,
                                         gr_preagg_row **ret, size_t *ret_n, int64_t *ret_total, gr_error *err);
+/* All of them, by id, with what a snapshot is made from: id, node, version, status, grain hash, time zone, definition,
+ * external, availability, materialized_us and the served build. All other fields are empty. */
+GR_MUST_CHECK gr_status gr_catalog_scan(gr_catalog *catalog, gr_arena *arena, gr_preagg_row **ret, size_t *ret_n,
+                                        gr_error *err);
 GR_MUST_CHECK gr_status gr_catalog_get(gr_catalog *catalog, int64_t id, gr_arena *arena, gr_preagg_row *ret,
                                        bool *ret_found, gr_error *err);
 /* Add to the counts of entities; no history, no notice to others. Unknown ids are left out. */

@@ -180,11 +180,12 @@ static bool changed(gr_catalog_db *db) {
     bool has_changed = d->has_missed;
     d->has_missed = false;
     if (!d->listener) return has_changed;
-    bool is_lost = !PQconsumeInput(d->listener->conn);
+    /* The first reads what there is, maybe the server's last words; the second finds the end behind them. */
+    bool is_lost = !PQconsumeInput(d->listener->conn) || !PQconsumeInput(d->listener->conn);
     for (PGnotify *n; (n = PQnotifies(d->listener->conn)); PQfreemem(n)) {
         int64_t from = 0;
         gr_str_to_i64(gr_str_from(n->extra), &from);
-        has_changed |= from != d->base.owner;
+        has_changed |= from != d->base.owner && from != d->base.earlier_owner;
     }
     if (!is_lost) return has_changed;
     stop_listening(d);
@@ -322,7 +323,8 @@ static gr_status reopen(gr_catalog_db *db, gr_error *err) {
     GR_TRY(take_number_again(db, err));
     db->is_lost = false;
     db->is_reopened = true;
-    d->has_missed = true;
+    stop_listening(d); /* what broke the one may have broken the other */
+    listen_again(d);
     return GR_OK;
 }
 

@@ -230,9 +230,11 @@ static gr_status write(gr_catalog_call *k, const gr_catalog_entity *old, const g
     return note(k, now->id, d->node, is_wider(&old->row.decl, d) ? "widen" : "update", "components", names, s->details);
 }
 
-static gr_status check_definition(const gr_preagg_row *old, const gr_preagg_decl *d, gr_error *err) {
-    if (!d->has_definition_was || !old->decl.definition.n || gr_str_eq(old->decl.definition, d->definition_was) ||
-        gr_str_eq(old->decl.definition, d->definition))
+/* What nobody declares any more has a text of its time. */
+static gr_status check_definition(const gr_catalog_entity *entity, const gr_preagg_decl *d, gr_error *err) {
+    const gr_preagg_row *old = &entity->row;
+    if (!d->has_definition_was || !entity->is_declared || !old->decl.definition.n ||
+        gr_str_eq(old->decl.definition, d->definition_was) || gr_str_eq(old->decl.definition, d->definition))
         return GR_OK;
     return gr_error_set(err, GR_ERR_NODE_CHANGED, "The definition of pre-aggregation %lld was changed meanwhile",
                         (long long)old->id);
@@ -242,7 +244,7 @@ static gr_status update(gr_catalog_call *k, gr_catalog_entity *old, bool is_pinn
                         const gr_preagg_decl *d) {
     gr_catalog_entity now = *old;
     stored s;
-    GR_TRY(check_definition(&old->row, d, k->err));
+    GR_TRY(check_definition(old, d, k->err));
     if (is_pinned_here) {
         now.row.version = node->version;
         now.row.node_revision_id = node->revision_id;

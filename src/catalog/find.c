@@ -110,6 +110,40 @@ gr_status gr_catalog_find(gr_catalog *c, const gr_preagg_filter *filter, gr_aren
     return GR_OK;
 }
 
+static gr_status scan(gr_catalog_call *k, gr_arena *arena, found *ret) {
+    gr_catalog_table t = {0};
+    gr_catalog_entity_list list = {0};
+    GR_TRY(gr_catalog_run(k, ST_PREAGG_SCAN, NULL, 0, &t));
+    list.v = GR_NEW_N(k->arena, gr_catalog_entity, t.n_rows + 1);
+    list.n = t.n_rows;
+    for (size_t i = 0; i < t.n_rows; i++) {
+        gr_preagg_row *row = &list.v[i].row;
+        gr_str *const texts[] = {&row->decl.node,      &row->version,         &row->decl.grain_hash,
+                                 &row->decl.time_zone, &row->decl.definition, &row->decl.external,
+                                 &row->availability};
+        row->id = gr_catalog_i64(&t, i, 0);
+        for (size_t j = 0; j < sizeof texts / sizeof texts[0]; j++)
+            *texts[j] = gr_arena_dup(arena, gr_catalog_text(&t, i, j + 1));
+        row->materialized_us = gr_catalog_i64(&t, i, 8);
+        gr_preagg_status_from_name(gr_catalog_text(&t, i, 9), &row->status);
+    }
+    GR_TRY(gr_catalog_fill(k, FILL_SERVING, arena, list.v, list.n));
+    ret->rows = GR_NEW_N(arena, gr_preagg_row, list.n + 1);
+    ret->n = list.n;
+    for (size_t i = 0; i < list.n; i++) ret->rows[i] = list.v[i].row;
+    return GR_OK;
+}
+
+gr_status gr_catalog_scan(gr_catalog *c, gr_arena *arena, gr_preagg_row **ret, size_t *ret_n, gr_error *err) {
+    gr_catalog_call k;
+    found made = {0};
+    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
+    GR_TRY(gr_catalog_call_end(&k, scan(&k, arena, &made)));
+    *ret = made.rows;
+    *ret_n = made.n;
+    return GR_OK;
+}
+
 gr_status gr_catalog_get(gr_catalog *c, int64_t id, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
                          gr_error *err) {
     gr_catalog_call k;

@@ -175,6 +175,9 @@ typedef GR_VEC(gr_catalog_entity) gr_catalog_entity_list;
 
 enum { FILL_SERVING = 1, FILL_NAMES = 2, FILL_CUBES = 4, FILL_ALL = 7 };
 /* From a table of GR_CATALOG_PREAGG_COLUMNS ordered by id; `fill`: what is read of the other tables. */
+/* What belongs to them in other tables; they are in order of their ids. */
+GR_MUST_CHECK gr_status gr_catalog_fill(gr_catalog_call *k, unsigned bits, gr_arena *arena, gr_catalog_entity *entities,
+                                        size_t n);
 gr_status gr_catalog_entities_read(gr_catalog_call *k, const gr_catalog_table *t, unsigned fill, gr_arena *arena,
                                    gr_catalog_entity_list *ret);
 /* Errors: preagg.not_found. */

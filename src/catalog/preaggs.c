@@ -174,7 +174,7 @@ static gr_status fill_from(gr_catalog_call *k, const gr_catalog_table *t, size_t
     return GR_OK;
 }
 
-static gr_status fill(gr_catalog_call *k, unsigned bits, gr_arena *arena, gr_catalog_entity *entities, size_t n) {
+gr_status gr_catalog_fill(gr_catalog_call *k, unsigned bits, gr_arena *arena, gr_catalog_entity *entities, size_t n) {
     for (size_t f = 0; f < sizeof fills / sizeof fills[0]; f++) {
         if (!(bits & fills[f].bit) || !n) continue;
         bool is_range = is_range_better(n);
@@ -200,7 +200,7 @@ gr_status gr_catalog_entities_read(gr_catalog_call *k, const gr_catalog_table *t
     ret->n = t->n_rows;
     ret->cap = t->n_rows + 1;
     for (size_t i = 0; i < t->n_rows; i++) GR_TRY(read_row(k, t, i, arena, &ret->v[i]));
-    return fill(k, bits, arena, ret->v, ret->n);
+    return gr_catalog_fill(k, bits, arena, ret->v, ret->n);
 }
 
 gr_status gr_catalog_entity_find(gr_catalog_call *k, int64_t id, unsigned bits, gr_arena *arena,
@@ -239,7 +239,7 @@ static gr_status read_sorted(gr_catalog_call *k, const int64_t *ids, size_t n, g
         for (size_t i = 0; i < some.n; i++) GR_PUSH(k->arena, &all, some.v[i]);
     }
     *ret = (gr_catalog_entity_list){all.v, all.n, all.cap};
-    return fill(k, FILL_ALL, arena, all.v, all.n);
+    return gr_catalog_fill(k, FILL_ALL, arena, all.v, all.n);
 }
 
 gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t n, gr_arena *arena,

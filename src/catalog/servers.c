@@ -232,7 +232,8 @@ static gr_status has_work(gr_catalog_call *k, bool *ret) {
     gr_catalog_table servers = {0}, builds = {0};
     GR_TRY(RUN(k, SERVER_ALL, &servers));
     GR_TRY(RUN(k, BUILD_RUNNING, &builds));
-    *ret = k->c->db->driver->may_reconnect || servers.n_rows != 1 || builds.n_rows > 0;
+    bool is_alone = servers.n_rows == 1 && gr_catalog_i64(&servers, 0, 0) == k->c->db->owner;
+    *ret = k->c->db->driver->may_reconnect || !is_alone || builds.n_rows > 0;
     return GR_OK;
 }
 

@@ -201,7 +201,9 @@ gr_status gr_cli_write_file(gr_str path, gr_str text, unsigned mode, gr_error *e
 gr_status gr_cli_read_file(gr_str path, size_t max_bytes, gr_arena *arena, gr_str *ret, bool *ret_found,
                            gr_error *err) {
     gr_str name = gr_arena_dup(arena, path);
-    int fd = open(name.p, O_RDONLY | O_CLOEXEC);
+    /* Standard input may be a socket, which /dev/stdin does not open. */
+    bool is_stdin = gr_str_eq(path, GR_STR("/dev/stdin"));
+    int fd = is_stdin ? dup(STDIN_FILENO) : open(name.p, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         *ret_found = false;
         return GR_OK;

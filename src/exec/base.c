@@ -1,6 +1,8 @@
 /* Bases: what is worked out once for a model and its definitions by API, and shared by the snapshots of its time. */
 #include "exec/internal.h"
 
+#include "base/map.h"
+
 #include <stdlib.h>
 
 static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
@@ -55,14 +57,43 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) 
     return base;
 }
 
+static gr_names copy_names(const gr_names *from, gr_arena *arena) {
+    gr_names names = {0};
+    for (size_t i = 0; i < from->n; i++) GR_PUSH(arena, &names, gr_arena_dup(arena, from->v[i]));
+    return names;
+}
+
 static void copy_definitions(gr_exec_base *base, const gr_exec_definitions *from) {
     for (size_t i = 0; i < from->n; i++) {
-        gr_exec_definition d;
-        gr_exec_definition_read(from->v[i].text, base->arena, &d);
-        d.was = gr_arena_dup(base->arena, from->v[i].was);
+        const gr_exec_definition *f = &from->v[i];
+        gr_exec_definition d = {.dimensions = copy_names(&f->dimensions, base->arena),
+                                .measures = copy_names(&f->measures, base->arena)};
+        struct {
+            gr_str *to;
+            const gr_str *from;
+        } const texts[] = {{&d.node, &f->node},         {&d.filters, &f->filters},   {&d.time_zone, &f->time_zone},
+                           {&d.external, &f->external}, {&d.bindings, &f->bindings}, {&d.was, &f->was},
+                           {&d.key, &f->key},           {&d.text, &f->text}};
+        for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
+            *texts[k].to = gr_arena_dup(base->arena, *texts[k].from);
         GR_PUSH(base->arena, &base->definitions, d);
     }
     base->definitions_key = gr_exec_definitions_key(from, base->arena);
+}
+
+/* What an unchanged definition was made into before. */
+static gr_preagg_def def_of(const gr_preagg *p) {
+    return (gr_preagg_def){.name = p->name,
+                           .cube = p->cube,
+                           .measures = p->measures,
+                           .n_measures = p->n_measures,
+                           .dimensions = p->dimensions,
+                           .n_dimensions = p->n_dimensions,
+                           .time_dimensions = p->time_dimensions,
+                           .n_time_dimensions = p->n_time_dimensions,
+                           .filters = p->filters_json,
+                           .external = p->external,
+                           .time_zone = p->time_zone};
 }
 
 gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec_definitions *definitions) {
@@ -70,8 +101,14 @@ gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec
     gr_arena *scratch = gr_arena_new();
     gr_preagg_def *defs = GR_NEW_N(scratch, gr_preagg_def, definitions->n + 1);
     size_t *places = GR_NEW_N(scratch, size_t, definitions->n + 1), n = 0;
+    gr_map made;
+    gr_map_init(&made, scratch);
+    for (size_t i = 0; i < of->definitions.n; i++)
+        if (of->preaggs[i]) gr_map_put(&made, of->definitions.v[i].text, (void *)(uintptr_t)of->preaggs[i]);
     for (size_t i = 0; i < definitions->n; i++) {
-        bool is_known = gr_exec_definition_resolve(files->model, &definitions->v[i], scratch, &defs[n]);
+        const gr_preagg *before = gr_map_get(&made, definitions->v[i].text);
+        if (before) defs[n] = def_of(before);
+        bool is_known = before || gr_exec_definition_resolve(files->model, &definitions->v[i], scratch, &defs[n]);
         places[i] = is_known ? files->model->n_preaggs + n++ : SIZE_MAX;
     }
     gr_exec_base *base = base_of(exec, gr_model_extend(files->model, defs, n));

@@ -11,29 +11,22 @@
 /* ---- definitions by API --------------------------------------------------------------------------------------------
  */
 
-gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_definitions *ret, gr_error *err) {
-    gr_preagg_filter all = {0};
-    gr_preagg_row *rows;
-    size_t n;
-    int64_t total;
-    GR_TRY(gr_catalog_find(exec->catalog, &all, arena, &rows, &n, &total, err));
+void gr_exec_definitions_read(const gr_exec_rows *rows, gr_arena *arena, gr_exec_definitions *ret) {
     *ret = (gr_exec_definitions){0};
-    for (size_t i = n; i > 0; i--) { /* of versions of one entity the newest has what the older ones had */
+    gr_map seen;
+    gr_map_init(&seen, arena);
+    for (size_t i = rows->n; i > 0; i--) { /* of versions of one entity the newest has what the older ones had */
+        const gr_preagg_row *row = &rows->v[i - 1];
         gr_exec_definition d;
-        if (rows[i - 1].decl.definition.n && gr_exec_definition_read(rows[i - 1].decl.definition, arena, &d)) {
-            size_t at = ret->n;
-            d.was = rows[i - 1].decl.definition;
-            for (size_t k = 0; k < ret->n; k++)
-                if (gr_str_eq(ret->v[k].key, d.key)) at = k;
-            if (at == ret->n) GR_PUSH(arena, ret, d);
-        }
+        if (!row->decl.definition.n || !gr_exec_definition_read(row->decl.definition, arena, &d)) continue;
+        d.was = row->decl.definition;
+        if (gr_map_put(&seen, d.key, ret)) GR_PUSH(arena, ret, d);
     }
     for (size_t i = 0; i < ret->n / 2; i++) { /* in order of their ids (decisions 12) */
         gr_exec_definition d = ret->v[i];
         ret->v[i] = ret->v[ret->n - 1 - i];
         ret->v[ret->n - 1 - i] = d;
     }
-    return GR_OK;
 }
 
 /* ---- entries -------------------------------------------------------------------------------------------------------
@@ -155,28 +148,19 @@ static const gr_tz *zone_named(gr_str name) {
 }
 
 /* The zones other than UTC that entities of the catalog have, each once. */
-static gr_status find_zones(gr_exec *exec, gr_arena *arena, gr_map *by_hash, const gr_tz ***ret, size_t *ret_n,
-                            gr_error *err) {
-    gr_preagg_filter all = {0};
-    gr_preagg_row *rows;
-    size_t n_rows;
-    int64_t total;
+static void find_zones(const gr_exec_rows *rows, gr_arena *arena, gr_map *by_hash, const gr_tz ***ret, size_t *ret_n) {
     GR_VEC(const gr_tz *) zones = {0};
-    GR_TRY(gr_catalog_find(exec->catalog, &all, arena, &rows, &n_rows, &total, err));
-    for (size_t i = 0; i < n_rows; i++) {
-        const gr_tz *zone = zone_named(rows[i].decl.time_zone);
+    for (size_t i = 0; i < rows->n; i++) {
+        const gr_preagg_decl *d = &rows->v[i].decl;
+        const gr_tz *zone = zone_named(d->time_zone);
         if (gr_tz_is_utc(zone)) continue;
-        gr_map_set(
-            by_hash,
-            gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(rows[i].decl.node), GR_ARG(rows[i].decl.grain_hash)),
-            exec);
+        gr_map_set(by_hash, gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(d->node), GR_ARG(d->grain_hash)), by_hash);
         bool is_known = false;
         for (size_t k = 0; k < zones.n; k++) is_known |= zones.v[k] == zone;
         if (!is_known) GR_PUSH(arena, &zones, zone);
     }
     *ret = zones.v;
     *ret_n = zones.n;
-    return GR_OK;
 }
 
 typedef struct making {
@@ -212,7 +196,8 @@ static gr_status make_entries_of(making *m, const gr_rollup *r, gr_arena *scratc
     return GR_OK;
 }
 
-gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, gr_error *err) {
+gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, const gr_exec_rows *rows,
+                               gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     making m = {.exec = exec, .base = base};
     gr_map_init(&m.known, scratch);
@@ -220,7 +205,8 @@ gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_
     bool is_same = old && gr_model_is_same_files(old->model, base->model);
     for (size_t i = 0; is_same && i < old->entries.n; i++)
         gr_map_put(&m.known, old->entries.v[i].fingerprint, &old->entries.v[i]);
-    gr_status status = find_zones(exec, scratch, &m.by_hash, &m.zones, &m.n_zones, err);
+    find_zones(rows, scratch, &m.by_hash, &m.zones, &m.n_zones);
+    gr_status status = GR_OK;
     for (size_t i = 0; !status && i < base->model->n_preaggs; i++) {
         const gr_rollup *r = gr_plan_index_rollup(base->index, base->model->preaggs[i]);
         if (has_table(r)) status = make_entries_of(&m, r, scratch, err);

@@ -75,13 +75,15 @@ gr_status gr_exec_draft_new(gr_exec *exec, const gr_exec_definitions *more, gr_e
     d->arena = gr_arena_new();
     d->old = gr_exec_base_ref_current(exec);
     gr_exec_definitions all;
+    gr_exec_rows rows;
     size_t *places = GR_NEW_N(d->arena, size_t, more->n + 1);
-    gr_status status = gr_exec_definitions_load(exec, d->arena, &all, err);
+    gr_status status = gr_catalog_scan(exec->catalog, d->arena, &rows.v, &rows.n, err);
+    if (!status) gr_exec_definitions_read(&rows, d->arena, &all);
     for (size_t i = 0; !status && i < more->n; i++) gr_exec_definitions_merge(&all, &more->v[i], d->arena, &places[i]);
     if (!status) {
         d->base = gr_exec_base_extend(exec, d->old, &all);
         d->view = gr_exec_base_view(d->base);
-        status = gr_exec_entries_make(exec, d->base, d->old, err);
+        status = gr_exec_entries_make(exec, d->base, d->old, &rows, err);
     }
     if (!status) status = fill(d, more, places, err);
     if (status) {

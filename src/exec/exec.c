@@ -163,11 +163,13 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
 static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_exec_definitions definitions;
+    gr_exec_rows rows;
     gr_exec_base *base = NULL, *old = gr_exec_base_ref_current(exec);
-    gr_status status = gr_exec_definitions_load(exec, scratch, &definitions, err);
+    gr_status status = gr_catalog_scan(exec->catalog, scratch, &rows.v, &rows.n, err);
     if (!status) {
+        gr_exec_definitions_read(&rows, scratch, &definitions);
         base = gr_exec_base_extend(exec, files, &definitions);
-        status = gr_exec_entries_make(exec, base, old, err);
+        status = gr_exec_entries_make(exec, base, old, &rows, err);
     }
     if (!status) status = gr_exec_declare_all(exec, base, err);
     if (!status) status = gr_exec_publish(exec, base, NULL, 0, err);
@@ -217,10 +219,12 @@ gr_status gr_exec_rescan(gr_exec *exec, bool *ret_wants_model, gr_error *err) {
 gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_exec_definitions definitions;
+    gr_exec_rows rows;
     pthread_mutex_lock(&exec->define);
     gr_exec_base *now = gr_exec_base_ref_current(exec);
-    gr_status status = now ? gr_exec_definitions_load(exec, scratch, &definitions, err) : GR_OK;
+    gr_status status = now ? gr_catalog_scan(exec->catalog, scratch, &rows.v, &rows.n, err) : GR_OK;
     if (!status && now) {
+        gr_exec_definitions_read(&rows, scratch, &definitions);
         gr_str key = gr_exec_definitions_key(&definitions, scratch);
         status = gr_str_eq(key, now->definitions_key) ? gr_exec_publish(exec, NULL, NULL, 0, err)
                                                       : take_base(exec, now, err);

@@ -126,11 +126,16 @@ void gr_exec_base_unref(gr_exec_base *base);
 gr_snapshot gr_exec_base_view(const gr_exec_base *base); /* without states: for planning loads */
 
 /* declare.c */
-/* The definitions that the catalog keeps. */
-GR_MUST_CHECK gr_status gr_exec_definitions_load(gr_exec *exec, gr_arena *arena, gr_exec_definitions *ret,
-                                                 gr_error *err);
+/* What the catalog has, read once (gr_catalog_scan). */
+typedef struct gr_exec_rows {
+    gr_preagg_row *v;
+    size_t n;
+} gr_exec_rows;
+/* The definitions that it keeps. */
+void gr_exec_definitions_read(const gr_exec_rows *rows, gr_arena *arena, gr_exec_definitions *ret);
 /* The base's rollups become entries with identities (taken over from `old`, may be NULL, where nothing changed). */
-GR_MUST_CHECK gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_entries_make(gr_exec *exec, gr_exec_base *base, const gr_exec_base *old,
+                                             const gr_exec_rows *rows, gr_error *err);
 /* What an entry is declared as. Memory: arena and the base's. */
 gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry *entry, gr_arena *arena);
 /* All nodes and entries to the catalog; the entries get their ids. Under exec.define. */

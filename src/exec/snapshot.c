@@ -10,6 +10,10 @@ static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us
 
 void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_doomed_table *table) {
     gr_error ignored;
+    if (!table->id) { /* its record is there still: it is only let go of */
+        (void)!gr_store_detach(conn, ctx, table->table_name, &ignored);
+        return;
+    }
     if (!table->table_name.n || gr_store_drop(conn, ctx, exec->shared_dir, table->table_name, &ignored)) return;
     if (gr_catalog_doomed_done(exec->catalog, table->id, &ignored)) return;
 }

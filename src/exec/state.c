@@ -161,10 +161,8 @@ static void add_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *
 
 gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
     assembly a = {.snapshot = s, .scratch = gr_arena_new()};
-    gr_preagg_filter all = {0};
     gr_preagg_row *rows;
-    int64_t total;
-    gr_status status = gr_catalog_find(s->exec->catalog, &all, s->arena, &rows, &a.n_rows, &total, err);
+    gr_status status = gr_catalog_scan(s->exec->catalog, s->arena, &rows, &a.n_rows, err);
     if (!status) {
         a.rows = rows;
         gr_map by_id;

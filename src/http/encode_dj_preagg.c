@@ -98,9 +98,17 @@ static void put_coverage_end(gr_jw *w, const char *key, const json_t *coverage, 
     gr_jw_array_end(w);
 }
 
+/* What was told of a table that somebody else filled; NULL when what Granary built is newer. */
+static const json_t *told_of(const gr_preagg_row *row, gr_arena *arena) {
+    const json_t *told = parse(row->availability, arena);
+    int64_t built_us = row->has_serving ? row->serving.finished_us : 0;
+    if (row->decl.external.n || json_integer_value(json_object_get(told, "at_us")) > built_us) return told;
+    return NULL;
+}
+
 static void put_availability(gr_jw *w, const gr_preagg_row *row, gr_arena *arena) {
-    if (row->decl.external.n) {
-        const json_t *told = parse(row->availability, arena);
+    const json_t *told = told_of(row, arena);
+    if (told || row->decl.external.n) {
         gr_jw_key(w, GR_STR("valid_through_ts"));
         gr_jw_json(w, json_object_get(told, "valid_through_ts"));
         gr_jw_key(w, GR_STR("min_partition"));

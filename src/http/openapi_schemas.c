@@ -16,7 +16,8 @@ static const gr_http_schema schemas[] = {
     {"BuildStatus", true, "running|done|failed|dropped"},
 
     {"SourceNode", false, "!id:integer, !name, !type:NodeType"},
-    {"Component", false, "!name, expression, aggregation, merge, rule:object, expr_hash, used_by_metrics:any"},
+    {"Component", false,
+     "!name, measure, expression, aggregation:text?, merge:text?, rule:object, expr_hash, used_by_metrics:any"},
     {"ServedBuild", false, "!id:integer, !version:integer, !started_at:time?, !finished_at:time?, !measures:[text]"},
     {"WorkflowUrl", false, "!label, !url"},
     {"PreAggregation", false,
@@ -96,7 +97,9 @@ static const gr_http_schema schemas[] = {
 
     {"CubeQuery", false, "query:any, queryType, cache"},
     {"CubeResult", false,
-     "!data:any, query:object, annotation:object, lastRefreshTime:time?, usedPreAggregations:object"},
+     "!data:any, query:object, annotation:object, lastRefreshTime:time?, usedPreAggregations:object, dataSource, "
+     "dbType, extDbType, external:boolean?, slowQuery:boolean, total:integer?, "
+     "preAggregationRefusals:[object], explain:object"},
     {"CubeError", false, "type, !error, id, hint, location, requestId"},
     {"Health", false, "!health"},
     {"BuildRequest", false, "timezone:text?, force:boolean?"},

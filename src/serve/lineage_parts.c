@@ -98,6 +98,8 @@ static void read_member(reader *r, const gr_member *m) {
 static void note_components(gr_lineage_draft *d, const gr_plan_index *index, const gr_member *m, size_t at) {
     const gr_components *own = gr_plan_index_components(index, m);
     for (size_t i = 0; i < own->n; i++) {
+        /* A calculation over others is made of them, and not the other way round. */
+        if (own->v[i].measure != m && !own->v[i].measure->is_synthetic) continue;
         ends *measures = gr_map_get(&d->by_component, own->v[i].stored_key);
         if (!measures) {
             measures = GR_NEW(d->arena, ends);

@@ -97,12 +97,18 @@ gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_
                         *cause.message ? cause.message : "it is gone");
 }
 
+/* What a build that was not finished leaves: the file, and its write-ahead log. */
+static void remove_part(gr_str part, gr_arena *arena) {
+    unlink(part.p);
+    unlink(gr_arena_printf(arena, GR_FMT ".wal", GR_ARG(part)).p);
+}
+
 /* Written beside its place and moved there whole, so that no process ever attaches half a table. */
 static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_str dir,
                               const gr_sql *select, void (*on_progress)(void *, double), void *arg, gr_error *err) {
     gr_str part = file_of(dir, table->name, ".part", ctx->arena), file = file_of(dir, table->name, "", ctx->arena);
     gr_ctx after = {.arena = ctx->arena, .now_us = ctx->now_us}; /* what is begun is put in order, whatever happened */
-    unlink(part.p);
+    remove_part(part, ctx->arena);
     GR_TRY(attach(conn, ctx, part, table->name, "", err));
     gr_str sql =
         gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
@@ -114,7 +120,7 @@ static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     if (!status) status = closed;
     if (!status && rename(part.p, file.p))
         status = gr_error_set(err, GR_ERR_STORE_IO, "the table %s cannot be put in its place: %m", file.p);
-    if (status) unlink(part.p);
+    if (status) remove_part(part, ctx->arena);
     return status ? status : attach(conn, &after, file, table->name, ", READ_ONLY", err);
 }
 
@@ -179,12 +185,16 @@ gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     return GR_OK;
 }
 
+gr_status gr_store_detach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err) {
+    return gr_store_is_shared_table(table) ? detach(conn, ctx, shared_name(table), err) : GR_OK;
+}
+
 gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table, gr_error *err) {
     if (!gr_store_is_shared_table(table) || !store_dir.n)
         return run(conn, ctx, gr_arena_printf(ctx->arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(table)), err);
     gr_str name = shared_name(table), file = file_of(store_dir, name, "", ctx->arena);
     GR_TRY(detach(conn, ctx, name, err));
-    unlink(file_of(store_dir, name, ".part", ctx->arena).p);
+    remove_part(file_of(store_dir, name, ".part", ctx->arena), ctx->arena);
     if (unlink(file.p) && errno != ENOENT)
         return gr_error_set(err, GR_ERR_STORE_IO, "the table %s cannot be removed: %m", file.p);
     return GR_OK;

@@ -25,6 +25,9 @@ bool gr_store_is_shared_table(gr_str table);
 GR_MUST_CHECK gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table,
                                         gr_error *err);
 
+/* This process reads it no more; others may. */
+GR_MUST_CHECK gr_status gr_store_detach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
+
 /* Fill the table from a SELECT; `store_dir`: of the shared store, or empty. Errors: engine.*, store.io, cancelled,
  * timeout; then no table is there. */
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
