@@ -234,6 +234,25 @@ static gr_str external_of(const gr_exec_definition *d, gr_arena *arena) {
     return text;
 }
 
+/* The columns of a registered table under its own names (dj.md 4.1). */
+static gr_str with_sources(gr_str columns, gr_str bindings, gr_arena *arena) {
+    json_t *list, *bound;
+    size_t i;
+    json_t *column;
+    if (gr_json_parse(columns, 4 << 20, arena, &list, NULL) || gr_json_parse(bindings, 4 << 20, arena, &bound, NULL))
+        return columns;
+    json_array_foreach(list, i, column) {
+        gr_str name = gr_json_str(json_object_get(column, "name"));
+        json_t *source = json_object_getn(json_object_get(bound, "dimensions"), name.p, name.n);
+        if (!source) source = json_object_getn(json_object_get(bound, "measures"), name.p, name.n);
+        if (source) json_object_set(column, "source_column", source);
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    gr_str ret = text ? gr_arena_dup(arena, gr_str_from(text)) : columns;
+    free(text);
+    return ret;
+}
+
 gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry *e, gr_arena *arena) {
     gr_preagg_decl d = gr_exec_declaration(e->rollup, e->zone, &e->identity, arena);
     GR_VEC(gr_str) names = {0};
@@ -257,7 +276,10 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
         d.definition_was = mine.v[0].was;
         d.has_definition_was = true;
     }
-    if (mine.n && mine.v[0].external.n) d.external = external_of(&mine.v[0], arena);
+    if (mine.n && mine.v[0].external.n) {
+        d.external = external_of(&mine.v[0], arena);
+        d.columns = with_sources(d.columns, mine.v[0].bindings, arena);
+    }
     return d;
 }
 

@@ -27,7 +27,9 @@ static void call(gr_http_request *request) {
     gr_dj_asked asked = {.route = request->route,
                          .params = request->params,
                          .body = gr_buf_str(&request->body),
-                         .user = request->local_token.n ? GR_STR("cli") : (gr_str){0},
+                         .user = request->local_token.n
+                                     ? GR_STR("cli")
+                                     : gr_serve_user(request->http->serve, request->token, request->work),
                          .wants_stream = gr_http_wants_stream(request),
                          .waited = request->waited};
     memcpy(asked.segments, request->segments, sizeof asked.segments);

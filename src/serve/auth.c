@@ -84,6 +84,21 @@ static gr_status check_jwt(const gr_serve *serve, gr_str token, gr_str scope, gr
     return status;
 }
 
+/* The first claim that names somebody. */
+gr_str gr_serve_user(const gr_serve *serve, gr_str authorization, gr_arena *arena) {
+    static const char *const claims[] = {"username", "email", "sub"};
+    gr_str token = token_of(authorization), user = {0};
+    enum { MOST_BYTES = 16384, MOST_NAME = 256 };
+    jwt_t *jwt = token.n && token.n <= MOST_BYTES ? decode_by_any(serve->config, token) : NULL;
+    for (size_t i = 0; jwt && i < sizeof claims / sizeof *claims && !user.n; i++) {
+        const char *name = jwt_get_grant(jwt, claims[i]);
+        if (name && strlen(name) <= MOST_NAME && gr_str_is_utf8(gr_str_from(name)))
+            user = gr_arena_dup(arena, gr_str_from(name));
+    }
+    if (jwt) jwt_free(jwt);
+    return user;
+}
+
 gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope,
                              gr_error *err) {
     if (is_local(serve, local_token)) return GR_OK;

@@ -166,6 +166,8 @@ void gr_serve_set_local_token(gr_serve *serve, gr_str token);
 
 /* ---- who may -------------------------------------------------------------------------------------------------------
  */
+/* Who a valid token says that its bearer is (username, email or sub); empty without one. Memory: arena. */
+gr_str gr_serve_user(const gr_serve *serve, gr_str authorization, gr_arena *arena);
 /* `authorization` is the header's value, or empty. Developer mode (no secret, or dev_mode) lets everything pass. The
  * token of server.json (`local_token`) passes for every scope. scope: "data", "meta", "sql", "jobs" or empty.
  * Errors: auth.missing, auth.invalid, auth.scope. */

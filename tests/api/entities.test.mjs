@@ -337,8 +337,11 @@ test('with a secret: reading needs `meta`, what changes something needs `jobs`',
     ['POST', '/preaggs/1/backfill', {}], ['POST', '/preaggs/1/availability', {}], ['POST', '/pre-aggregations/1/materialize'], ['DELETE', '/pre-aggregations/1'], ['POST', '/nodes/cube', {}], ['PATCH', '/nodes/x', {}], ['DELETE', '/nodes/x'], ['POST', '/import/dj-materializations', {}]];
   for (const [method, route, body] of changes)
     isError(await server.fetch(route, { method, body: body && JSON.stringify(body), headers: as(['meta', 'data', 'sql']) }), 403, 'auth.scope', /jobs/);
-  const planned = await server.post('/preaggs/plan', request, as(['jobs']));
+  const ann = { authorization: jwt({ scopes: ['jobs', 'meta'], username: 'ann' }, secret) };
+  const planned = await server.post('/preaggs/plan', request, ann);
   assert.equal(planned.status, 201, planned.text);
+  const history = await server.fetch(`/pre-aggregations/${planned.body.preaggs[0].id}/history`, { headers: ann });
+  assert.deepEqual(history.body.map((h) => [h.activity_type, h.user]), [['create', 'ann']]);
 });
 
 test('what was planned, built and linked is there after a restart, and serves', async (t) => {

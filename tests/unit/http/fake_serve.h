@@ -391,6 +391,13 @@ gr_status gr_serve_drop(gr_serve *serve, gr_str preagg_id, size_t *ret_tables, g
     return GR_OK;
 }
 
+gr_str gr_serve_user(const gr_serve *serve, gr_str authorization, gr_arena *arena) {
+    (void)serve;
+    (void)authorization;
+    (void)arena;
+    return (gr_str){0};
+}
+
 gr_status gr_serve_authorize(const gr_serve *serve, gr_str authorization, gr_str local_token, gr_str scope,
                              gr_error *err) {
     if (!serve->config.api_secret.value.n || gr_str_eq(local_token, GR_STR("local"))) return GR_OK;
