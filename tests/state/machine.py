@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random sequences of steps through the real binary, each followed by a comparison with the reference.
 
-    machine.py [--seed S] [--steps N] [--sequences K] [--catalog sqlite|postgres] [--shrink SECONDS] [--only SEED] [-v]
+    machine.py [--seed S] [--steps N] [--sequences K] [--catalog sqlite|postgres] [--shrink SECONDS] [--only K] [-v]
 
 A step is a kind and a number; every choice within it is drawn from that number and the state at the time, so that a
 sequence with steps left out is a sequence again. A sequence that fails is printed, shrunk."""
@@ -542,23 +542,31 @@ class Machine:
         if not self.has_faults or row is None or not row.is_declared or \
                 not self.state.can_build(row.node, row.grain, row.signatures):
             return
+        self.build_killed_at(point, row)
+
+    def build_killed_at(self, point, row):
+        entity = row.id
         self.restart({"GRANARY_FAULT": f"{point}=kill"})
         self.compare()
-        row = self.state.by_id(row.id)
+        row = self.state.by_id(entity)
         if not row.is_declared:
             return
-        self.say(f"kill at {point} of {row.id}")
-        try:
-            self.server.post(f"/pre-aggregations/{row.id}/materialize", {"force": True, "wait": True})
-        except Gone:
-            pass
-        check(self.server.died(), f"the server passed {point} alive")
+        self.say(f"kill at {point} of {entity}")
+        self.call_and_die(point, lambda: self.server.post(f"/pre-aggregations/{entity}/materialize",
+                                                          {"force": True, "wait": True}))
         if point in ("catalog.build_done.after_commit", "build.published"):
             self.state.build(row)
         elif point != "catalog.build_begin.before_commit":
             self.state.interrupt(row)
         self.start()
         self.state.restart()
+
+    def call_and_die(self, point, call):
+        try:
+            call()
+        except Gone:
+            pass
+        check(self.server.died(), f"the server passed {point} alive")
 
     def do_slow(self, r):
         """What happens while a build runs: it is made to take its time before it is published."""
@@ -624,7 +632,7 @@ def steps_of(seed, n):
     return [(r.choices(kinds, weights)[0], r.randrange(1 << 40)) for _ in range(n)]
 
 
-def run_sequences(catalog, seed, n_steps, n_sequences, shrink=30.0, verbose=False, seconds=None):
+def run_sequences(catalog, seed, n_steps, n_sequences, shrink=30.0, verbose=False, seconds=None, only=None):
     """(passed, failed), or None when there is no PostgreSQL. With `seconds`, no sequence begins after them."""
     runner = Runner(catalog, verbose)
     if catalog == "postgres" and runner.postgres is None:
@@ -634,6 +642,8 @@ def run_sequences(catalog, seed, n_steps, n_sequences, shrink=30.0, verbose=Fals
     for k in range(n_sequences):
         if end and time.monotonic() > end:
             break
+        if only is not None and k != only:
+            continue
         steps = steps_of(f"{seed}.{k}", n_steps)
         if verbose:
             print(f"sequence {seed}.{k}", flush=True)
@@ -662,6 +672,7 @@ def main():
     parser.add_argument("--sequences", type=int, default=20)
     parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--shrink", type=float, default=60.0, help="seconds for making a failing sequence small")
+    parser.add_argument("--only", type=int, help="only this sequence of them")
     parser.add_argument("--without", default="", help="kinds of steps and edits to leave out, with commas")
     parser.add_argument("--replay", help="steps as they were printed, in JSON")
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -671,7 +682,8 @@ def main():
         wrong = Runner(args.catalog, True).run([tuple(step) for step in json.loads(args.replay)])
         print(wrong[1] if wrong else "passed")
         sys.exit(1 if wrong else 0)
-    done = run_sequences(args.catalog, args.seed, args.steps, args.sequences, args.shrink, args.verbose)
+    done = run_sequences(args.catalog, args.seed, args.steps, args.sequences, args.shrink, args.verbose,
+                         only=args.only)
     if done is None:
         print("0 passed, 0 failed, 1 skipped: no PostgreSQL is installed")
         return

@@ -121,13 +121,13 @@ class State:
     def _declare_one(self, node, grain, names, measures):
         signatures = {m: world.signature(self.model, node, grain, m) for m in sorted(measures)}
         row = self._row_for(node, grain, signatures)
-        is_changed = row.signatures != signatures or row.base != world.base(self.model, node, grain)
+        was_covered = row.is_covered()
         row.base, row.signatures, row.names, row.is_declared = world.base(self.model, node, grain), signatures, names, True
         self.clock = getattr(self, "clock", 0) + 1
         row.held_at = self.clock
         if row.status == "stale" or row.status == "active":
             row.move("active" if row.is_covered() else "pending")
-        elif row.status in ("pending", "failed") and is_changed and row.is_covered():
+        elif row.status in ("pending", "failed") and not was_covered and row.is_covered():
             row.move("active")
         return row
 
