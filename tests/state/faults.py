@@ -125,8 +125,10 @@ def n_migrations(m):
     query = "SELECT max(number) FROM schema_migrations"
     if m.postgres:
         return int(m.postgres.sql(f"SET search_path TO {m.schema}; {query}")[0][0])
-    with sqlite3.connect(f"{m.folder}/.granary/catalog.sqlite") as db:
-        return db.execute(query).fetchone()[0]
+    db = sqlite3.connect(f"{m.folder}/.granary/catalog.sqlite")
+    number = db.execute(query).fetchone()[0]
+    db.close()
+    return number
 
 
 def migration(m, number, when):

@@ -381,7 +381,8 @@ class Postgres:
         """Rows as lists of texts."""
         made = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
                                "-p", str(self.port), "-U", "postgres", "-d", "postgres", "-c", text],
-                              capture_output=True, text=True, check=False)
+                              capture_output=True, text=True, check=False,
+                              env={**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"})
         check(made.returncode == 0, f"psql: {text}: {made.stderr}")
         return [line.split("\x1f") for line in made.stdout.splitlines()]
 

@@ -185,8 +185,9 @@ class Machine:
             at = f"SET search_path TO {self.schema}; "
             double, open_builds = self.postgres.sql(at + unique), self.postgres.sql(at + running)
         else:
-            with sqlite3.connect(os.path.join(self.folder, ".granary/catalog.sqlite")) as db:
-                double, open_builds = db.execute(unique).fetchall(), db.execute(running).fetchall()
+            db = sqlite3.connect(os.path.join(self.folder, ".granary/catalog.sqlite"))
+            double, open_builds = db.execute(unique).fetchall(), db.execute(running).fetchall()
+            db.close()  # the last one to close leaves no journal behind
         check(not double, f"identities that are there twice: {double}")
         check(int(open_builds[0][0]) == 0, "builds run although no server does")
 
