@@ -24,11 +24,11 @@ enum {
 };
 
 typedef struct postgres_db {
-    gr_catalog_db base;     /* first: a gr_catalog_db * is a postgres_db * */
-    gr_pg *main, *listener; /* no listener: it was lost */
-    char *schema, *what;    /* what: the catalog "granary" */
-    bool is_prepared[ST__COUNT], has_missed;
-    int64_t listen_at_mono_us; /* not before */
+    gr_catalog_db base;                               /* first: a gr_catalog_db * is a postgres_db * */
+    gr_pg *main, *listener;                           /* no listener: it was lost */
+    char *schema, *what;                              /* what: the catalog "granary" */
+    bool is_prepared[ST__COUNT], has_missed, is_open; /* is_open: it has listened once */
+    int64_t listen_at_mono_us;                        /* not before */
 } postgres_db;
 
 static postgres_db *postgres_of(gr_catalog_db *db) { return (postgres_db *)db; }
@@ -170,7 +170,7 @@ static gr_status listen_to(postgres_db *d, gr_error *err) {
 static void listen_again(postgres_db *d) {
     gr_error err;
     int64_t now = gr_clock_mono_us();
-    if (d->listener || now < d->listen_at_mono_us) return;
+    if (!d->is_open || d->listener || now < d->listen_at_mono_us) return;
     d->listen_at_mono_us = now + LISTEN_AGAIN_US;
     d->has_missed |= listen_to(d, &err) == GR_OK;
 }
@@ -328,7 +328,12 @@ static gr_status reopen(gr_catalog_db *db, gr_error *err) {
     return GR_OK;
 }
 
-static gr_status ready(gr_catalog_db *db, gr_error *err) { return listen_to(postgres_of(db), err); }
+static gr_status ready(gr_catalog_db *db, gr_error *err) {
+    postgres_db *d = postgres_of(db);
+    GR_TRY(listen_to(d, err));
+    d->is_open = true;
+    return GR_OK;
+}
 
 static void close_db(gr_catalog_db *db) {
     postgres_db *d = postgres_of(db);

@@ -91,26 +91,33 @@ static gr_status check_stores(gr_catalog_call *k) {
     return GR_OK;
 }
 
-/* After a lost connection: what this handle declares counts again, and what had become stale meanwhile is looked at. */
+/* The entity counts as declared again; what had become stale meanwhile is looked at. *ret_found: it is there still. */
+static gr_status revive(gr_catalog_call *k, int64_t id, bool *ret_found) {
+    gr_catalog_table t = {0};
+    gr_catalog_entity_list list = {0};
+    GR_TRY(RUN(k, PREAGG_BY_ID, &t, I64(id)));
+    *ret_found = t.n_rows > 0;
+    if (!t.n_rows) return GR_OK;
+    GR_TRY(gr_catalog_entities_read(k, &t, FILL_SERVING, k->arena, &list));
+    gr_catalog_entity *e = &list.v[0];
+    gr_preagg_status to = e->row.status;
+    if (to == GR_PREAGG_STALE && !e->is_declared)
+        to = gr_catalog_is_ready(&e->row) ? GR_PREAGG_ACTIVE : GR_PREAGG_PENDING;
+    const gr_catalog_step step = {to, e->row.error, e->row.materialized_us, true};
+    return gr_catalog_entity_move(k, e, step);
+}
+
+/* After a lost connection: what this handle declares counts again, but for what was removed. */
 static gr_status declare_again(gr_catalog_call *k) {
     const gr_catalog_held_list *held = &k->c->memory.held;
+    gr_catalog_held_list left = {0};
     for (size_t i = 0; i < held->n; i++) {
-        gr_catalog_entity e;
-        gr_error why;
-        gr_error *err = k->err;
-        k->err = &why;
-        gr_status status = gr_catalog_entity_find(k, held->v[i].preagg_id, FILL_SERVING, k->arena, &e);
-        k->err = err;
-        if (status == GR_ERR_PREAGG_NOT_FOUND) continue; /* removed meanwhile */
-        if (status && err) *err = why;
-        GR_TRY(status);
-        gr_preagg_status to = e.row.status;
-        if (to == GR_PREAGG_STALE && !e.is_declared)
-            to = gr_catalog_is_ready(&e.row) ? GR_PREAGG_ACTIVE : GR_PREAGG_PENDING;
-        gr_catalog_step step = {to, e.row.error, e.row.materialized_us, true};
-        GR_TRY(gr_catalog_entity_move(k, &e, step));
+        bool is_found = false;
+        GR_TRY(revive(k, held->v[i].preagg_id, &is_found));
+        if (is_found) GR_PUSH(k->arena, &left, held->v[i]);
     }
-    return gr_catalog_held_put(k, held, false);
+    GR_TRY(gr_catalog_held_put(k, &left, false));
+    return gr_catalog_links_sync(k, true);
 }
 
 gr_status gr_catalog_server_register(gr_catalog_call *k) {
@@ -209,13 +216,24 @@ gr_status gr_catalog_settle(gr_catalog_call *k) {
 
 /* ---- heartbeat -----------------------------------------------------------------------------------------------------
  */
-static gr_status extend(gr_catalog_call *k) {
+/* A lock that cannot be lost needs no lease, and a heartbeat that writes nothing does not rouse the others. */
+static gr_status is_listed(gr_catalog_call *k, int64_t lease_until, bool *ret) {
     gr_catalog_db *db = k->c->db;
     gr_catalog_table t = {0};
+    *ret = false;
+    GR_TRY(db->driver->may_reconnect ? RUN(k, SERVER_LEASE, &t, I64(db->owner), I64(lease_until))
+                                     : RUN(k, SERVER_ALL, &t));
+    for (size_t i = 0; i < t.n_rows; i++) *ret |= gr_catalog_i64(&t, i, 0) == db->owner;
+    return GR_OK;
+}
+
+static gr_status extend(gr_catalog_call *k) {
+    gr_catalog_db *db = k->c->db;
     int64_t now = 0;
+    bool is_on_it = false;
     GR_TRY(db->driver->now_us(db, &now, k->err));
-    GR_TRY(RUN(k, SERVER_LEASE, &t, I64(db->owner), I64(now + GR_CATALOG_LEASE_US)));
-    if (!t.n_rows) GR_TRY(gr_catalog_server_register(k)); /* taken for dead */
+    GR_TRY(is_listed(k, now + GR_CATALOG_LEASE_US, &is_on_it));
+    if (!is_on_it) GR_TRY(gr_catalog_server_register(k)); /* taken for dead */
     return RUN(k, BUILD_LEASE, NULL, I64(db->owner), I64(now + GR_CATALOG_LEASE_US));
 }
 

@@ -47,6 +47,7 @@ typedef struct gr_exec_base {
     gr_preagg_list *users;         /* by preagg index of the first of an identity: all that share it */
     const gr_node_decl *nodes;
     size_t n_nodes;
+    bool is_lenient;  /* definitions are declared whatever the catalog has by now */
     gr_str *versions; /* parallel to nodes, as the catalog gave them; NULL: not declared yet */
 } gr_exec_base;
 
@@ -106,7 +107,11 @@ gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
 /* node.c: the cubes of a model, views left out. Memory: arena, and the model's. */
-gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_n);
+gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const *types, gr_arena *arena,
+                            size_t *ret_n);
+/* Types of a cube's members, from the definition of an earlier revision: of those whose SQL is what it was. */
+void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena,
+                          const gr_column_schema **types);
 
 /* definition.c */
 

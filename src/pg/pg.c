@@ -102,20 +102,24 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return NULL;
 }
 
-static char *place_of(PGconn *conn) {
-    const char *host = PQhost(conn), *port = PQport(conn), *db = PQdb(conn);
+static char *place_of(const gr_pg *pg) {
+    const char *host = PQhost(pg->conn), *port = PQport(pg->conn), *db = PQdb(pg->conn);
     size_t size = strlen(host ? host : "") + strlen(port ? port : "") + strlen(db ? db : "") + 64;
-    char *place = gr_mem_alloc(size);
-    snprintf(place, size, "PostgreSQL at %s:%s, database %s", host && *host ? host : "localhost",
+    char *text = gr_mem_alloc(size), *place = gr_mem_alloc(3 * size);
+    snprintf(text, size, "PostgreSQL at %s:%s, database %s", host && *host ? host : "localhost",
              port && *port ? port : "5432", db ? db : "");
+    copy_message(pg, text, place, 3 * size); /* three stars for each letter at worst */
+    free(text);
     return place;
 }
 
-/* Names that libpq reads a connection string for, then what is ours when it does not say. */
+/* Ours first, so that what the connection string says wins; the encoding is not for it to choose. A server that is cut
+ * off is noticed within half a minute. */
 static PGconn *connect_to(const char *conninfo) {
-    static const char *const keywords[] = {"connect_timeout", "fallback_application_name", "dbname", "client_encoding",
-                                           NULL};
-    const char *const values[] = {"10", "granary", conninfo, "UTF8", NULL};
+    static const char *const keywords[] = {"connect_timeout", "fallback_application_name", "tcp_user_timeout",
+                                           "keepalives_idle", "keepalives_interval",       "keepalives_count",
+                                           "dbname",          "client_encoding",           NULL};
+    const char *const values[] = {"10", "granary", "30000", "30", "10", "3", conninfo, "UTF8", NULL};
     return PQconnectdbParams(keywords, values, 1);
 }
 
@@ -125,7 +129,7 @@ static gr_status connected(gr_pg *pg, gr_error *err) {
     pg->conn = connect_to(pg->options);
     if (!pg->conn) gr_mem_die(0);
     free(pg->place);
-    pg->place = place_of(pg->conn);
+    pg->place = place_of(pg);
     PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
     if (PQstatus(pg->conn) == CONNECTION_OK) {
         if (!pg->secret && PQpass(pg->conn) &&

@@ -166,6 +166,34 @@ static void rows_are_whole(fixture *f) {
     }
 }
 
+/* What a snapshot is made from is the same, with less around it. */
+static void scanned(fixture *f) {
+    fill(f);
+    size_t n, n_scanned;
+    gr_preagg_row *all = found(f, (gr_preagg_filter){0}, &n), *scan;
+    assert_ok(f, gr_catalog_scan(f->catalog, f->arena, &scan, &n_scanned, &f->err));
+    assert_int_equal(n_scanned, n);
+    size_t n_serving = 0;
+    for (size_t i = 0; i < n; i++) {
+        const gr_preagg_row *a = &all[i], *b = &scan[i];
+        const gr_str pairs[][2] = {{a->decl.node, b->decl.node},
+                                   {a->version, b->version},
+                                   {a->decl.grain_hash, b->decl.grain_hash},
+                                   {a->decl.time_zone, b->decl.time_zone},
+                                   {a->decl.definition, b->decl.definition},
+                                   {a->decl.external, b->decl.external},
+                                   {a->availability, b->availability}};
+        for (size_t j = 0; j < N_OF(pairs); j++) assert_true(gr_str_eq(pairs[j][0], pairs[j][1]));
+        assert_int_equal(a->id, b->id);
+        assert_int_equal(a->status, b->status);
+        assert_int_equal(a->materialized_us, b->materialized_us);
+        assert_int_equal(a->has_serving, b->has_serving);
+        n_serving += b->has_serving;
+        if (b->has_serving) assert_int_equal(a->serving.id, b->serving.id);
+    }
+    assert_true(n_serving > 3);
+}
+
 /* More rows than are asked for by id at once. */
 static void many_rows(fixture *f) {
     enum { N = 450 };
@@ -206,4 +234,4 @@ static void many_rows(fixture *f) {
     assert_int_equal(more[2].id, ids[7]);
 }
 
-SUITE(suite_find, CASE(every_condition), CASE(rows_are_whole), CASE(many_rows))
+SUITE(suite_find, CASE(every_condition), CASE(rows_are_whole), CASE(scanned), CASE(many_rows))

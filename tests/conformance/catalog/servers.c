@@ -159,23 +159,36 @@ static void closing(fixture *f) {
 
 /* A handle that the others took for dead, for want of a lock and a lease, comes back with its next heartbeat. */
 static void taken_for_dead(fixture *f) {
-    gr_preagg_decl d = main_decl(f, "b");
-    int64_t id = declared(f, "c", &d, 1).id;
-    built(f, id, &d, 2);
+    gr_preagg_decl d[] = {main_decl(f, "b"), decl_of(f->arena, "orders", "g2", "b2", "a=1", "orders.gone")};
+    const gr_node_decl node = node_of("orders", "c", "m");
+    gr_preagg_row *rows = declared_by(f, f->catalog, &node, 1, d, 2, 1);
+    int64_t id = rows[0].id, gone = rows[1].id;
+    built(f, id, &d[0], 2);
     gr_catalog *beside = second(f);
     raw_exec(f, "DELETE FROM server_declares");
-    raw_exec(f, "DELETE FROM server WHERE owner = (SELECT min(owner) FROM server WHERE started_at ="
-                " (SELECT min(started_at) FROM server))");
+    raw_exec(f, "DELETE FROM server WHERE started_at = (SELECT min(started_at) FROM server)");
     assert_ok(f, gr_catalog_heartbeat(beside, 3, NULL, &f->err));
-    const gr_node_decl node = node_of("orders", "c", "m");
     declared_by(f, beside, &node, 1, NULL, 0, 4);
     assert_str(gr_preagg_status_name(got_from(f, beside, id).status), "stale");
+    assert_int_equal(got_from(f, beside, id).n_cubes, 0);
+    gr_doomed_table *tables;
+    size_t n;
+    assert_ok(f, gr_catalog_remove(beside, gone, at(4), f->arena, &tables, &n, &f->err));
     bool is_changed = false;
     assert_ok(f, gr_catalog_heartbeat(f->catalog, 5, &is_changed, &f->err));
     assert_true(is_changed);
     assert_status(f, id, "active");
     assert_int_equal(got(f, id).decl.n_declared_by, 1);
+    assert_int_equal(got(f, id).n_cubes, 1);
     assert_int_equal(raw_i64(f, "SELECT count(*) FROM server"), 2);
+}
+
+/* Heartbeats of servers that have nothing to say do not make the others look. */
+static void quiet_heartbeats(fixture *f) {
+    gr_catalog *beside = second(f);
+    forget(f, beside);
+    for (int i = 0; i < 3; i++) assert_ok(f, gr_catalog_heartbeat(f->catalog, i, NULL, &f->err));
+    assert_false(has_changed(f, beside));
 }
 
 static void opening_is_checked(fixture *f) {
@@ -193,4 +206,4 @@ static void opening_is_checked(fixture *f) {
 }
 
 SUITE(suite_servers, CASE(told_of_changes), CASE(hits), CASE(a_server_dies), CASE(the_only_server_died), CASE(closing),
-      CASE(taken_for_dead), CASE(opening_is_checked))
+      CASE(taken_for_dead), CASE(quiet_heartbeats), CASE(opening_is_checked))

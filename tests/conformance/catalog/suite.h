@@ -31,6 +31,7 @@ catalog_tests suite_builds(void);
 catalog_tests suite_servers(void);
 catalog_tests suite_find(void);
 catalog_tests suite_races(void);
+catalog_tests suite_faults(void);
 catalog_tests suite_postgres(void);
 
 /* A second handle, as another server would have it; closed with the fixture. */
