@@ -390,5 +390,4 @@ if __name__ == "__main__":
     import sys
     SUITE = lab.Suite("cluster")
     main(SUITE, lab.Postgres.start(), sys.argv[1] if len(sys.argv) > 1 else None)
-    print(f"{SUITE.passed} passed, {SUITE.failed} failed, {SUITE.skipped} skipped")
-    sys.exit(1 if SUITE.failed else 0)
+    SUITE.end()

@@ -8,7 +8,7 @@ import sqlite3
 import lab
 import machine
 import world
-from lab import Failure, check
+from lab import check
 
 CHANGES = ("catalog.add", "catalog.cube_put", "catalog.remove", "catalog.declare")
 
@@ -28,11 +28,7 @@ class Lab:
         try:
             work(m)
         finally:
-            m.server.kill()
-            lab.drop_folder(m.folder)
-
-    def __str__(self):
-        return "PostgreSQL" if self.postgres else "SQLite"
+            m.end()
 
 
 def begin(m):
@@ -119,6 +115,20 @@ def change(m, point):
     end(m)
 
 
+def again_at_the_end(m):
+    """A second build is asked for when the first is done in the catalog, and not at its very end yet."""
+    m.start({"GRANARY_FAULT": "build.published=sleep-500"})
+    m.state.restart()
+    m.compare()
+    for wait in (False, True):
+        answer = m.server.post("/pre-aggregations/1/materialize", {"force": True, "wait": wait})
+        check(answer.status in (200, 202), f"materialize: {answer}")
+        m.state.build(m.state.by_id(1))
+        m.server.settled(1, 5)
+        m.compare()
+    end(m)
+
+
 def n_migrations(m):
     begin(m)
     m.server.stop()
@@ -177,38 +187,39 @@ def old_catalog(m, point):
     m.server.stop()
 
 
-def main(suite, postgres, is_long=False):
-    if not os.access(lab.FAULTS, os.X_OK):
-        suite.skip("kill -9 at fault points", f"there is no {os.path.relpath(lab.FAULTS, lab.REPO)}")
+def main(suite, catalog, is_long=False):
+    postgres = lab.Postgres.start() if catalog == "postgres" else None
+    why = f"there is no {os.path.relpath(lab.FAULTS, lab.REPO)}" if not os.access(lab.FAULTS, os.X_OK) else \
+        "no PostgreSQL is installed" if catalog == "postgres" and not postgres else None
+    if why:
+        suite.skip("kill -9 at fault points", why)
         return
-    labs = [Lab()] + ([Lab(postgres)] if postgres else [])
-    if not postgres:
-        suite.skip("kill -9 at fault points, PostgreSQL", "no PostgreSQL is installed")
-    for of in labs:
-        ways = (first_build, second_build, wider_build)
-        for i, point in enumerate(machine.FAULTS):
-            for way in ways if is_long else (ways[1], ways[(i % 2) * 2]):
-                suite.run(f"{of}: {way.__name__.replace('_', ' ')}, kill at {point}",
-                          lambda of=of, way=way, point=point: of.run(lambda m: way(m, point)))
-        for name in CHANGES:
-            for when in ("before_commit", "after_commit"):
-                suite.run(f"{of}: kill at {name}.{when}",
-                          lambda of=of, point=f"{name}.{when}": of.run(lambda m: change(m, point)))
-        numbers = []
-        of.run(lambda m, numbers=numbers: numbers.append(n_migrations(m)))
-        for number in range(4 if of.postgres else 1, numbers[0] + 1):
-            for when in ("before_commit", "after_commit"):
-                suite.run(f"{of}: a new catalog, kill at migration {number} {when}",
-                          lambda of=of, n=number, when=when: of.run(lambda m: migration(m, n, when)))
-                if not of.postgres and number >= 4:
-                    suite.run(f"{of}: an old catalog, kill at migration {number} {when}",
-                              lambda of=of, point=f"catalog.migrate.{number}.{when}":
-                              of.run(lambda m: old_catalog(m, point)))
+    of, ways = Lab(postgres), (first_build, second_build, wider_build)
+
+    def run(title, work):
+        suite.run(title, lambda: of.run(work))
+
+    for i, point in enumerate(machine.FAULTS):
+        for way in ways if is_long else (ways[1], ways[(i % 2) * 2]):
+            run(f"{way.__name__.replace('_', ' ')}, kill at {point}", lambda m, way=way, point=point: way(m, point))
+    for name in CHANGES:
+        for when in ("before_commit", "after_commit"):
+            run(f"kill at {name}.{when}", lambda m, point=f"{name}.{when}": change(m, point))
+    run("another build at the end of one", again_at_the_end)
+    numbers = []
+    of.run(lambda m: numbers.append(n_migrations(m)))
+    for number in range(4 if postgres else 1, numbers[0] + 1):
+        for when in ("before_commit", "after_commit"):
+            run(f"a new catalog, kill at migration {number} {when}",
+                lambda m, number=number, when=when: migration(m, number, when))
+            if not postgres and number >= 4:
+                run(f"an old catalog, kill at migration {number} {when}",
+                    lambda m, point=f"catalog.migrate.{number}.{when}": old_catalog(m, point))
 
 
 if __name__ == "__main__":
     import sys
-    SUITE = lab.Suite("faults")
-    main(SUITE, lab.Postgres.start(), "--long" in sys.argv)
-    print(f"{SUITE.passed} passed, {SUITE.failed} failed, {SUITE.skipped} skipped")
-    sys.exit(1 if SUITE.failed else 0)
+    CATALOG = "postgres" if "postgres" in sys.argv else "sqlite"
+    SUITE = lab.Suite(f"faults, {CATALOG}")
+    main(SUITE, CATALOG, "--long" in sys.argv)
+    SUITE.end()

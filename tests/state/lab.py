@@ -419,3 +419,7 @@ class Suite:
     def skip(self, title, why):
         self.skipped += 1
         print(f"skipped: {self.name}: {title}: {why}", flush=True)
+
+    def end(self):
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        sys.exit(1 if self.failed else 0)

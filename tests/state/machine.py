@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random sequences of steps through the real binary, each followed by a comparison with the reference.
 
-    machine.py [--seed S] [--steps N] [--sequences K] [--catalog sqlite|postgres] [--shrink SECONDS] [--only K] [-v]
+    machine.py [--seed S] [--steps N] [--sequences K] [--catalog sqlite|postgres] [--servers N] [--shrink SECONDS] [--only K] [-v]
 
 A step is a kind and a number; every choice within it is drawn from that number and the state at the time, so that a
 sequence with steps left out is a sequence again. A sequence that fails is printed, shrunk."""
@@ -47,18 +47,24 @@ def version_text(version):
 
 
 class Machine:
-    def __init__(self, postgres=None, schema="", verbose=False):
+    def __init__(self, postgres=None, schema="", verbose=False, n_servers=1):
         self.folder, self.postgres, self.schema, self.verbose = lab.make_folder(), postgres, schema, verbose
         self.state = reference.State()
         self.data_seed = 0
-        config = CONFIG
-        if postgres:
-            config += f"catalog: {{postgres: \"{postgres.conninfo}\", schema: {schema}}}\nstorage: {{shared: true}}\n"
-        lab.write(self.folder, "granary.yml", config)
         self.has_faults = os.access(lab.FAULTS, os.X_OK)
         self.write_data(1)
         self.write_model()
-        self.server = lab.Server(self.folder, lab.FAULTS if self.has_faults else lab.BINARY)
+        self.servers = [self.make_server(i) for i in range(n_servers)]
+        self.server = self.servers[0]  # that the present step talks to
+
+    def make_server(self, i):
+        config, state = CONFIG, f".granary{i or ''}"
+        storage = f"path: {state}"
+        if self.postgres:
+            config += f"catalog: {{postgres: \"{self.postgres.conninfo}\", schema: {self.schema}}}\n"
+            storage += f", shared: true, tables: {self.folder}/tables"
+        lab.write(self.folder, f"granary{i or ''}.yml", f"{config}storage: {{{storage}}}\n")
+        return lab.Server(self.folder, lab.FAULTS if self.has_faults else lab.BINARY, f"granary{i or ''}.yml", state)
 
     # ---- the files
 
@@ -77,8 +83,8 @@ class Machine:
 
     # ---- comparing
 
-    def entities(self):
-        rows = self.server.entities()
+    def entities(self, server=None):
+        rows = (server or self.server).entities()
         seen = set()
         for row in rows:
             key = (row["node_name"], row["grain_hash"], row["source_node_version"])
@@ -126,8 +132,15 @@ class Machine:
         return wrong
 
     def compare(self):
-        wrong = self.differences(self.state, self.entities())
-        check(not wrong, "\n    ".join(wrong))
+        """On each server; another one than the step talked to has a second to see what happened."""
+        for server in [self.server] + [s for s in self.servers if s is not self.server]:
+            end = time.monotonic() + (1 * lab.PATIENCE if server is not self.server else 0)
+            while True:
+                wrong = self.differences(self.state, self.entities(server))
+                if not wrong or time.monotonic() > end:
+                    break
+                time.sleep(0.02)
+            check(not wrong, "\n    ".join(wrong))
 
     def adopt(self, candidates, what):
         """One of several states that are allowed: the one that the product is in."""
@@ -153,13 +166,14 @@ class Machine:
                 check(pre == last, f"the history of entity {row.id} jumps from {last} to {pre}")
                 moves.append(post)
                 last = post
-            check(moves == row.moves, f"the history of entity {row.id} is {moves}, not {row.moves}:"
+            check(last == row.status, f"the history of entity {row.id} ends with {last}, and it is {row.status}")
+            check(len(self.servers) > 1 or moves == row.moves, f"the history of entity {row.id} is {moves}, not {row.moves}:"
                                       f" {[(e['post'].get('status'), e['created_at'][14:23]) for e in reversed(told)]}")
 
     def check_store(self):
         """With no server there: the tables are those of the served builds, each with all of its rows."""
         shared = bool(self.postgres)
-        store = os.path.join(self.folder, ".granary", "tables" if shared else "store.duckdb")
+        store = os.path.join(self.folder, "tables" if shared else ".granary/store.duckdb")
         tables = lab.stored_tables(store, shared)
         for row in self.state.rows:
             if not row.serving:
@@ -194,15 +208,22 @@ class Machine:
     # ---- life
 
     def start(self, env=None):
-        self.server.start(env)
+        """All that are not there; the one with a fault is the one that the step talks to."""
+        for server in self.servers:
+            if not server.is_alive():
+                server.start(env if server is self.server else None)
 
-    def look_and_stop(self, is_killed=False):
+    def look_and_stop(self):
         self.tables = {row["id"]: row["table"] for row in self.entities()}
         self.check_history()
-        self.server.stop()
-        if not is_killed:
-            self.check_store()
+        for server in self.servers:
+            server.stop()
+        self.check_store()
         self.check_catalog()
+
+    def reload(self, what="reload"):
+        for server in self.servers:
+            self.expect(server.post("/ops/reload"), True, what)
 
     def restart(self, env=None):
         self.look_and_stop()
@@ -221,7 +242,8 @@ class Machine:
                     self.step(kind, number)
                     self.compare()
                 except (Failure, Gone) as error:
-                    log = "" if self.server.is_alive() else f"\n    the server has ended: {self.server.said()[-600:]}"
+                    log = "" if self.server.is_alive() or not self.server.process or \
+                        self.server.process.returncode == -9 else f"\n    the server has ended: {self.server.said()[-600:]}"
                     return at, f"{error}{log}"
             try:
                 self.restart()  # what a start sweeps
@@ -231,11 +253,18 @@ class Machine:
                 return len(steps), str(error)
             return None
         finally:
-            self.server.kill()
-            lab.drop_folder(self.folder)
+            self.end()
+
+    def end(self):
+        for server in self.servers:
+            server.kill()
+        lab.drop_folder(self.folder)
 
     def step(self, kind, number):
-        getattr(self, "do_" + kind)(random.Random(number))
+        r = random.Random(number)
+        if len(self.servers) > 1 and kind != "slow":
+            self.server = r.choice(self.servers)
+        getattr(self, "do_" + kind)(r)
 
     def say(self, text):
         if self.verbose:
@@ -352,7 +381,7 @@ class Machine:
         self.change_model(r)
         self.write_model()
         self.state.declare()
-        self.expect(self.server.post("/ops/reload"), True, "reload")
+        self.reload()
 
     def do_data(self, r):
         self.write_data(r.randrange(1 << 30))
@@ -371,7 +400,7 @@ class Machine:
         self.state.missing, self.state.is_bad = set(), False
         self.write_data()
         self.state.declare()
-        self.expect(self.server.post("/ops/reload"), True, "mend, reload")  # a new file is seen by a load of the model
+        self.reload("mend, reload")  # a new file is seen by a load of the model
 
     # -- builds
 
@@ -415,6 +444,8 @@ class Machine:
         node, measures, grain, by = self.query_of(r)
         if not self.state.is_known(node, measures):
             measures = ["count"]
+        if len(self.servers) > 1:
+            time.sleep(0.4)  # for what the other server did to be seen here
         self.query(node, measures, grain, by)
 
     def query(self, node, measures, grain, by):
@@ -480,20 +511,25 @@ class Machine:
         """kill -9 at a random moment of something that is under way."""
         kind = r.choice(("plan", "cube_create", "cube_update", "remove", "materialize", "edit", "query"))
         before, delay, candidates = copy.deepcopy(self.state), r.choice((0, 1, 2, 4, 8, 16)) / 1000, []
+        redo = getattr(self, "op_" + kind)(r) if kind in ("plan", "cube_create", "cube_update", "remove") else None
         timer = threading.Timer(delay, self.server.process.kill)
         self.say(f"kill after {delay * 1000:g} ms of {kind}")
         timer.start()
         try:
-            candidates = self.try_until_killed(kind, r, before)
+            candidates = self.try_until_killed(kind, r, before, redo)
         finally:
             timer.join()
             self.server.kill()
         self.start()
+        if len(self.servers) > 1 and kind == "edit":
+            self.reload()
         for state in candidates:
             state.restart()
         self.adopt(candidates, f"kill -9 during {kind}")
+        if kind in ("plan", "cube_update"):  # of these it cannot be seen whether they were done: again, to be sure
+            self.do_op(lambda _: redo, r)
 
-    def try_until_killed(self, kind, r, before):
+    def try_until_killed(self, kind, r, before, op):
         """Does it, if it can; the states that are allowed after it, whatever came of it."""
         after = copy.deepcopy(before)
         try:
@@ -522,7 +558,7 @@ class Machine:
                 made = [self.after_build(before, row.id, how) for how in ("build", "interrupt")]
                 self.server.post(f"/pre-aggregations/{row.id}/materialize", {"force": True})
                 return [before, *made]
-            _, apply, call = getattr(self, "op_" + kind)(r)
+            _, apply, call = op
             apply(after)
             call()
         except Gone:
@@ -599,14 +635,14 @@ class Machine:
 # ---- sequences -----------------------------------------------------------------------------------------------------
 
 class Runner:
-    def __init__(self, catalog, verbose):
+    def __init__(self, catalog, verbose, n_servers=1):
         self.postgres = lab.Postgres.start() if catalog == "postgres" else None
-        self.verbose, self.n_schemas = verbose, 0
+        self.verbose, self.n_servers, self.n_schemas = verbose, n_servers, 0
 
     def run(self, steps, verbose=False):
         self.n_schemas += 1
         schema = f"machine_{self.n_schemas}"
-        failed = Machine(self.postgres, schema, verbose or self.verbose).run(steps)
+        failed = Machine(self.postgres, schema, verbose or self.verbose, self.n_servers).run(steps)
         if self.postgres:
             self.postgres.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         return failed
@@ -633,16 +669,13 @@ def steps_of(seed, n):
     return [(r.choices(kinds, weights)[0], r.randrange(1 << 40)) for _ in range(n)]
 
 
-def run_sequences(catalog, seed, n_steps, n_sequences, shrink=30.0, verbose=False, seconds=None, only=None):
-    """(passed, failed), or None when there is no PostgreSQL. With `seconds`, no sequence begins after them."""
-    runner = Runner(catalog, verbose)
+def run_sequences(catalog, seed, n_steps, n_sequences, shrink=30.0, verbose=False, only=None, n_servers=1):
+    """(passed, failed), or None when there is no PostgreSQL."""
+    runner = Runner(catalog, verbose, n_servers)
     if catalog == "postgres" and runner.postgres is None:
         return None
     passed = failed = 0
-    end = time.monotonic() + seconds if seconds else None
     for k in range(n_sequences):
-        if end and time.monotonic() > end:
-            break
         if only is not None and k != only:
             continue
         steps = steps_of(f"{seed}.{k}", n_steps)
@@ -672,6 +705,7 @@ def main():
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--sequences", type=int, default=20)
     parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--servers", type=int, default=1, help="on one catalog; with postgres")
     parser.add_argument("--shrink", type=float, default=60.0, help="seconds for making a failing sequence small")
     parser.add_argument("--only", type=int, help="only this sequence of them")
     parser.add_argument("--without", default="", help="kinds of steps and edits to leave out, with commas")
@@ -680,13 +714,13 @@ def main():
     args = parser.parse_args()
     WITHOUT.update(args.without.split(","))
     if args.replay:
-        wrong = Runner(args.catalog, True).run([tuple(step) for step in json.loads(args.replay)])
+        wrong = Runner(args.catalog, True, args.servers).run([tuple(step) for step in json.loads(args.replay)])
         print(wrong[1] if wrong else "passed")
         sys.exit(1 if wrong else 0)
     done = run_sequences(args.catalog, args.seed, args.steps, args.sequences, args.shrink, args.verbose,
-                         only=args.only)
+                         args.only, args.servers)
     if done is None:
-        print("0 passed, 0 failed, 1 skipped: no PostgreSQL is installed")
+        print("skipped: random steps on PostgreSQL: none is installed\n0 passed, 0 failed, 1 skipped")
         return
     print(f"{done[0]} passed, {done[1]} failed, 0 skipped")
     sys.exit(1 if done[1] else 0)

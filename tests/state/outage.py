@@ -217,7 +217,7 @@ def postgres_gone(m):
         answer = m.server.load({"measures": ["orders.count"], "dimensions": ["users.country"]})
         check(answer.status == 200 and not lab.served_by(answer), f"a query without rollup and catalog: {answer}")
         with open(f"{m.folder}/granary.yml", encoding="utf-8") as file:
-            lab.write(m.folder, "other.yml", file.read().replace("storage: {", "storage: {path: .other, "))
+            lab.write(m.folder, "other.yml", file.read().replace("path: .granary,", "path: .other,"))
         text = lab.Server(m.folder, config="other.yml", state=".other").refuses_to_start()
         check("catalog.io" in text, f"a start without a catalog said: {text}")
     finally:
@@ -341,8 +341,7 @@ def main(suite, only=None):
             try:
                 test(m)
             finally:
-                m.server.kill()
-                lab.drop_folder(m.folder)
+                m.end()
 
         suite.run(title, run)
     if postgres:
@@ -353,5 +352,4 @@ if __name__ == "__main__":
     import sys
     SUITE = lab.Suite("outage")
     main(SUITE, sys.argv[1] if len(sys.argv) > 1 else None)
-    print(f"{SUITE.passed} passed, {SUITE.failed} failed, {SUITE.skipped} skipped")
-    sys.exit(1 if SUITE.failed else 0)
+    SUITE.end()
