@@ -230,11 +230,10 @@ static gr_status write(gr_catalog_call *k, const gr_catalog_entity *old, const g
     return note(k, now->id, d->node, is_wider(&old->row.decl, d) ? "widen" : "update", "components", names, s->details);
 }
 
-/* What nobody declares any more has a text of its time. */
 static gr_status check_definition(const gr_catalog_entity *entity, const gr_preagg_decl *d, gr_error *err) {
     const gr_preagg_row *old = &entity->row;
-    if (!d->has_definition_was || !entity->is_declared || !old->decl.definition.n ||
-        gr_str_eq(old->decl.definition, d->definition_was) || gr_str_eq(old->decl.definition, d->definition))
+    if (!d->has_definition_was || !old->decl.definition.n || gr_str_eq(old->decl.definition, d->definition_was) ||
+        gr_str_eq(old->decl.definition, d->definition))
         return GR_OK;
     return gr_error_set(err, GR_ERR_NODE_CHANGED, "The definition of pre-aggregation %lld was changed meanwhile",
                         (long long)old->id);
@@ -276,7 +275,8 @@ gr_status gr_catalog_entity_put(gr_catalog_call *k, const gr_catalog_node_at *no
     GR_TRY(gr_catalog_entities_read(k, &t, FILL_SERVING, k->arena, &rows));
     placed p = place(&rows, node, d);
     *ret_created = !p.row;
-    if (!p.row) return create(k, node, d, p.heir_of, ret_id);
-    *ret_id = p.row->row.id;
-    return update(k, p.row, p.is_pinned_here, node, d);
+    if (p.row) *ret_id = p.row->row.id;
+    GR_TRY(p.row ? update(k, p.row, p.is_pinned_here, node, d) : create(k, node, d, p.heir_of, ret_id));
+    if (!d->definition.n) return GR_OK;
+    return RUN(k, DEFINITION_SPREAD, NULL, I64(node->id), STR(d->grain_hash), STR(d->definition));
 }

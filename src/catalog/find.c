@@ -1,21 +1,14 @@
-/* Finding entities: the conditions are SQL, so that the database counts, pages and reads only what is asked for.
+/* Finding entities: which they are is worked out over indexes alone; rows are read of one page.
  *
  *     SELECT count(*)  ┐ WHERE … (one text)            rows of one page, then their builds, names and cubes:
- *     SELECT id … LIMIT┘                               one statement each (preaggs.c) */
+ *     SELECT id … LIMIT┘                               one statement each (preaggs.c)
+ *
+ *     with grain columns or measures: SELECT id of each term, and of the rest; what is in all of them */
 #include "catalog/internal.h"
 
 #include <stdio.h>
 
 enum { MOST_TERMS = 200 };
-
-/* Rows that have all of these terms: each is an index look-up of its own. */
-static void add_terms(gr_catalog_where *w, const char *kind, const gr_str *names, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const gr_catalog_param params[] = {STR(gr_str_from(kind)), STR(names[i])};
-        gr_catalog_where_add(w, "p.id IN (SELECT t.preagg_id FROM preagg_term t WHERE t.kind = ? AND t.name = ?)",
-                             params, 2);
-    }
-}
 
 static void add_statuses(gr_catalog_where *w, unsigned statuses) {
     char text[128];
@@ -44,28 +37,25 @@ static void add_conditions(gr_catalog_where *w, const gr_preagg_filter *f) {
                              " ON n.id = l.cube_id WHERE n.name = ?)",
                              &STR(f->cube), 1);
     if (f->has_grain) {
-        gr_str *grain = gr_catalog_folded(f->grain, f->n_grain, w->arena, &n);
+        (void)gr_catalog_folded(f->grain, f->n_grain, w->arena, &n); /* how many different ones */
         if (f->grain_mode == GR_GRAIN_MODE_EXACT) gr_catalog_where_add(w, "p.n_grain = ?", &I64((int64_t)n), 1);
-        add_terms(w, "grain", grain, n);
-    }
-    if (f->n_measures) {
-        gr_str *measures = gr_catalog_folded(f->measures, f->n_measures, w->arena, &n);
-        add_terms(w, "measure", measures, n);
     }
     if (f->grain_group_hash.n) gr_catalog_where_add(w, "p.grain_group_hash = ?", &STR(f->grain_group_hash), 1);
     if (f->external) gr_catalog_where_add(w, "p.is_external = ?", &I64(f->external > 0), 1);
 }
 
-static gr_status run_find(gr_catalog_call *k, const gr_preagg_filter *f, const char *head, bool is_page,
+typedef enum extent { COUNTED, ORDERED, PAGED } extent;
+
+static gr_status run_find(gr_catalog_call *k, const gr_preagg_filter *f, const char *head, extent how,
                           gr_catalog_table *ret) {
     gr_buf sql;
     gr_buf_init(&sql, CATALOG_MAX_JSON);
     gr_catalog_where w = {.sql = &sql, .arena = k->arena};
     gr_buf_z(&sql, head);
     add_conditions(&w, f);
-    if (is_page) {
+    if (how != COUNTED) {
         gr_buf_z(&sql, " ORDER BY p.id");
-        if (f->limit > 0 || f->offset > 0) {
+        if (how == PAGED && (f->limit > 0 || f->offset > 0)) {
             gr_buf_z(&sql, " LIMIT ");
             gr_catalog_where_param(&w, I64(f->limit > 0 ? f->limit : INT64_MAX));
             gr_buf_z(&sql, " OFFSET ");
@@ -83,16 +73,88 @@ typedef struct found {
     int64_t total;
 } found;
 
-static gr_status find(gr_catalog_call *k, const gr_preagg_filter *f, gr_arena *arena, found *ret) {
+typedef struct id_list {
+    int64_t *v;
+    size_t n;
+} id_list;
+
+static void keep_common(id_list *a, const gr_catalog_table *b) {
+    size_t n = 0;
+    for (size_t i = 0, k = 0; i < a->n && k < b->n_rows;) {
+        int64_t x = a->v[i], y = gr_catalog_i64(b, k, 0);
+        if (x == y) a->v[n++] = x;
+        i += x <= y;
+        k += y <= x;
+    }
+    a->n = n;
+}
+
+static void take(gr_catalog_call *k, bool *is_first, id_list *ids, const gr_catalog_table *t) {
+    if (!*is_first) {
+        keep_common(ids, t);
+        return;
+    }
+    *is_first = false;
+    *ids = (id_list){GR_NEW_N(k->arena, int64_t, t->n_rows + 1), t->n_rows};
+    for (size_t i = 0; i < t->n_rows; i++) ids->v[i] = gr_catalog_i64(t, i, 0);
+}
+
+static gr_status take_terms(gr_catalog_call *k, const char *kind, const gr_str *names, size_t n, bool *is_first,
+                            id_list *ids) {
+    size_t n_folded = 0;
+    gr_str *folded = gr_catalog_folded(names, n, k->arena, &n_folded);
+    for (size_t i = 0; i < n_folded; i++) {
+        gr_catalog_table t = {0};
+        GR_TRY(RUN(k, TERM_FIND, &t, STR(gr_str_from(kind)), STR(folded[i])));
+        take(k, is_first, ids, &t);
+    }
+    return GR_OK;
+}
+
+static bool has_conditions(const gr_preagg_filter *f) {
+    return f->node.n || f->version.n || f->current_only || f->statuses || f->cube.n || f->external ||
+           f->grain_group_hash.n || (f->has_grain && f->grain_mode == GR_GRAIN_MODE_EXACT);
+}
+
+/* Each term and the rest of the conditions is a list of ids out of an index of its own; what is in all of them is found
+ * here, for the rows themselves are wide and far apart. */
+static gr_status find_by_terms(gr_catalog_call *k, const gr_preagg_filter *f, id_list *ret) {
+    bool is_first = true;
+    gr_catalog_table t = {0};
+    if (f->has_grain) GR_TRY(take_terms(k, "grain", f->grain, f->n_grain, &is_first, ret));
+    GR_TRY(take_terms(k, "measure", f->measures, f->n_measures, &is_first, ret));
+    if (!is_first && !has_conditions(f)) return GR_OK;
+    GR_TRY(run_find(k, f, "SELECT p.id FROM pre_aggregations p", ORDERED, &t));
+    take(k, &is_first, ret, &t);
+    return GR_OK;
+}
+
+/* Without terms counting is cheap, and the page is read out of an index. */
+static gr_status find_ids(gr_catalog_call *k, const gr_preagg_filter *f, id_list *ret, int64_t *ret_total) {
     gr_catalog_table count = {0}, page = {0};
-    GR_TRY(run_find(k, f, "SELECT count(*) FROM pre_aggregations p", false, &count));
-    GR_TRY(run_find(k, f, "SELECT p.id FROM pre_aggregations p", true, &page));
-    int64_t *ids = GR_NEW_N(k->arena, int64_t, page.n_rows + 1);
-    for (size_t i = 0; i < page.n_rows; i++) ids[i] = gr_catalog_i64(&page, i, 0);
-    ret->total = gr_catalog_i64(&count, 0, 0);
-    ret->n = page.n_rows;
-    ret->rows = GR_NEW_N(arena, gr_preagg_row, page.n_rows + 1);
-    return gr_catalog_entities_of(k, ids, page.n_rows, arena, ret->rows);
+    if (!f->has_grain && !f->n_measures) {
+        bool is_first = true;
+        GR_TRY(run_find(k, f, "SELECT count(*) FROM pre_aggregations p", COUNTED, &count));
+        GR_TRY(run_find(k, f, "SELECT p.id FROM pre_aggregations p", PAGED, &page));
+        *ret_total = gr_catalog_i64(&count, 0, 0);
+        take(k, &is_first, ret, &page);
+        return GR_OK;
+    }
+    GR_TRY(find_by_terms(k, f, ret));
+    *ret_total = (int64_t)ret->n;
+    size_t from = f->offset <= 0 ? 0 : (uint64_t)f->offset < ret->n ? (size_t)f->offset : ret->n;
+    ret->v += from;
+    ret->n -= from;
+    if (f->limit > 0 && (uint64_t)f->limit < ret->n) ret->n = (size_t)f->limit;
+    return GR_OK;
+}
+
+static gr_status find(gr_catalog_call *k, const gr_preagg_filter *f, gr_arena *arena, found *ret) {
+    id_list ids = {0};
+    GR_TRY(find_ids(k, f, &ids, &ret->total));
+    ret->n = ids.n;
+    ret->rows = GR_NEW_N(arena, gr_preagg_row, ids.n + 1);
+    return gr_catalog_entities_of(k, ids.v, ids.n, arena, ret->rows);
 }
 
 gr_status gr_catalog_find(gr_catalog *c, const gr_preagg_filter *filter, gr_arena *arena, gr_preagg_row **ret,

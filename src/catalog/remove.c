@@ -42,7 +42,9 @@ static gr_status remove_entity(gr_catalog_call *k, int64_t id, gr_arena *arena, 
     GR_TRY(RUN(k, BUILD_REMOVE_OF, NULL, I64(id)));
     GR_TRY(RUN(k, TERM_REMOVE, NULL, I64(id)));
     GR_TRY(RUN(k, HELD_REMOVE_PREAGG, NULL, I64(id)));
-    GR_TRY(RUN(k, DEFINITION_FORGET, NULL, I64(e.row.node_id), STR(e.row.decl.grain_hash), I64(id)));
+    /* With the version that is declared its definition goes: else an older one's would bring it back. */
+    if (e.is_declared)
+        GR_TRY(RUN(k, DEFINITION_SPREAD, NULL, I64(e.row.node_id), STR(e.row.decl.grain_hash), STR(GR_STR(""))));
     GR_TRY(RUN(k, PREAGG_REMOVE, NULL, I64(id)));
     gr_str status = gr_preagg_status_name(e.row.status);
     return gr_catalog_note(

@@ -23,6 +23,12 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
     if (conn) gr_pool_give(exec->pool, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
+    gr_node_row known;
+    bool is_found = false;
+    if (status &&
+        !gr_catalog_node_get(exec->catalog, cube->name, (gr_str){0}, true, base->arena, &known, &is_found, NULL) &&
+        is_found)
+        gr_exec_types_recall(base->model, cube, known.decl.definition, base->arena, base->types);
     base->is_unknown[cube->index] = status != GR_OK;
     base->has_unknown_types |= status != GR_OK;
     for (size_t i = 0; !status && i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
@@ -53,7 +59,7 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) 
     base->is_unknown = GR_NEW_N(base->arena, bool, model->n_cubes + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);
-    base->nodes = gr_exec_nodes(model, base->arena, &base->n_nodes);
+    base->nodes = gr_exec_nodes(model, base->types, base->arena, &base->n_nodes);
     return base;
 }
 

@@ -274,7 +274,7 @@ gr_preagg_decl gr_exec_entry_decl(const gr_exec_base *base, const gr_exec_entry 
     if (mine.n) {
         d.definition = mine.v[0].text;
         d.definition_was = mine.v[0].was;
-        d.has_definition_was = true;
+        d.has_definition_was = !base->is_lenient;
     }
     if (mine.n && mine.v[0].external.n) {
         d.external = external_of(&mine.v[0], arena);

@@ -160,7 +160,7 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
     return GR_OK;
 }
 
-static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *err) {
+static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, bool is_lenient, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_exec_definitions definitions;
     gr_exec_rows rows;
@@ -169,6 +169,7 @@ static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *er
     if (!status) {
         gr_exec_definitions_read(&rows, scratch, &definitions);
         base = gr_exec_base_extend(exec, files, &definitions);
+        base->is_lenient = is_lenient;
         status = gr_exec_entries_make(exec, base, old, &rows, err);
     }
     if (!status) status = gr_exec_declare_all(exec, base, err);
@@ -179,11 +180,13 @@ static gr_status take_base_once(gr_exec *exec, gr_exec_base *files, gr_error *er
     return status;
 }
 
-/* With the definitions that the catalog has: declared, and published. Another server may widen one in between. */
+/* With the definitions that the catalog has: declared, and published. Another server may widen one in between; whatever
+ * the catalog holds, a model comes into service. */
 static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     enum { TRIES = 5 };
-    gr_status status = take_base_once(exec, files, err);
-    for (int i = 1; i < TRIES && status == GR_ERR_NODE_CHANGED; i++) status = take_base_once(exec, files, err);
+    gr_status status = take_base_once(exec, files, false, err);
+    for (int i = 1; i < TRIES && status == GR_ERR_NODE_CHANGED; i++)
+        status = take_base_once(exec, files, i == TRIES - 1, err);
     return status;
 }
 

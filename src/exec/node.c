@@ -199,7 +199,65 @@ static gr_str content_with_reach(walk *w, const gr_cube *cube, gr_arena *arena) 
     return hash;
 }
 
-static gr_str definition_of(const gr_cube *c, gr_arena *arena) {
+/* What the source says its columns are; gr_exec_types_recall reads it when the source is away. */
+static void put_types(gr_jw *w, const gr_model *model, const gr_cube *c, const gr_column_schema *const *types) {
+    gr_jw_key(w, GR_STR("types"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < model->n_members; i++) {
+        const gr_member *m = model->members[i];
+        if (m->cube != c || !types[m->index]) continue;
+        gr_jw_object(w);
+        gr_jw_key_str(w, "member", m->name);
+        gr_jw_key_str(w, "sql", m->sql ? m->sql->source : GR_STR(""));
+        gr_jw_key_str(w, "type", gr_type_name(types[m->index]->type));
+        gr_jw_key_i64(w, "precision", types[m->index]->precision);
+        gr_jw_key_i64(w, "scale", types[m->index]->scale);
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
+static void put_columns(gr_jw *w, const gr_cube *c, const gr_column_schema *const *types) {
+    gr_jw_key(w, GR_STR("columns"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < c->n_dimensions; i++) {
+        const gr_column_schema *type = types[c->dimensions[i]->index];
+        gr_jw_object(w);
+        gr_jw_key_str(w, "name", c->dimensions[i]->name);
+        gr_jw_key_str(w, "type", type ? gr_type_name(type->type) : GR_STR("unknown"));
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
+static gr_type type_named(gr_str name) {
+    for (int t = GR_TYPE_NULL; t < GR_TYPE__COUNT; t++)
+        if (gr_str_eq(gr_type_name((gr_type)t), name)) return (gr_type)t;
+    return GR_TYPE_NULL;
+}
+
+void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena,
+                          const gr_column_schema **types) {
+    json_t *root, *item;
+    size_t i;
+    if (gr_json_parse(definition, 64 << 20, arena, &root, NULL)) return;
+    json_array_foreach(json_object_get(root, "types"), i, item) {
+        gr_str name = gr_json_str(json_object_get(item, "member")), sql = gr_json_str(json_object_get(item, "sql"));
+        gr_type type = type_named(gr_json_str(json_object_get(item, "type")));
+        for (size_t k = 0; k < model->n_members && type != GR_TYPE_NULL; k++) {
+            const gr_member *m = model->members[k];
+            if (m->cube != cube || !gr_str_eq(m->name, name)) continue;
+            if (!gr_str_eq(m->sql ? m->sql->source : GR_STR(""), sql)) continue;
+            gr_column_schema *column = GR_NEW(arena, gr_column_schema);
+            *column = (gr_column_schema){name, type, (uint8_t)json_integer_value(json_object_get(item, "precision")),
+                                         (uint8_t)json_integer_value(json_object_get(item, "scale"))};
+            types[m->index] = column;
+        }
+    }
+}
+
+static gr_str definition_of(const gr_model *model, const gr_cube *c, const gr_column_schema *const *types,
+                            gr_arena *arena) {
     gr_buf out;
     gr_jw w;
     gr_buf_init(&out, 64 << 20);
@@ -208,13 +266,16 @@ static gr_str definition_of(const gr_cube *c, gr_arena *arena) {
     gr_jw_key_str(&w, "data_source", c->data_source);
     if (c->sql_table) gr_jw_key_str(&w, "sql_table", c->sql_table->source);
     if (c->sql) gr_jw_key_str(&w, "sql", c->sql->source);
+    put_columns(&w, c, types);
+    put_types(&w, model, c, types);
     gr_jw_object_end(&w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);
     return text;
 }
 
-gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_n) {
+gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const *types, gr_arena *arena,
+                            size_t *ret_n) {
     gr_str *contents = GR_NEW_N(arena, gr_str, model->n_cubes + 1);
     gr_node_decl *nodes = GR_NEW_N(arena, gr_node_decl, model->n_cubes + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
@@ -233,7 +294,7 @@ gr_node_decl *gr_exec_nodes(const gr_model *model, gr_arena *arena, size_t *ret_
                                     .meta_hash = meta_of(c, arena),
                                     .display_name = c->title,
                                     .description = c->description,
-                                    .definition = definition_of(c, arena)};
+                                    .definition = definition_of(model, c, types, arena)};
     }
     *ret_n = n;
     return nodes;
