@@ -244,7 +244,7 @@ static gr_status read_sorted(gr_catalog_call *k, const int64_t *ids, size_t n, g
 
 gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t n, gr_arena *arena,
                                  gr_preagg_row *ret) {
-    if (!n) return GR_OK;
+    if (!n || !ids) return GR_OK;
     int64_t *sorted = GR_NEW_N(k->arena, int64_t, n);
     gr_catalog_entity_list list = {0};
     memcpy(sorted, ids, n * sizeof ids[0]);
