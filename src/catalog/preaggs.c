@@ -244,7 +244,7 @@ static gr_status read_sorted(gr_catalog_call *k, const int64_t *ids, size_t n, g
 
 gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t n, gr_arena *arena,
                                  gr_preagg_row *ret) {
-    if (!n || !ids) return GR_OK;
+    if (!n) return GR_OK;
     int64_t *sorted = GR_NEW_N(k->arena, int64_t, n);
     gr_catalog_entity_list list = {0};
     memcpy(sorted, ids, n * sizeof ids[0]);
@@ -254,7 +254,7 @@ gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t 
         if (!n_sorted || sorted[n_sorted - 1] != sorted[i]) sorted[n_sorted++] = sorted[i];
     GR_TRY(read_sorted(k, sorted, n_sorted, arena, &list));
     for (size_t i = 0; i < n; i++) {
-        const gr_catalog_entity *e = bsearch(&ids[i], list.v, list.n, sizeof list.v[0], compare_entity);
+        const gr_catalog_entity *e = list.v ? bsearch(&ids[i], list.v, list.n, sizeof list.v[0], compare_entity) : NULL;
         if (!e) return gr_error_set(k->err, GR_ERR_INTERNAL, "a pre-aggregation vanished while it was declared");
         ret[i] = e->row;
     }
