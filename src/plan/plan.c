@@ -82,7 +82,7 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
     const gr_rollup_state *state = state_of(p, q, r, zone);
     const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
-    const gr_member *changed = state && state->is_built && !lacking ? gr_pinned_changed(p, q, scan, r, state) : NULL;
+    const gr_member *changed = state && state->is_built && !lacking ? gr_plan_pinned_changed(p, q, scan, r, state) : NULL;
     bool is_built =
         state && state->is_built && !lacking && !changed && !(state->is_foreign && is_excluded(&p->options, r));
     *ret_zone = zone;
