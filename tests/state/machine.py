@@ -221,6 +221,13 @@ class Machine:
         self.check_store()
         self.check_catalog()
 
+    def start_after_death(self):
+        """PostgreSQL may take a moment to see that a session has ended; the next heartbeat sees it at the latest."""
+        self.start()
+        if self.postgres:
+            lab.until("the dead server's build to be failed",
+                      lambda: all(row["status"] != "materializing" for row in self.server.entities()), 6)
+
     def reload(self, what="reload"):
         for server in self.servers:
             self.expect(server.post("/ops/reload"), True, what)
@@ -520,7 +527,7 @@ class Machine:
         finally:
             timer.join()
             self.server.kill()
-        self.start()
+        self.start_after_death()
         if len(self.servers) > 1 and kind == "edit":
             self.reload()
         for state in candidates:
@@ -595,7 +602,7 @@ class Machine:
             self.state.build(row)
         elif point != "catalog.build_begin.before_commit":
             self.state.interrupt(row)
-        self.start()
+        self.start_after_death()
         self.state.restart()
 
     def call_and_die(self, point, call):
