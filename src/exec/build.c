@@ -129,13 +129,27 @@ static gr_status fill(job *j, gr_engine_conn *conn, gr_build_progress progress, 
     return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
 }
 
+/* Written again with the next heartbeats, for as long as it takes. */
+static void note_lost(gr_exec *exec, int64_t build_id) {
+    pthread_mutex_lock(&exec->mutex);
+    GR_PUSH(exec->arena, &exec->lost_builds, build_id);
+    pthread_mutex_unlock(&exec->mutex);
+}
+
+static gr_status record_failed(gr_exec *exec, int64_t build_id, gr_str why) {
+    gr_error ignored;
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_status status = gr_catalog_build_failed(exec->catalog, build_id, why, actor, &ignored);
+    if (status == GR_ERR_CATALOG_IO) note_lost(exec, build_id);
+    return status;
+}
+
 /* The table must not outlive its record as failed; when even the drop fails, the sweep at the next start takes it. */
 static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
     gr_catalog *catalog = j->exec->catalog;
-    gr_actor actor = {gr_clock_now_us(), {0}};
-    if (gr_catalog_build_failed(catalog, j->claim.build_id, gr_str_from(err->message), actor, &ignored)) return;
+    if (record_failed(j->exec, j->claim.build_id, gr_str_from(err->message))) return;
     if (j->is_foreign && gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
     if (!conn || j->is_foreign || !j->table.text.n) return;
     if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored)) return;
@@ -163,7 +177,8 @@ gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rol
     GR_TRY(status);
     gr_build_plan plan = {e.identity.base_hash, e.identity.structure_hash, e.identity.components,
                           e.identity.n_components};
-    gr_build_claim claim = {.entity_id = e.entity_id, .structure_hash = e.identity.structure_hash};
+    gr_build_claim claim = {.entity_id = e.entity_id};
+    snprintf(claim.structure_hash, sizeof claim.structure_hash, GR_FMT, GR_ARG(e.identity.structure_hash));
     GR_TRY(gr_catalog_build_begin(exec->catalog, e.entity_id, &plan, actor, &claim.build_id, &claim.number, err));
     gr_fault_point("build.claimed");
     pthread_mutex_lock(&exec->mutex);
@@ -173,12 +188,11 @@ gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rol
     return GR_OK;
 }
 
-/* Claims that wait for their turn may be taken by whoever needs what they make first. */
-static bool take_claim(gr_exec *exec, int64_t entity_id, gr_build_claim *ret) {
+static bool take_claim(gr_exec *exec, int64_t build_id, gr_build_claim *ret) {
     bool is_found = false;
     pthread_mutex_lock(&exec->mutex);
     for (size_t i = 0; i < exec->claims.n && !is_found; i++) {
-        if (exec->claims.v[i].entity_id != entity_id) continue;
+        if (exec->claims.v[i].build_id != build_id) continue;
         *ret = exec->claims.v[i];
         exec->claims.v[i] = exec->claims.v[--exec->claims.n];
         is_found = true;
@@ -187,12 +201,25 @@ static bool take_claim(gr_exec *exec, int64_t entity_id, gr_build_claim *ret) {
     return is_found;
 }
 
+typedef enum waiting { NONE_WAITS, SAME_WAITS, OTHER_WAITS } waiting;
+
+/* A claim that waits for its turn is taken by whoever needs the very table that it makes first. A claim of the same
+ * entity for another table (it was widened since) is not: what was built would not be what the catalog says. */
+static waiting take_same_claim(gr_exec *exec, const gr_exec_entry *e, gr_build_claim *ret) {
+    gr_build_claim found = {0};
+    pthread_mutex_lock(&exec->mutex);
+    for (size_t i = 0; i < exec->claims.n; i++)
+        if (exec->claims.v[i].entity_id == e->entity_id) found = exec->claims.v[i];
+    pthread_mutex_unlock(&exec->mutex);
+    if (!found.build_id) return NONE_WAITS;
+    if (!gr_str_eq_z(e->identity.structure_hash, found.structure_hash)) return OTHER_WAITS;
+    return take_claim(exec, found.build_id, ret) ? SAME_WAITS : NONE_WAITS;
+}
+
 void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *why) {
-    gr_actor actor = {gr_clock_now_us(), {0}};
-    gr_error ignored;
     gr_build_claim mine;
-    if (!take_claim(exec, claim->entity_id, &mine)) return;
-    if (gr_catalog_build_failed(exec->catalog, mine.build_id, gr_str_from(why), actor, &ignored)) return;
+    if (!take_claim(exec, claim->build_id, &mine)) return;
+    (void)!record_failed(exec, mine.build_id, gr_str_from(why));
 }
 
 /* What is read instead of the cubes' own SQL: their stored original_sql, built by now. */
@@ -245,31 +272,56 @@ static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, int64_t entity
     }
 }
 
-/* A claim of this process; or *ret_is_done when another process has built it meanwhile. */
+/* A claim of this process; or *ret_is_done when another process has built it meanwhile, or is about to build more in
+ * this one: who waits plans again. */
 static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
                                const gr_tz *zone, gr_build_claim *ret, bool *ret_is_done, gr_error *err) {
     *ret_is_done = false;
     for (;;) {
         gr_actor actor = {gr_clock_now_us(), {0}};
         gr_status status = gr_exec_claim(exec, snapshot, r, zone, actor, ret, err);
-        if (!status) return take_claim(exec, ret->entity_id, ret) ? GR_OK : GR_ERR_INTERNAL;
+        if (!status) return take_claim(exec, ret->build_id, ret) ? GR_OK : GR_ERR_INTERNAL;
         if (status != GR_ERR_PREAGG_MATERIALIZING) return status;
         gr_exec_entry e;
         pthread_mutex_lock(&exec->publish);
         status = gr_exec_entry_for(exec, gr_exec_base_of(snapshot), r, gr_rollup_zone(r, zone), &e, err);
         pthread_mutex_unlock(&exec->publish);
-        if (!status && take_claim(exec, e.entity_id, ret)) return GR_OK;
-        if (!status) status = wait_for_other(exec, ctx, e.entity_id, ret_is_done, err);
+        GR_TRY(status);
+        waiting own = take_same_claim(exec, &e, ret);
+        if (own == SAME_WAITS) return GR_OK;
+        if (own == OTHER_WAITS) *ret_is_done = true;
+        if (own == NONE_WAITS) status = wait_for_other(exec, ctx, e.entity_id, ret_is_done, err);
         if (status || *ret_is_done) return status;
     }
 }
 
+/* A catalog that is away for a moment (a restart of PostgreSQL) does not cost what took an hour to fill. */
+static gr_status record_done(job *j, gr_str coverage, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
+    enum { PAUSE_US = 200000, PATIENCE_US = 60 * 1000000 };
+    int64_t until_us = gr_clock_mono_us() + PATIENCE_US;
+    for (;;) {
+        gr_actor actor = {gr_clock_now_us(), {0}};
+        gr_status status = gr_catalog_build_done(j->exec->catalog, j->claim.build_id, j->stat.rows, j->stat.bytes,
+                                                 coverage, actor, j->ctx->arena, ret_old, ret_n_old, err);
+        if (status != GR_ERR_CATALOG_IO || gr_clock_mono_us() > until_us || gr_ctx_is_cancelled(j->ctx)) return status;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000L}, NULL);
+    }
+}
+
+void gr_exec_lost_builds_record(gr_exec *exec) {
+    for (;;) {
+        int64_t id = 0;
+        pthread_mutex_lock(&exec->mutex);
+        if (exec->lost_builds.n) id = exec->lost_builds.v[--exec->lost_builds.n];
+        pthread_mutex_unlock(&exec->mutex);
+        if (!id || record_failed(exec, id, GR_STR("the catalog was away when the build ended"))) return;
+    }
+}
+
 static gr_status publish_done(job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
-    gr_actor actor = {gr_clock_now_us(), {0}};
     gr_str coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->ctx->arena);
     gr_fault_point("build.filled");
-    GR_TRY(gr_catalog_build_done(j->exec->catalog, j->claim.build_id, j->stat.rows, j->stat.bytes, coverage, actor,
-                                 j->ctx->arena, ret_old, ret_n_old, err));
+    GR_TRY(record_done(j, coverage, ret_old, ret_n_old, err));
     gr_fault_point("build.published");
     return GR_OK;
 }
@@ -280,8 +332,7 @@ static void drop_unpublished(job *j) {
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
     gr_engine_conn *conn;
     if (gr_pool_take(j->exec->pool, &ctx, GR_STR(""), &conn, NULL)) return;
-    if (gr_catalog_build_failed(j->exec->catalog, j->claim.build_id, GR_STR("it could not be published"),
-                                (gr_actor){gr_clock_now_us(), {0}}, &ignored) == GR_OK &&
+    if (record_failed(j->exec, j->claim.build_id, GR_STR("it could not be published")) == GR_OK &&
         gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored) == GR_OK)
         (void)!gr_catalog_build_table(j->exec->catalog, j->claim.build_id, GR_STR(""), &ignored);
     gr_pool_give(j->exec->pool, conn);
@@ -294,8 +345,8 @@ static gr_status run_job(job *j, gr_build_progress progress, const gr_tz *zone, 
     size_t n_deps = gr_rollup_dependencies(j->snapshot->index, j->rollup, j->ctx->arena, &deps);
     bool is_same = gr_model_is_same_files(current->model, j->snapshot->model);
     gr_status status = read_originals(j, is_same ? current : j->snapshot, deps, is_same ? n_deps : 0, zone, err);
-    j->table = gr_store_table_name(exec->config, j->rollup, j->claim.structure_hash, j->claim.number, exec->dialect,
-                                   j->ctx->arena);
+    j->table = gr_store_table_name(exec->config, j->rollup, gr_str_from(j->claim.structure_hash), j->claim.number,
+                                   exec->dialect, j->ctx->arena);
     if (status)
         give_up(j, NULL, err);
     else
@@ -309,7 +360,9 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
                            int64_t *ret_rows, gr_error *err) {
     job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone};
     bool is_done = false;
-    if (!claim || !take_claim(exec, claim->entity_id, &j.claim))
+    if (claim) /* gone: whoever needed it first has run it */
+        is_done = !take_claim(exec, claim->build_id, &j.claim);
+    else
         GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, &j.claim, &is_done, err));
     if (is_done) return GR_OK;
     gr_doomed_table *old = NULL;
@@ -319,10 +372,11 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
         status = publish_done(&j, &old, &n_old, err);
         if (status) drop_unpublished(&j);
     }
+    gr_str key = gr_str_from(j.claim.structure_hash);
     if (status)
-        remember_failure(exec, j.claim.structure_hash, err);
+        remember_failure(exec, key, err);
     else
-        forget_failure(exec, j.claim.structure_hash);
+        forget_failure(exec, key);
     if (!status) *ret_rows = j.stat.rows;
     gr_error publish_err = {0};
     gr_status published = gr_exec_publish(exec, NULL, old, n_old, &publish_err);

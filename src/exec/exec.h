@@ -38,7 +38,7 @@ GR_MUST_CHECK gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str 
 /* A build that is recorded as running and leased to this process, and not begun yet. */
 typedef struct gr_build_claim {
     int64_t entity_id, build_id, number;
-    gr_str structure_hash; /* borrowed from the snapshot */
+    char structure_hash[64];
 } gr_build_claim;
 typedef struct gr_build_progress {
     void (*fn)(void *, double);

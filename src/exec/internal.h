@@ -89,6 +89,7 @@ struct gr_exec {
     gr_exec_hit hits[GR_EXEC_HIT_SLOTS]; /* since they were written last; open addressing by id */
     size_t n_hits;
     GR_VEC(gr_build_claim) claims; /* that wait for their turn, under `mutex` */
+    GR_VEC(int64_t) lost_builds;   /* that ended while the catalog was away, under `mutex` */
     pthread_t watcher;
     pthread_mutex_t watch_lock;
     pthread_cond_t watch_wake;
@@ -151,8 +152,10 @@ GR_MUST_CHECK gr_status gr_exec_entry_for(gr_exec *exec, gr_exec_base *base, con
 
 /* state.c: what the catalog's rows are worth for the entries. */
 GR_MUST_CHECK gr_status gr_exec_states_make(gr_exec_snapshot *snapshot, gr_error *err);
-/* The table that a row serves from: of its build, or a SELECT over the registered one. Empty: none. */
-gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *rollup, gr_str external, gr_arena *arena);
+/* foreign.c: a SELECT over somebody else's table, as the entry would store it; `lacks` (or NULL): what is not read.
+ * Empty when a binding is missing. */
+gr_str gr_exec_foreign_table(const gr_exec *exec, const gr_exec_entry *entry, const json_t *bindings, bool holds_values,
+                             const bool *lacks, gr_arena *arena);
 
 /* snapshot.c */
 /* Assemble and publish; `drops` are tables that the new snapshot no longer names. base NULL: that of the current
@@ -171,4 +174,6 @@ GR_MUST_CHECK gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, 
 void gr_exec_watch_start(gr_exec *exec);
 void gr_exec_watch_stop(gr_exec *exec);
 void gr_exec_hits_flush(gr_exec *exec);
+/* build.c: builds that could not be recorded as failed, tried again. */
+void gr_exec_lost_builds_record(gr_exec *exec);
 #endif

@@ -62,7 +62,6 @@ static void take_build(const gr_exec_entry *e, const gr_build_row *build, bool b
 static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const gr_preagg_row *row, gr_arena *arena,
                               gr_rollup_state *out) {
     json_t *root;
-    (void)exec;
     if (!row->availability.n || gr_json_parse(row->availability, 4 << 20, arena, &root, NULL)) return false;
     const json_t *table = json_object_get(root, "table_text"), *base = json_object_get(root, "base_hash"),
                  *held = json_object_get(root, "components");
@@ -70,7 +69,7 @@ static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const
     if (!json_is_string(table) || !json_is_string(base) || !gr_str_eq(gr_json_str(base), e->identity.base_hash))
         return false;
     if (row->has_serving && row->serving.finished_us > at_us) return false;
-    gr_build_row made = {.finished_us = at_us, .table_name = gr_json_str(table), .n_components = json_array_size(held)};
+    gr_build_row made = {.finished_us = at_us, .n_components = json_array_size(held)};
     made.components = GR_NEW_N(arena, gr_component_decl, made.n_components + 1);
     for (size_t i = 0; i < made.n_components; i++) {
         const json_t *c = json_array_get(held, i), *name = json_object_get(c, "name"),
@@ -78,18 +77,21 @@ static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const
         if (!json_is_string(name) || !json_is_string(signature)) return false;
         made.components[i] = (gr_component_decl){.name = gr_json_str(name), .signature = gr_json_str(signature)};
     }
-    out->is_built = out->is_foreign = true;
-    out->table = made.table_name;
-    out->built_at_us = at_us;
     out->lacks = lacks_of(e, &made, false, arena);
-    return true;
+    out->table = gr_exec_foreign_table(exec, e, root, false, out->lacks, arena);
+    out->is_built = out->is_foreign = out->table.n > 0;
+    out->built_at_us = at_us;
+    return out->is_built;
 }
 
 static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row, gr_rollup_state *out) {
     gr_exec_snapshot *s = a->snapshot;
     *out = (gr_rollup_state){.zone = e->zone, .entity_id = e->entity_id, .version = e->version};
     if (row && row->decl.external.n) {
-        out->table = gr_exec_external_table(s->exec, e->rollup, row->decl.external, s->arena);
+        json_t *root;
+        bool is_readable = !gr_json_parse(row->decl.external, 4 << 20, s->arena, &root, NULL);
+        if (is_readable)
+            out->table = gr_exec_foreign_table(s->exec, e, json_object_get(root, "bindings"), true, NULL, s->arena);
         out->is_built = row->availability.n && out->table.n;
         out->is_foreign = true;
         out->built_at_us = row->materialized_us;
@@ -182,69 +184,4 @@ gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
     }
     gr_arena_free(a.scratch);
     return status;
-}
-
-/* ---- registered tables ---------------------------------------------------------------------------------------------
- */
-
-static gr_str bound_column(const json_t *columns, gr_str member) {
-    const json_t *c = json_object_getn(columns, member.p, member.n);
-    return json_is_string(c) ? gr_json_str(c) : (gr_str){0};
-}
-
-typedef struct external_text {
-    gr_buf select, by;
-    size_t n, n_by;
-    bool is_grouped;
-} external_text;
-
-static void add_item(external_text *t, gr_str text, gr_str alias, bool is_group) {
-    gr_buf_printf(&t->select, "%s" GR_FMT " AS " GR_FMT, t->n++ ? ", " : "", GR_ARG(text), GR_ARG(alias));
-    if (is_group) gr_buf_printf(&t->by, "%s%zu", t->n_by++ ? ", " : "", t->n);
-}
-
-/* A column that holds the raw values of a distinct count is counted; beside it all else is merged (dj.md 4.5). */
-static gr_str measure_text(const gr_rollup_component *c, gr_str column, bool is_grouped, gr_arena *arena) {
-    static const char *const merges[GR_AGG__COUNT] = {
-        [GR_AGG_COUNT] = "sum", [GR_AGG_SUM] = "sum", [GR_AGG_MIN] = "min", [GR_AGG_MAX] = "max"};
-    gr_agg agg = c->component.agg;
-    if (agg == GR_AGG_COUNT_DISTINCT) return gr_arena_printf(arena, "count(DISTINCT " GR_FMT ")", GR_ARG(column));
-    if (!is_grouped || !merges[agg]) return column;
-    return gr_arena_printf(arena, "%s(" GR_FMT ")", merges[agg], GR_ARG(column));
-}
-
-gr_str gr_exec_external_table(const gr_exec *exec, const gr_rollup *r, gr_str external, gr_arena *arena) {
-    json_t *root;
-    if (gr_json_parse(external, 4 << 20, arena, &root, NULL)) return (gr_str){0};
-    const json_t *bindings = json_object_get(root, "bindings"), *table = json_object_get(bindings, "table_text");
-    const json_t *dimensions = json_object_get(bindings, "dimensions"),
-                 *measures = json_object_get(bindings, "measures");
-    if (!json_is_string(table)) return (gr_str){0};
-    external_text t = {0};
-    bool is_whole = true;
-    gr_buf_init(&t.select, 4 << 20);
-    gr_buf_init(&t.by, 1 << 20);
-    for (size_t i = 0; i < r->n_components; i++)
-        t.is_grouped |= r->components[i].component.agg == GR_AGG_COUNT_DISTINCT;
-    for (size_t i = 0; i < r->n_columns; i++) {
-        gr_str column = bound_column(dimensions, r->columns[i].name);
-        is_whole &= column.n > 0;
-        gr_str text = gr_sql_quote(exec->dialect, column, arena);
-        if (r->columns[i].granularity) text = gr_arena_printf(arena, "CAST(" GR_FMT " AS TIMESTAMP)", GR_ARG(text));
-        add_item(&t, text, gr_sql_quote(exec->dialect, r->columns[i].name, arena), t.is_grouped);
-    }
-    for (size_t i = 0; i < r->n_components; i++) {
-        gr_str column = bound_column(measures, r->components[i].name);
-        is_whole &= column.n > 0;
-        gr_str text = measure_text(&r->components[i], gr_sql_quote(exec->dialect, column, arena), t.is_grouped, arena);
-        add_item(&t, text, gr_sql_quote(exec->dialect, r->components[i].name, arena), false);
-    }
-    gr_str select = {0};
-    if (is_whole && t.n)
-        select =
-            gr_arena_printf(arena, "(SELECT " GR_FMT " FROM " GR_FMT "%s" GR_FMT ")", GR_ARG(gr_buf_str(&t.select)),
-                            GR_ARG(gr_json_str(table)), t.n_by ? " GROUP BY " : "", GR_ARG(gr_buf_str(&t.by)));
-    gr_buf_done(&t.select);
-    gr_buf_done(&t.by);
-    return select;
 }

@@ -63,7 +63,10 @@ static void *watch_main(void *arg) {
         int64_t now = gr_clock_mono_us();
         bool is_changed = false, is_recovered = false;
         if (now >= beat_at) {
-            if (!gr_catalog_heartbeat(exec->catalog, gr_clock_now_us(), &is_recovered, &err)) beat_at = now + BEAT_US;
+            if (!gr_catalog_heartbeat(exec->catalog, gr_clock_now_us(), &is_recovered, &err)) {
+                beat_at = now + BEAT_US;
+                gr_exec_lost_builds_record(exec);
+            }
         }
         if (now >= hits_at) {
             gr_exec_hits_flush(exec);

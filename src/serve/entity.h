@@ -22,8 +22,8 @@ void gr_serve_sort_names(gr_names *names);
 /* preagg.c: the error, with the nearest name. */
 gr_status gr_serve_no_preagg(const gr_snapshot *snapshot, gr_str id, gr_error *err);
 
-/* entity_plan.c: a request worked out, and not recorded. `external`: a registered table, with its bindings by definition
- * (NULL: not known yet). To be ended with gr_exec_draft_done(draft). */
+/* entity_plan.c: a request worked out, and not recorded. `external`: a registered table, with its bindings by
+ * definition (NULL: not known yet). To be ended with gr_exec_draft_done(draft). */
 typedef struct gr_entity_draft {
     const gr_snapshot *snapshot; /* referenced */
     gr_query *query;

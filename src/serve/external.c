@@ -1,26 +1,16 @@
 /* Registered tables: rollups that somebody else fills. Their columns are bound to dimensions and stored components, and
  * checked; from then on they are entities like all others, and serve while they are available (dj.md 4.5, 4.6). */
-#include "serve/entity.h"
+#include "serve/external.h"
 
 #include "base/buf.h"
 #include "data/json.h"
 
 #include <stdlib.h>
 
-typedef struct binding_work {
-    gr_serve *serve;
-    const gr_register_ask *ask;
-    gr_arena *arena;
-    gr_error *err;
-    gr_str table_text; /* quoted, as the engine reads it */
-    gr_column_schema *columns;
-    size_t n_columns;
-} binding_work;
-
 /* ---- the table -----------------------------------------------------------------------------------------------------
  */
 
-static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema, gr_str table) {
+gr_status gr_external_find_table(gr_external_work *w, gr_str catalog, gr_str asked_schema, gr_str table) {
     const gr_config *config = w->serve->config;
     const gr_source_config *source = gr_config_source(config, catalog);
     if (!source)
@@ -43,13 +33,13 @@ static gr_status find_table(binding_work *w, gr_str catalog, gr_str asked_schema
     return GR_OK;
 }
 
-static const gr_column_schema *column_named(const binding_work *w, gr_str name) {
+static const gr_column_schema *column_named(const gr_external_work *w, gr_str name) {
     for (size_t i = 0; i < w->n_columns; i++)
         if (gr_str_eq_nocase(w->columns[i].name, name)) return &w->columns[i];
     return NULL;
 }
 
-static gr_status need_column(const binding_work *w, gr_str name, gr_str member, const gr_column_schema **ret) {
+gr_status gr_external_need_column(const gr_external_work *w, gr_str name, gr_str member, const gr_column_schema **ret) {
     *ret = column_named(w, name);
     if (*ret) return GR_OK;
     gr_str names[256];
@@ -65,43 +55,42 @@ static gr_status need_column(const binding_work *w, gr_str name, gr_str member, 
 /* ---- types: the same broad category (dj.md 4.5) --------------------------------------------------------------------
  */
 
-typedef enum category { ANY, NUMBER, TEXT, BOOLEAN, TIME, BYTES } category;
-
-static category category_of(gr_type type) {
+static gr_external_category category_of(gr_type type) {
     switch (type) {
-    case GR_TYPE_BOOL: return BOOLEAN;
+    case GR_TYPE_BOOL: return GR_EXTERNAL_BOOLEAN;
     case GR_TYPE_INT64:
     case GR_TYPE_FLOAT64:
-    case GR_TYPE_DECIMAL: return NUMBER;
-    case GR_TYPE_UTF8: return TEXT;
+    case GR_TYPE_DECIMAL: return GR_EXTERNAL_NUMBER;
+    case GR_TYPE_UTF8: return GR_EXTERNAL_TEXT;
     case GR_TYPE_DATE:
     case GR_TYPE_TIMESTAMP:
-    case GR_TYPE_TIMESTAMPTZ: return TIME;
-    case GR_TYPE_BINARY: return BYTES;
+    case GR_TYPE_TIMESTAMPTZ: return GR_EXTERNAL_TIME;
+    case GR_TYPE_BINARY: return GR_EXTERNAL_BYTES;
     case GR_TYPE_NULL:
-    case GR_TYPE__COUNT: return ANY;
+    case GR_TYPE__COUNT: return GR_EXTERNAL_ANY;
     }
-    return ANY;
+    return GR_EXTERNAL_ANY;
 }
 
-static category wanted_of_dimension(const gr_rollup_column *c) {
-    static const category by_type[] = {[GR_DIM_STRING] = TEXT,
-                                       [GR_DIM_NUMBER] = NUMBER,
-                                       [GR_DIM_BOOLEAN] = BOOLEAN,
-                                       [GR_DIM_TIME] = TIME,
-                                       [GR_DIM_GEO] = ANY};
-    return c->member->kind == GR_MEMBER_SEGMENT ? BOOLEAN : by_type[c->member->dim_type];
+gr_external_category gr_external_category_of_column(const gr_rollup_column *c) {
+    static const gr_external_category by_type[] = {[GR_DIM_STRING] = GR_EXTERNAL_TEXT,
+                                                   [GR_DIM_NUMBER] = GR_EXTERNAL_NUMBER,
+                                                   [GR_DIM_BOOLEAN] = GR_EXTERNAL_BOOLEAN,
+                                                   [GR_DIM_TIME] = GR_EXTERNAL_TIME,
+                                                   [GR_DIM_GEO] = GR_EXTERNAL_ANY};
+    return c->member->kind == GR_MEMBER_SEGMENT ? GR_EXTERNAL_BOOLEAN : by_type[c->member->dim_type];
 }
 
-static category wanted_of_component(gr_agg agg) {
-    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) return BYTES;
-    return agg == GR_AGG_COUNT || agg == GR_AGG_SUM || agg == GR_AGG_M2 ? NUMBER : ANY;
+gr_external_category gr_external_category_of(gr_agg agg) {
+    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) return GR_EXTERNAL_BYTES;
+    return agg == GR_AGG_COUNT || agg == GR_AGG_SUM || agg == GR_AGG_M2 ? GR_EXTERNAL_NUMBER : GR_EXTERNAL_ANY;
 }
 
-static gr_status check_type(const binding_work *w, const gr_column_schema *column, category wanted, gr_str member) {
+gr_status gr_external_check_type(const gr_external_work *w, const gr_column_schema *column, gr_external_category wanted,
+                                 gr_str member) {
     static const char *const names[] = {"any value", "numbers", "text", "booleans", "times", "sketches (bytes)"};
-    category has = category_of(column->type);
-    if (wanted == ANY || has == ANY || has == wanted) return GR_OK;
+    gr_external_category has = category_of(column->type);
+    if (wanted == GR_EXTERNAL_ANY || has == GR_EXTERNAL_ANY || has == wanted) return GR_OK;
     return gr_error_set(w->err, GR_ERR_QUERY_INVALID, "Column '" GR_FMT "' holds %s, and '" GR_FMT "' needs %s",
                         GR_ARG(column->name), names[has], GR_ARG(member), names[wanted]);
 }
@@ -110,7 +99,7 @@ static gr_status check_type(const binding_work *w, const gr_column_schema *colum
  */
 
 /* Metrics that are bound must be measures: one stored component, and no average or ratio. */
-static gr_status check_measures(const binding_work *w, const gr_snapshot *snapshot) {
+static gr_status check_measures(const gr_external_work *w, const gr_snapshot *snapshot) {
     for (size_t i = 0; i < w->ask->n_measure_columns; i++) {
         gr_str id = w->ask->measure_columns[i].member;
         const gr_member *m;
@@ -128,7 +117,7 @@ static gr_status check_measures(const binding_work *w, const gr_snapshot *snapsh
 }
 
 /* Bound now, or by an earlier registration of the same table (`old`: its bindings). */
-static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, const gr_rollup_component *stored,
+static gr_str bound_measure(const gr_external_work *w, const gr_snapshot *view, const gr_rollup_component *stored,
                             const json_t *old, gr_str *ret_member) {
     const gr_component *c = &stored->component;
     for (size_t i = 0; i < w->ask->n_measure_columns; i++) {
@@ -145,7 +134,7 @@ static gr_str bound_measure(const binding_work *w, const gr_snapshot *view, cons
 
 /* The name that a dimension was asked for under, with its column; without a binding it is stored under our name for it.
  */
-static gr_str bound_dimension(const binding_work *w, const gr_rollup_column *c, gr_str *ret_member) {
+static gr_str bound_dimension(const gr_external_work *w, const gr_rollup_column *c, gr_str *ret_member) {
     *ret_member = c->member->id;
     if (c->granularity)
         *ret_member = gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(c->member->id), GR_ARG(c->granularity->name));
@@ -158,7 +147,7 @@ static gr_str bound_dimension(const binding_work *w, const gr_rollup_column *c, 
     return c->name;
 }
 
-static gr_status check_dimension_keys(const binding_work *w) {
+static gr_status check_dimension_keys(const gr_external_work *w) {
     for (size_t i = 0; i < w->ask->n_dimension_columns; i++) {
         bool is_asked = false;
         for (size_t k = 0; k < w->ask->ask.n_dimensions; k++)
@@ -171,14 +160,14 @@ static gr_status check_dimension_keys(const binding_work *w) {
     return GR_OK;
 }
 
-static gr_status put_dimensions(binding_work *w, const gr_rollup *r, gr_jw *out) {
+static gr_status put_dimensions(gr_external_work *w, const gr_rollup *r, gr_jw *out) {
     gr_jw_key(out, GR_STR("dimensions"));
     gr_jw_object(out);
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str member, name = bound_dimension(w, &r->columns[i], &member);
         const gr_column_schema *column;
-        GR_TRY(need_column(w, name, member, &column));
-        GR_TRY(check_type(w, column, wanted_of_dimension(&r->columns[i]), member));
+        GR_TRY(gr_external_need_column(w, name, member, &column));
+        GR_TRY(gr_external_check_type(w, column, gr_external_category_of_column(&r->columns[i]), member));
         gr_jw_key(out, r->columns[i].name);
         gr_jw_str(out, column->name);
     }
@@ -186,7 +175,7 @@ static gr_status put_dimensions(binding_work *w, const gr_rollup *r, gr_jw *out)
     return GR_OK;
 }
 
-static gr_status put_measures(binding_work *w, const gr_exec_drafted *item, const gr_snapshot *view, gr_jw *out) {
+static gr_status put_measures(gr_external_work *w, const gr_exec_drafted *item, const gr_snapshot *view, gr_jw *out) {
     const gr_rollup *r = item->rollup;
     json_t *old = NULL;
     if (item->bindings.n && gr_json_parse(item->bindings, 4 << 20, w->arena, &old, NULL)) old = NULL;
@@ -202,8 +191,8 @@ static gr_status put_measures(binding_work *w, const gr_exec_drafted *item, cons
                                 "No column is bound to '" GR_FMT "', which the requested "
                                 "metrics are computed from",
                                 GR_ARG(member));
-        GR_TRY(need_column(w, name, member, &column));
-        GR_TRY(check_type(w, column, wanted_of_component(c->agg), member));
+        GR_TRY(gr_external_need_column(w, name, member, &column));
+        GR_TRY(gr_external_check_type(w, column, gr_external_category_of(c->agg), member));
         has_distinct |= c->agg == GR_AGG_COUNT_DISTINCT;
         has_other |= c->agg == GR_AGG_COUNT_DISTINCT_APPROX || c->agg == GR_AGG_M2;
         gr_jw_key(out, r->components[i].name);
@@ -216,7 +205,7 @@ static gr_status put_measures(binding_work *w, const gr_exec_drafted *item, cons
     return GR_OK;
 }
 
-static gr_status bind_one(binding_work *w, const gr_entity_draft *probe, size_t at, gr_str *ret) {
+static gr_status bind_one(gr_external_work *w, const gr_entity_draft *probe, size_t at, gr_str *ret) {
     gr_buf text;
     gr_jw out;
     gr_buf_init(&text, 4 << 20);
@@ -232,7 +221,7 @@ static gr_status bind_one(binding_work *w, const gr_entity_draft *probe, size_t 
 }
 
 /* A table may hold several facts: each is an entity of its own over it. */
-static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str **ret) {
+static gr_status bind_all(gr_external_work *w, const gr_entity_draft *probe, gr_str **ret) {
     gr_str *bindings = GR_NEW_N(w->arena, gr_str, probe->definitions.n + 1);
     for (size_t i = 0; i < probe->definitions.n; i++) GR_TRY(bind_one(w, probe, i, &bindings[i]));
     *ret = bindings;
@@ -242,7 +231,7 @@ static gr_status bind_all(binding_work *w, const gr_entity_draft *probe, gr_str 
 /* ---- availability --------------------------------------------------------------------------------------------------
  */
 
-static gr_str dump(const json_t *value, gr_arena *arena) {
+gr_str gr_external_dump(const json_t *value, gr_arena *arena) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
     gr_str ret = text ? gr_arena_dup(arena, gr_str_from(text)) : (gr_str){0};
     free(text);
@@ -253,7 +242,7 @@ static gr_str first_availability(const gr_register_ask *ask, gr_arena *arena) {
     json_t *a = json_pack("{s:s%, s:s%, s:s%, s:I}", "catalog", ask->catalog.p, ask->catalog.n, "schema",
                           ask->schema.n ? ask->schema.p : "", ask->schema.n, "table", ask->table.p, ask->table.n,
                           "valid_through_ts", (json_int_t)ask->valid_through_ts);
-    gr_str text = dump(a, arena);
+    gr_str text = gr_external_dump(a, arena);
     json_decref(a);
     return text;
 }
@@ -292,7 +281,7 @@ static gr_status register_all(gr_serve *serve, gr_entity_draft *draft, const gr_
 
 gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, gr_actor actor, gr_arena *arena,
                                    gr_entity_plan *ret, gr_entity_view **ret_views, gr_error *err) {
-    binding_work w = {.serve = serve, .ask = ask, .arena = arena, .err = err};
+    gr_external_work w = {.serve = serve, .ask = ask, .arena = arena, .err = err};
     gr_entity_draft draft;
     gr_str *bindings = NULL;
     gr_str table = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(ask->catalog),
@@ -302,7 +291,7 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
     gr_serve_snapshot_unref(snapshot);
     GR_TRY(status);
     GR_TRY(check_dimension_keys(&w));
-    GR_TRY(find_table(&w, ask->catalog, ask->schema, ask->table));
+    GR_TRY(gr_external_find_table(&w, ask->catalog, ask->schema, ask->table));
     GR_TRY(gr_serve_draft(serve, &ask->ask, table, NULL, arena, &draft, err)); /* to see what is stored */
     status = bind_all(&w, &draft, &bindings);
     gr_serve_draft_done(&draft);
@@ -314,153 +303,4 @@ gr_status gr_serve_entity_register(gr_serve *serve, const gr_register_ask *ask, 
         gr_serve_draft_done(&draft);
     }
     return status;
-}
-
-/* ---- the callback --------------------------------------------------------------------------------------------------
- */
-
-/* null is as good as absent. */
-static const json_t *schema_of(const json_t *body) {
-    const json_t *schema = json_object_get(body, "schema");
-    return json_is_string(schema) ? schema : json_object_get(body, "schema_");
-}
-
-static gr_status want(const json_t *body, const char *key, const char *other, gr_error *err) {
-    if (json_is_string(json_object_get(body, key)) || (other && json_is_string(json_object_get(body, other))))
-        return GR_OK;
-    return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability needs the text \"%s\"", key);
-}
-
-/* Parts of a partition's bound as text; numbers are turned into it. */
-static json_t *texts_of(const json_t *list) {
-    json_t *out = json_array();
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *v = json_array_get(list, i);
-        char buf[32];
-        if (json_is_integer(v)) snprintf(buf, sizeof buf, "%lld", (long long)json_integer_value(v));
-        json_array_append_new(out, json_is_integer(v)  ? json_string(buf)
-                                   : json_is_string(v) ? json_deep_copy(v)
-                                                       : json_string(""));
-    }
-    return out;
-}
-
-static bool is_digits(const char *s) {
-    for (; *s; s++)
-        if (*s < '0' || *s > '9') return false;
-    return true;
-}
-
-/* Bounds are compared part by part: as numbers where both are digits of different lengths (text order would call 9
- * later than 10), else as text. */
-static int compare_bounds(const json_t *a, const json_t *b) {
-    size_t n = json_array_size(a) < json_array_size(b) ? json_array_size(a) : json_array_size(b);
-    for (size_t i = 0; i < n; i++) {
-        const char *x = json_string_value(json_array_get(a, i)), *y = json_string_value(json_array_get(b, i));
-        if (is_digits(x) && is_digits(y) && strlen(x) != strlen(y)) return strlen(x) < strlen(y) ? -1 : 1;
-        int order = strcmp(x, y);
-        if (order) return order;
-    }
-    return (int)json_array_size(a) - (int)json_array_size(b);
-}
-
-static bool is_same_table(const json_t *a, const json_t *b) {
-    static const char *const keys[] = {"catalog", "schema", "table"};
-    for (size_t i = 0; i < 3; i++)
-        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
-    return true;
-}
-
-static void keep_outer(json_t *fresh, const json_t *old, const char *key, int sign) {
-    const json_t *was = json_object_get(old, key), *is = json_object_get(fresh, key);
-    if (!json_array_size(was)) return;
-    if (!json_array_size(is) || compare_bounds(was, is) * sign > 0)
-        json_object_set_new(fresh, key, json_deep_copy(was));
-}
-
-static json_t *merged(const json_t *body, const json_t *old) {
-    static const char *const kept[] = {"url",        "links",           "categorical_partitions", "temporal_partitions",
-                                       "partitions", "valid_through_ts"};
-    json_t *a = json_object();
-    json_object_set_new(a, "catalog", json_deep_copy(json_object_get(body, "catalog")));
-    json_object_set_new(a, "schema", json_deep_copy(schema_of(body)));
-    json_object_set_new(a, "table", json_deep_copy(json_object_get(body, "table")));
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (json_object_get(body, kept[i]))
-            json_object_set_new(a, kept[i], json_deep_copy(json_object_get(body, kept[i])));
-    json_object_set_new(a, "min_temporal_partition", texts_of(json_object_get(body, "min_temporal_partition")));
-    json_object_set_new(a, "max_temporal_partition", texts_of(json_object_get(body, "max_temporal_partition")));
-    if (old && is_same_table(a, old)) {
-        keep_outer(a, old, "min_temporal_partition", -1);
-        keep_outer(a, old, "max_temporal_partition", 1);
-    }
-    return a;
-}
-
-static gr_status check_body(const json_t *body, gr_error *err) {
-    if (!json_is_object(body)) return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability must be an object");
-    GR_TRY(want(body, "catalog", NULL, err));
-    GR_TRY(want(body, "schema", "schema_", err));
-    GR_TRY(want(body, "table", NULL, err));
-    if (!json_is_integer(json_object_get(body, "valid_through_ts")))
-        return gr_error_set(err, GR_ERR_QUERY_INVALID, "availability needs the integer \"valid_through_ts\"");
-    return GR_OK;
-}
-
-/* The callback names the table that is registered: another one would hold who knows what. */
-static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_error *err) {
-    char name[800];
-    snprintf(name, sizeof name, "%s.%s.%s", json_string_value(json_object_get(body, "catalog")),
-             json_string_value(schema_of(body)), json_string_value(json_object_get(body, "table")));
-    if (!view->row.decl.external.n || gr_str_eq_z(view->table, name)) return GR_OK;
-    return gr_error_set(err, GR_ERR_QUERY_INVALID,
-                        "Pre-aggregation %lld is the table " GR_FMT ", and not %s: register that one",
-                        (long long)view->row.id, GR_ARG(view->table), name);
-}
-
-/* The table of an entity that Granary did not build: somebody ran its SQL, and the columns are those that it names.
- * What it holds is what is declared now. */
-static gr_status put_own_table(gr_serve *serve, const gr_entity_view *view, json_t *availability, gr_arena *arena,
-                               gr_error *err) {
-    binding_work w = {.serve = serve, .arena = arena, .err = err};
-    json_t *columns, *components = json_array();
-    json_object_set_new(availability, "components", components);
-    GR_TRY(find_table(&w, gr_json_str(json_object_get(availability, "catalog")),
-                      gr_json_str(json_object_get(availability, "schema")),
-                      gr_json_str(json_object_get(availability, "table"))));
-    GR_TRY(gr_json_parse(view->row.decl.columns, 4 << 20, arena, &columns, err));
-    for (size_t i = 0; i < json_array_size(columns); i++) {
-        const gr_column_schema *column;
-        gr_str name = gr_json_str(json_object_get(json_array_get(columns, i), "name"));
-        GR_TRY(need_column(&w, name, name, &column));
-    }
-    for (size_t i = 0; i < view->row.decl.n_components; i++) {
-        const gr_component_decl *c = &view->row.decl.components[i];
-        json_array_append_new(components, json_pack("{s:s%, s:s%}", "name", c->name.p, c->name.n, "signature",
-                                                    c->signature.p, c->signature.n));
-    }
-    json_object_set_new(availability, "base_hash",
-                        json_stringn(view->row.decl.base_hash.p, view->row.decl.base_hash.n));
-    json_object_set_new(availability, "table_text", json_stringn(w.table_text.p, w.table_text.n));
-    json_object_set_new(availability, "at_us", json_integer(gr_clock_now_us()));
-    return GR_OK;
-}
-
-gr_status gr_serve_availability(gr_serve *serve, int64_t id, const json_t *body, gr_actor actor, gr_arena *arena,
-                                gr_entity_view *ret, gr_error *err) {
-    gr_entity_view view;
-    gr_preagg_row row;
-    json_t *old = NULL;
-    GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
-    GR_TRY(check_body(body, err));
-    GR_TRY(check_table(&view, body, err));
-    if (view.row.availability.n && gr_json_parse(view.row.availability, 4 << 20, arena, &old, NULL)) old = NULL;
-    json_t *fresh = merged(body, old);
-    gr_status status = view.row.decl.external.n ? GR_OK : put_own_table(serve, &view, fresh, arena, err);
-    gr_str text = dump(fresh, arena);
-    json_decref(fresh);
-    GR_TRY(status);
-    GR_TRY(gr_catalog_availability(gr_exec_catalog(serve->exec), id, text, actor, arena, &row, err));
-    GR_TRY(gr_exec_refresh(serve->exec, err));
-    return gr_serve_view_get(serve, id, arena, ret, err);
 }

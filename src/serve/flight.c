@@ -42,11 +42,18 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     return f;
 }
 
+static bool has_same_components(const gr_rollup *a, const gr_rollup *b) {
+    if (a->n_components != b->n_components) return false;
+    for (size_t i = 0; i < a->n_components; i++)
+        if (!gr_str_eq(a->components[i].name, b->components[i].name)) return false;
+    return true;
+}
+
 /* The same table would come out: also when definitions by API came and went between the two snapshots. */
 static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
     if (!f || f->zone != zone || !gr_model_is_same_files(f->snapshot->model, snapshot->model)) return false;
     const gr_rollup *a = f->rollup->entity, *b = rollup->entity;
-    return a == b || (gr_str_eq(a->preagg->id, b->preagg->id) && a->n_components == b->n_components);
+    return a == b || (gr_str_eq(a->preagg->id, b->preagg->id) && has_same_components(a, b));
 }
 
 /* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
@@ -111,12 +118,23 @@ static void keep_failed(gr_lane *lane, gr_flight *f) {
     }
 }
 
-static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                              const gr_tz *zone) {
-    if (is_same(lane->now, snapshot, rollup, zone)) return lane->now;
+static gr_flight *find_waiting(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                               const gr_tz *zone) {
     for (gr_flight *f = lane->first; f; f = f->next)
         if (is_same(f, snapshot, rollup, zone)) return f;
     return NULL;
+}
+
+static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                              const gr_tz *zone) {
+    return is_same(lane->now, snapshot, rollup, zone) ? lane->now : find_waiting(lane, snapshot, rollup, zone);
+}
+
+/* Under the lane's lock, before it runs. A claim that it had is gone: the catalog gives one at a time. */
+static void take_over(gr_flight *f, const gr_build_claim *claim) {
+    f->has_claim = true;
+    f->claim = *claim;
+    f->entity_id = claim->entity_id;
 }
 
 static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
@@ -126,11 +144,7 @@ static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const 
     if (lane->n_waiting >= MOST_WAITING)
         return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
     gr_flight *f = flight_new(serve, snapshot, rollup, zone);
-    if (claim) {
-        f->has_claim = true;
-        f->claim = *claim;
-        f->entity_id = claim->entity_id;
-    }
+    if (claim) take_over(f, claim);
     if (is_settled(serve, f, force)) {
         f->is_done = true; /* planning again is all there is to do */
         atomic_store(&f->refs, 1);
@@ -162,12 +176,14 @@ gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, c
     gr_build_claim claim;
     GR_TRY(gr_exec_claim(serve->exec, snapshot, rollup, zone, actor, &claim, err));
     pthread_mutex_lock(&lane->mutex);
-    gr_flight *found = find_flight(lane, snapshot, rollup, zone);
+    gr_flight *found = find_waiting(lane, snapshot, rollup, zone); /* the running one has its own claim */
     gr_status status = GR_OK;
-    if (found)
+    if (found) {
         *ret = gr_flight_ref(found);
-    else
+        take_over(found, &claim);
+    } else {
         status = submit_new(serve, snapshot, rollup, zone, true, &claim, ret, err);
+    }
     pthread_mutex_unlock(&lane->mutex);
     if (status) gr_exec_claim_drop(serve->exec, &claim, err ? err->message : "it could not be queued");
     return status;

@@ -101,6 +101,8 @@ gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
 gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empty when it has none */
 gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);   /* what one row contributes; empty: every row */
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);
+/* Stored values of a component as one: `count` and `sum` are those of an M2. */
+gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *component, gr_str value, gr_str count, gr_str sum);
 /* A component where the writer reads: accumulated, merged, or as it is. */
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component);
 

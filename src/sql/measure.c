@@ -86,7 +86,7 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
 }
 
 /* The merge over parts whose columns are `value`, and for M2 those of its two companions. */
-static gr_str merge(gr_sqlw *w, const gr_component *c, gr_str value, gr_str count, gr_str sum) {
+gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *c, gr_str value, gr_str count, gr_str sum) {
     static const gr_sql_op ops[GR_AGG__COUNT] = {
         [GR_AGG_COUNT] = GR_SQL_MERGE_COUNT,
         [GR_AGG_SUM] = GR_SQL_SUM,
@@ -111,8 +111,8 @@ static gr_str from_stored(gr_sqlw *w, const gr_component *c) {
     const gr_rollup_column *values = gr_scan_value_column(w->scan, c);
     if (values) return gr_sqlw_accumulated(w, c, gr_sqlw_stored(w, values->part, values->name));
     gr_str value = stored_column(w, c, c->stored_key), none = {0};
-    if (c->agg != GR_AGG_M2) return merge(w, c, value, none, none);
-    return merge(w, c, value, stored_column(w, c, c->count_key), stored_column(w, c, c->sum_key));
+    if (c->agg != GR_AGG_M2) return gr_sqlw_merge_values(w, c, value, none, none);
+    return gr_sqlw_merge_values(w, c, value, stored_column(w, c, c->count_key), stored_column(w, c, c->sum_key));
 }
 
 static gr_str slot_of(gr_sqlw *w, const gr_component *c, gr_str stored_key) {
@@ -125,8 +125,8 @@ static gr_str slot_of(gr_sqlw *w, const gr_component *c, gr_str stored_key) {
 
 gr_str gr_sqlw_merged(gr_sqlw *w, const gr_component *c) {
     gr_str value = slot_of(w, c, c->stored_key), none = {0};
-    if (c->agg != GR_AGG_M2) return merge(w, c, value, none, none);
-    return merge(w, c, value, slot_of(w, c, c->count_key), slot_of(w, c, c->sum_key));
+    if (c->agg != GR_AGG_M2) return gr_sqlw_merge_values(w, c, value, none, none);
+    return gr_sqlw_merge_values(w, c, value, slot_of(w, c, c->count_key), slot_of(w, c, c->sum_key));
 }
 
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *c) {

@@ -38,6 +38,17 @@ typedef struct gr_sql_load_options {
 GR_MUST_CHECK gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                                     gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena,
                                     gr_sql *ret, gr_error *err);
+/* Somebody else's table, bound column by column. */
+typedef struct gr_sql_bound {
+    gr_str table;       /* qualified and quoted */
+    gr_str *columns;    /* parallel to the rollup's columns */
+    gr_str *components; /* parallel to its components; empty: not bound, and left out */
+    bool holds_values;  /* columns of distinct counts hold the values, not the count */
+} gr_sql_bound;
+/* A SELECT in brackets that gives the table as the rollup would store it, in this zone. */
+GR_MUST_CHECK gr_status gr_sql_registered(const gr_rollup *rollup, const gr_sql_bound *bound, const gr_tz *zone,
+                                          int64_t now_us, const gr_dialect *dialect, gr_arena *arena, gr_str *ret,
+                                          gr_error *err);
 /* `SELECT <every dimension's expression, and what is hashed> FROM <cube>`: described, not run, to learn the types. */
 GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_dialect *dialect,
                                              gr_arena *arena, const gr_member ***ret_members, size_t *ret_n,

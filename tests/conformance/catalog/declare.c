@@ -125,6 +125,11 @@ static void changed_in_substance(fixture *f) {
         assert_ok(f, gr_catalog_drop_builds(f->catalog, id, at(12), f->arena, &tables, &n, &f->err));
         assert_status(f, id, "pending");
         assert_int_equal(one(f, f->catalog, ORDERS(content.p, "m"), other, 13).status, GR_PREAGG_STALE);
+        build = begun(f, id, &other, 14);
+        assert_ok(f, gr_catalog_build_failed(f->catalog, build, GR_STR("oh"), at(15), &f->err));
+        gr_preagg_row last = one(f, f->catalog, ORDERS(content.p, "m"), first, 16);
+        assert_int_equal(last.status, GR_PREAGG_STALE);
+        assert_str(last.error, "");
     }
 }
 
@@ -234,6 +239,17 @@ static void twins(fixture *f) {
     assert_int_equal(one(f, f->catalog, ORDERS("c1", "m"), d, 6).id, id); /* the earlier model is back */
     assert_status(f, id, "active");
     assert_status(f, twin.id, "stale");
+}
+
+/* Only what was declared has an heir. */
+static void no_heir_of_what_was_gone(fixture *f) {
+    gr_preagg_decl d = main_decl(f, "b1", "a=1"), other = main_decl(f, "b2", "a=1");
+    d.definition = GR_STR("{\"by\": \"api\"}");
+    const gr_node_decl node = ORDERS("c1", "m");
+    one(f, f->catalog, node, d, 1);
+    declared_by(f, f->catalog, &node, 1, NULL, 0, 2);
+    gr_preagg_row row = one(f, f->catalog, ORDERS("c2", "m"), other, 3);
+    assert_str(row.decl.definition, "");
 }
 
 /* Server 1 has the old model, server 2 the new one; then server 1 is replaced. */
@@ -359,5 +375,5 @@ static void nothing_is_written_twice(fixture *f) {
 
 SUITE(suite_declare, CASE(identity), CASE(narrow_and_wide), CASE(widened_while_it_runs), CASE(failed_and_narrowed),
       CASE(changed_in_substance), CASE(declared_by_nobody), CASE(titles_change),
-      CASE(the_same_thing_under_a_new_version), CASE(twins), CASE(rolling_deploy), CASE(links_follow_the_names),
-      CASE(add_more), CASE(add_at_the_handle_s_version), CASE(nothing_is_written_twice))
+      CASE(the_same_thing_under_a_new_version), CASE(twins), CASE(no_heir_of_what_was_gone), CASE(rolling_deploy),
+      CASE(links_follow_the_names), CASE(add_more), CASE(add_at_the_handle_s_version), CASE(nothing_is_written_twice))

@@ -40,7 +40,10 @@ static void told_of_changes(fixture *f) {
     done(f, build, 3);
     assert_true(has_changed(f, beside));
     gr_preagg_row *rows, row;
+    forget(f, f->catalog);
     declared_by(f, beside, &node, 1, &d, 1, 4);
+    /* Another server with the same model is no news, though it is on the list now. */
+    assert_int_equal(has_changed(f, f->catalog), !f->postgres);
     forget(f, f->catalog);
     assert_ok(f, gr_catalog_add(beside, &more, 1, NULL, at(5), f->arena, &rows, NULL, &f->err));
     assert_true(has_changed(f, f->catalog));
