@@ -26,7 +26,7 @@ model: model
 watch: false
 engine: {threads: 1, connections: 4}
 """
-KINDS = {"query": 22, "materialize": 16, "edit": 15, "plan": 9, "cube_create": 6, "cube_update": 6, "cube_delete": 4,
+KINDS = {"query": 22, "pin": 6, "materialize": 16, "edit": 15, "plan": 9, "cube_create": 6, "cube_update": 6, "cube_delete": 4,
          "remove": 6, "data": 5, "break": 4, "mend": 4, "restart": 3, "kill": 4, "wrong": 3, "slow": 2, "fault": 2}
 EDITS = ("items", "items", "items", "about_orders", "about_users", "has_spare", "has_top", "has_top", "total_sql", "total_sql",
          "orders_sql", "users_sql", "country_sql", "bigs_min")
@@ -499,6 +499,42 @@ class Machine:
             check(group not in found, f"{what}: the group {group} is there twice")
             found[group] = {m: float(row[f"{node}.{m}"]) for m in measures}
         check(found == wanted, f"{what}: the answer is {found}, not {wanted}")
+
+    def do_pin(self, r):
+        """A query of one version: what was built of it serves, as that version meant it, also when it is stale."""
+        rows = [row for row in self.state.rows if row.serving]
+        if not rows:
+            return
+        row = r.choice(rows)
+        node, version = row.node, row.version
+        held = sorted(m for m in row.serving.signatures if world.has_measure(self.state.model, node, m))
+        grain = [g for g in row.grain if r.random() < 0.6]
+        if not held:
+            return
+        measures = r.sample(held, r.randint(1, len(held)))
+        if len(self.servers) > 1:
+            time.sleep(0.4)
+        query = {"measures": [f"{node}.{m}" for m in measures], "pre_aggregation_version": version_text(version),
+                 "dimensions": [world.name_of(node, g) for g in grain if g != "day"]}
+        if "day" in grain:
+            query["timeDimensions"] = [{"dimension": f"{node}.at", "granularity": "day"}]
+        what = f"query {node} {measures} by {grain} at {version_text(version)} ({row.status})"
+        wanted = self.state.on_demand(node, measures, tuple(grain))
+        answer = self.server.load(query)
+        self.see_builds(wanted)
+        now = self.state.declared(node, row.grain)  # an old table is read through what is declared at its grain now
+        if answer.id == "plan.version" and not (now and set(measures) <= set(now.signatures)):
+            return
+        check(answer.status == 200, f"{what}: {answer}, but entity {row.id} holds it")
+        served = lab.served_by(answer)
+        self.say(f"{what}: {[(used['id'], used['version']) for used in served] or 'source'}")
+        by = self.state.by_id(served[0]["id"]) if len(served) == 1 else None
+        check(by and by.version == version, f"{what} was served by {served}, of version {by and version_text(by.version)}")
+        build = by.serving
+        check(build and build.number == served[0]["version"] and set(measures) <= set(build.signatures)
+              and set(grain) <= set(by.grain), f"{what} was served by {served}, which does not hold it")
+        rows = world.table(build.model, build.data, node, grain, measures)
+        self.check_numbers(what, answer.body["data"], rows, node, measures, tuple(grain))
 
     def see_builds(self, wanted):
         """Builds that a query has made of what it wanted."""
