@@ -119,7 +119,7 @@ gr_status gr_catalog_builds_recover(gr_catalog_call *k, int64_t preagg_id, bool 
         if (is_alive) GR_TRY(gr_catalog_owner_lives(k, gr_catalog_i64(&t, i, 2), &is_alive));
         *ret_alive |= is_alive;
         if (is_alive) continue;
-        build_state b;
+        build_state b = {0};
         GR_TRY(find_build(k, gr_catalog_i64(&t, i, 0), &b));
         GR_TRY(fail_build(k, &b, left_behind));
     }
@@ -185,7 +185,7 @@ gr_status gr_catalog_build_begin(gr_catalog *c, int64_t preagg_id, const gr_buil
 /* ---- while it runs -------------------------------------------------------------------------------------------------
  */
 static gr_status name_table(gr_catalog_call *k, int64_t build_id, gr_str table_name) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(k, build_id, &b));
     bool may_name = b.row.status == GR_BUILD_RUNNING,
          may_forget = b.row.status == GR_BUILD_FAILED || b.row.status == GR_BUILD_DROPPED;
@@ -206,7 +206,7 @@ gr_status gr_catalog_build_table(gr_catalog *c, int64_t build_id, gr_str table_n
 }
 
 static gr_status set_progress(gr_catalog_call *k, int64_t build_id, double fraction) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(k, build_id, &b));
     if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "any further");
     int64_t parts = fraction >= 0 ? (int64_t)llround((fraction < 1 ? fraction : 1) * PARTS) : -1;
@@ -252,7 +252,7 @@ static gr_preagg_status status_when_done(const build_state *b) {
 
 static gr_status publish(gr_catalog_call *k, int64_t build_id, const built *made, gr_arena *arena,
                          gr_catalog_doomed_list *old) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(k, build_id, &b));
     if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "done");
     GR_TRY(drop_done(k, &b.entity.row, arena, old));
@@ -283,7 +283,7 @@ gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, i
 }
 
 static gr_status give_up(gr_catalog_call *k, int64_t build_id, gr_str error) {
-    build_state b;
+    build_state b = {0};
     GR_TRY(find_build(k, build_id, &b));
     if (b.row.status == GR_BUILD_FAILED) return GR_OK; /* told twice; the first reason stays */
     if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "failed");

@@ -254,7 +254,7 @@ gr_status gr_catalog_entities_of(gr_catalog_call *k, const int64_t *ids, size_t 
         if (!n_sorted || sorted[n_sorted - 1] != sorted[i]) sorted[n_sorted++] = sorted[i];
     GR_TRY(read_sorted(k, sorted, n_sorted, arena, &list));
     for (size_t i = 0; i < n; i++) {
-        const gr_catalog_entity *e = bsearch(&ids[i], list.v, list.n, sizeof list.v[0], compare_entity);
+        const gr_catalog_entity *e = list.v ? bsearch(&ids[i], list.v, list.n, sizeof list.v[0], compare_entity) : NULL;
         if (!e) return gr_error_set(k->err, GR_ERR_INTERNAL, "a pre-aggregation vanished while it was declared");
         ret[i] = e->row;
     }

@@ -102,27 +102,64 @@ static gr_preagg_def def_of(const gr_preagg *p) {
                            .time_zone = p->time_zone};
 }
 
+/* The definitions that fit the model, and the place of each among its pre-aggregations; SIZE_MAX: it does not fit. */
+typedef struct fitting {
+    const gr_exec_definitions *definitions;
+    gr_preagg_def *defs;
+    bool *fits;
+    size_t *places, n;
+} fitting;
+
+static gr_model *extended(const gr_exec_base *files, const fitting *f, gr_arena *scratch) {
+    gr_preagg_def *defs = GR_NEW_N(scratch, gr_preagg_def, f->n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        f->places[i] = f->fits[i] ? files->model->n_preaggs + n : SIZE_MAX;
+        if (f->fits[i]) defs[n++] = f->defs[i];
+    }
+    return gr_model_extend(files->model, defs, n);
+}
+
+/* Where the root of its joins is another cube by now, it would be another definition. */
+static bool keep_rooted(const gr_exec_base *base, fitting *f) {
+    bool are_all = true;
+    for (size_t i = 0; i < f->n; i++) {
+        if (!f->fits[i]) continue;
+        const gr_rollup *r = gr_plan_index_rollup(base->index, base->model->preaggs[f->places[i]]);
+        f->fits[i] = !r->can_build || gr_str_eq(r->tree.nodes[0].cube->name, f->definitions->v[i].node);
+        are_all &= f->fits[i];
+    }
+    return are_all;
+}
+
+static gr_exec_base *base_of_fitting(gr_exec *exec, const gr_exec_base *files, fitting *f, gr_arena *scratch) {
+    gr_exec_base *base = base_of(exec, extended(files, f, scratch));
+    if (keep_rooted(base, f)) return base;
+    gr_exec_base_unref(base);
+    return base_of(exec, extended(files, f, scratch));
+}
+
 gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec_definitions *definitions) {
     gr_exec_base *files = of->files ? of->files : of;
     gr_arena *scratch = gr_arena_new();
-    gr_preagg_def *defs = GR_NEW_N(scratch, gr_preagg_def, definitions->n + 1);
-    size_t *places = GR_NEW_N(scratch, size_t, definitions->n + 1), n = 0;
+    size_t n = definitions->n;
+    fitting f = {definitions, GR_NEW_N(scratch, gr_preagg_def, n + 1), GR_NEW_N(scratch, bool, n + 1),
+                 GR_NEW_N(scratch, size_t, n + 1), n};
     gr_map made;
     gr_map_init(&made, scratch);
     for (size_t i = 0; i < of->definitions.n; i++)
         if (of->preaggs[i]) gr_map_put(&made, of->definitions.v[i].text, (void *)(uintptr_t)of->preaggs[i]);
-    for (size_t i = 0; i < definitions->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const gr_preagg *before = gr_map_get(&made, definitions->v[i].text);
-        if (before) defs[n] = def_of(before);
-        bool is_known = before || gr_exec_definition_resolve(files->model, &definitions->v[i], scratch, &defs[n]);
-        places[i] = is_known ? files->model->n_preaggs + n++ : SIZE_MAX;
+        if (before) f.defs[i] = def_of(before);
+        f.fits[i] = before || gr_exec_definition_resolve(files->model, &definitions->v[i], scratch, &f.defs[i]);
     }
-    gr_exec_base *base = base_of(exec, gr_model_extend(files->model, defs, n));
+    gr_exec_base *base = base_of_fitting(exec, files, &f, scratch);
     copy_definitions(base, definitions);
-    base->preaggs = GR_NEW_N(base->arena, const gr_preagg *, definitions->n + 1);
-    for (size_t i = 0; i < definitions->n; i++) {
-        base->preaggs[i] = places[i] == SIZE_MAX ? NULL : base->model->preaggs[places[i]];
-        if (base->preaggs[i]) base->definition_of[places[i]] = i;
+    base->preaggs = GR_NEW_N(base->arena, const gr_preagg *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        base->preaggs[i] = f.places[i] == SIZE_MAX ? NULL : base->model->preaggs[f.places[i]];
+        if (base->preaggs[i]) base->definition_of[f.places[i]] = i;
     }
     gr_arena_free(scratch);
     base->files = files;

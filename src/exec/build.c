@@ -59,8 +59,9 @@ typedef struct job {
     const gr_snapshot *snapshot;
     const gr_tz *zone;
     gr_sql_load_options options;
-    gr_range range;  /* of the build range, in whole buckets */
-    bool is_foreign; /* a table of that name was there before: not ours to drop */
+    gr_range range;   /* of the build range, in whole buckets */
+    int64_t as_of_us; /* of the oldest stored table that is read */
+    bool is_foreign;  /* a table of that name was there before: not ours to drop */
 } job;
 
 /* A bound is an instant; a naive one may be meant as the wall clock: the wider reading is taken. */
@@ -231,6 +232,7 @@ static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rol
     for (size_t i = 0; i < n_deps; i++) {
         const gr_rollup_state *state = gr_snapshot_state(current, deps[i]->preagg, gr_rollup_zone(deps[i], zone));
         if (deps[i]->preagg->type != GR_PREAGG_ORIGINAL_SQL || !state || !state->is_built) continue;
+        if (state->built_at_us < j->as_of_us) j->as_of_us = state->built_at_us;
         originals[n++] = (gr_original){deps[i]->preagg->cube, deps[i], state};
     }
     if (!n)
@@ -319,7 +321,7 @@ void gr_exec_lost_builds_record(gr_exec *exec) {
 }
 
 static gr_status publish_done(job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
-    gr_str coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->ctx->arena);
+    gr_str coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->as_of_us, j->ctx->arena);
     gr_fault_point("build.filled");
     GR_TRY(record_done(j, coverage, ret_old, ret_n_old, err));
     gr_fault_point("build.published");
@@ -345,7 +347,7 @@ static gr_status run_job(job *j, gr_build_progress progress, const gr_tz *zone, 
     size_t n_deps = gr_rollup_dependencies(j->snapshot->index, j->rollup, j->ctx->arena, &deps);
     bool is_same = gr_model_is_same_files(current->model, j->snapshot->model);
     gr_status status = read_originals(j, is_same ? current : j->snapshot, deps, is_same ? n_deps : 0, zone, err);
-    j->table = gr_store_table_name(exec->config, j->rollup, gr_str_from(j->claim.structure_hash), j->claim.number,
+    j->table = gr_store_table_name(exec->config, j->rollup, gr_str_from(j->claim.structure_hash), j->claim.build_id,
                                    exec->dialect, j->ctx->arena);
     if (status)
         give_up(j, NULL, err);
@@ -358,7 +360,7 @@ static gr_status run_job(job *j, gr_build_progress progress, const gr_tz *zone, 
 static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
                            const gr_tz *zone, const gr_build_claim *claim, gr_build_progress progress,
                            int64_t *ret_rows, gr_error *err) {
-    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone};
+    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone, .as_of_us = INT64_MAX};
     bool is_done = false;
     if (claim) /* gone: whoever needed it first has run it */
         is_done = !take_claim(exec, claim->build_id, &j.claim);

@@ -7,6 +7,8 @@
 /* Instant columns by name: first and last bucket. "build range", which no column is called: what is stored of the
  * ranged column, null where there is no bound. */
 static const char build_range[] = "build range";
+/* Of a build that read stored tables: when the oldest of them was built. */
+static const char as_of[] = "as of";
 
 static void write_bound(gr_jw *w, int64_t us) {
     if (us == INT64_MIN || us == INT64_MAX)
@@ -15,7 +17,8 @@ static void write_bound(gr_jw *w, int64_t us) {
         gr_jw_i64(w, us);
 }
 
-gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, const gr_range *range, gr_arena *arena) {
+gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, const gr_range *range, int64_t as_of_us,
+                              gr_arena *arena) {
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_jw w;
@@ -36,6 +39,10 @@ gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, con
         write_bound(&w, r->ranged->is_instant ? range->to_utc_us : range->to_local_us);
         gr_jw_array_end(&w);
     }
+    if (as_of_us != INT64_MAX) {
+        gr_jw_key(&w, gr_str_from(as_of));
+        gr_jw_i64(&w, as_of_us);
+    }
     gr_jw_object_end(&w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);
@@ -51,6 +58,9 @@ void gr_exec_coverage_read(const gr_rollup *r, gr_str json, gr_arena *arena, gr_
     json_t *root;
     state->has_range = r->ranged != NULL; /* nothing, until it is read what */
     if (gr_json_parse(json, 1 << 20, arena, &root, NULL) || !json_is_object(root)) return;
+    const json_t *told = json_object_get(root, as_of);
+    if (json_is_integer(told) && json_integer_value(told) < state->built_at_us)
+        state->built_at_us = json_integer_value(told);
     int64_t *min = GR_NEW_N(arena, int64_t, r->n_columns + 1), *max = GR_NEW_N(arena, int64_t, r->n_columns + 1);
     for (size_t i = 0; i < r->n_columns; i++) {
         if (!r->columns[i].is_instant) continue;

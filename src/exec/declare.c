@@ -34,7 +34,7 @@ void gr_exec_definitions_read(const gr_exec_rows *rows, gr_arena *arena, gr_exec
 
 static void put(gr_buf *out, gr_str text) { gr_buf_printf(out, "%zu:" GR_FMT "\n", text.n, GR_ARG(text)); }
 
-static gr_str fingerprint_of(const gr_rollup *r, const gr_tz *zone, gr_arena *arena) {
+static gr_str fingerprint_of(const gr_rollup *r, const gr_tz *zone, int64_t now_us, gr_arena *arena) {
     gr_buf out;
     gr_buf_init(&out, 16 << 20);
     put(&out, r->preagg->id);
@@ -43,7 +43,15 @@ static gr_str fingerprint_of(const gr_rollup *r, const gr_tz *zone, gr_arena *ar
     put(&out, r->joins);
     put(&out, r->filters_text);
     put(&out, r->preagg->external);
-    for (size_t i = 0; i < r->n_columns; i++) put(&out, r->columns[i].name);
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const gr_rollup_column *c = &r->columns[i];
+        put(&out, c->name);
+        if (!c->granularity || c->granularity->grain != GR_GRAIN_CUSTOM) continue;
+        /* without an origin its buckets are cut from the start of this year: another one in the next */
+        const gr_tz *tz = c->is_instant ? gr_tz_utc() : zone;
+        int64_t anchor = gr_granularity_anchor(c->granularity, tz, now_us);
+        put(&out, gr_arena_printf(arena, "%lld", (long long)anchor));
+    }
     for (size_t i = 0; i < r->n_components; i++) {
         put(&out, r->components[i].name);
         put(&out, r->components[i].component.stored_key);
@@ -126,9 +134,9 @@ static gr_status adopt(gr_exec *exec, gr_exec_base *base, gr_exec_entry *e, gr_e
 
 static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r, const gr_tz *zone,
                            const gr_map *known, gr_error *err) {
-    gr_exec_entry e = {.rollup = r, .zone = zone, .fingerprint = fingerprint_of(r, zone, base->arena)};
-    const gr_exec_entry *old = known ? gr_map_get(known, e.fingerprint) : NULL;
     gr_snapshot view = gr_exec_base_view(base);
+    gr_exec_entry e = {.rollup = r, .zone = zone, .fingerprint = fingerprint_of(r, zone, view.now_us, base->arena)};
+    const gr_exec_entry *old = known ? gr_map_get(known, e.fingerprint) : NULL;
     if (old)
         e.identity = copy_identity(&old->identity, base->arena);
     else

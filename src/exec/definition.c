@@ -95,9 +95,10 @@ static gr_str text_of(const gr_exec_definition *d, bool with_measures, gr_arena 
 
 static int str_order(const void *a, const void *b) { return gr_str_cmp(*(const gr_str *)a, *(const gr_str *)b); }
 
+/* Measures stay in the order in which they came: the first one's cube is the root of the joins (cube.md 5.1), and later
+ * ones share its columns. */
 void gr_exec_definition_seal(gr_exec_definition *d, gr_arena *arena) {
     if (d->dimensions.n) qsort(d->dimensions.v, d->dimensions.n, sizeof(gr_str), str_order);
-    if (d->measures.n) qsort(d->measures.v, d->measures.n, sizeof(gr_str), str_order);
     d->key = gr_digest_md5_hex(text_of(d, false, arena), arena);
     d->text = text_of(d, true, arena);
 }

@@ -190,6 +190,26 @@ static gr_status take_base(gr_exec *exec, gr_exec_base *files, gr_error *err) {
     return status;
 }
 
+/* Files outrank what was made by API, so that a server starts whatever is in them. The cube's definition stays in its
+ * revisions, its entities stay in service. */
+static gr_status give_way(gr_exec *exec, const gr_model *model, gr_diags *diags, gr_error *err) {
+    gr_arena *scratch = gr_arena_new();
+    gr_node_row *cubes;
+    size_t n = 0;
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_status status = gr_catalog_nodes(exec->catalog, 1u << GR_NODE_CUBE, scratch, &cubes, &n, err);
+    for (size_t i = 0; !status && i < n; i++) {
+        const gr_cube *cube = gr_model_cube(model, cubes[i].decl.name);
+        if (!cube || cube->is_view) continue;
+        status = gr_catalog_cube_delete(exec->catalog, cube->name, actor, err);
+        gr_diags_warn(diags, GR_ERR_NODE_EXISTS, cube->loc,
+                      "cube '" GR_FMT "' takes the place of a cube of this name that was made by API",
+                      GR_ARG(cube->name));
+    }
+    gr_arena_free(scratch);
+    return status;
+}
+
 gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_error *err) {
     GR_TRY(gr_exec_check_model(exec->config, model, diags, err));
     for (size_t i = 0; i < exec->config->n_sources; i++) {
@@ -199,6 +219,7 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     }
     bool is_first = !exec->current;
     if (is_first) GR_TRY(sweep(exec, err));
+    if (is_first) GR_TRY(give_way(exec, model, diags, err));
     pthread_mutex_lock(&exec->define);
     gr_exec_base *files = gr_exec_base_new(exec, model, diags);
     gr_status status = take_base(exec, files, err);
@@ -218,6 +239,19 @@ gr_status gr_exec_rescan(gr_exec *exec, bool *ret_wants_model, gr_error *err) {
     return GR_OK;
 }
 
+/* An entity of ours that somebody removed, and perhaps made anew under another id: it is declared again. */
+static bool has_lost_rows(const gr_exec_base *base, const gr_exec_rows *rows, gr_arena *scratch) {
+    gr_map ids;
+    gr_map_init(&ids, scratch);
+    for (size_t i = 0; i < rows->n; i++)
+        gr_map_put(&ids, gr_arena_printf(scratch, "%lld", (long long)rows->v[i].id), &rows->v[i]);
+    for (size_t i = 0; i < base->entries.n; i++) {
+        int64_t id = base->entries.v[i].entity_id;
+        if (id && !gr_map_get(&ids, gr_arena_printf(scratch, "%lld", (long long)id))) return true;
+    }
+    return false;
+}
+
 /* Definitions that changed make another base; else what is built is read anew. */
 gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
@@ -229,8 +263,8 @@ gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
     if (!status && now) {
         gr_exec_definitions_read(&rows, scratch, &definitions);
         gr_str key = gr_exec_definitions_key(&definitions, scratch);
-        status = gr_str_eq(key, now->definitions_key) ? gr_exec_publish(exec, NULL, NULL, 0, err)
-                                                      : take_base(exec, now, err);
+        bool is_same = gr_str_eq(key, now->definitions_key) && !has_lost_rows(now, &rows, scratch);
+        status = is_same ? gr_exec_publish(exec, NULL, NULL, 0, err) : take_base(exec, now, err);
     }
     gr_exec_base_unref(now);
     pthread_mutex_unlock(&exec->define);

@@ -102,9 +102,10 @@ GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot 
 gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, const gr_exec_identity *identity,
                                    gr_arena *arena);
 
-/* coverage.c. `range`: what was loaded of the ranged column, or NULL. */
+/* coverage.c. `range`: what was loaded of the ranged column, or NULL. `as_of_us`: when the oldest of the stored tables
+ * that it was loaded from was built, INT64_MAX: the source was read. */
 gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, const gr_range *range,
-                              gr_arena *arena);
+                              int64_t as_of_us, gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
 /* node.c: the cubes of a model, views left out. Memory: arena, and the model's. */
@@ -113,6 +114,8 @@ gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const
 /* Types of a cube's members, from the definition of an earlier revision: of those whose SQL is what it was. */
 void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena,
                           const gr_column_schema **types);
+/* What became of the members of a cube since the revision of this definition: by member index. */
+const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena);
 
 /* definition.c */
 

@@ -64,10 +64,19 @@ static void put_granularity(gr_buf *out, const gr_granularity *g) {
     put(out, "sql", g->sql);
 }
 
-static void put_member(gr_buf *out, const gr_member *m) {
+/* What its column is taken for, whatever is in it. */
+static void put_shape(gr_buf *out, const gr_member *m) {
     put(out, "member", m->name);
     put_i(out, "kind", m->kind * 1000 + m->dim_type * 100 + (int)m->agg);
     put_i(out, "flags", m->is_primary_key * 8 + m->is_sub_query * 4 + m->propagates_filters * 2 + m->is_cumulative);
+    for (size_t i = 0; i < m->n_granularities; i++) put_granularity(out, &m->granularities[i]);
+    put_window(out, &m->window);
+    put_stage(out, m->stage);
+    if (m->hll_log2m) put_i(out, "log2m", m->hll_log2m);
+}
+
+static void put_member(gr_buf *out, const gr_member *m) {
+    put_shape(out, m);
     put_expr(out, "sql", m->sql);
     put_expr(out, "latitude", m->latitude);
     put_expr(out, "longitude", m->longitude);
@@ -77,10 +86,6 @@ static void put_member(gr_buf *out, const gr_member *m) {
         put(out, "label", m->cases[i].label);
     }
     for (size_t i = 0; i < m->n_filters; i++) put_expr(out, "filter", m->filters[i]);
-    for (size_t i = 0; i < m->n_granularities; i++) put_granularity(out, &m->granularities[i]);
-    put_window(out, &m->window);
-    put_stage(out, m->stage);
-    if (m->hll_log2m) put_i(out, "log2m", m->hll_log2m);
 }
 
 /* What the cube's own SQL depends on. */
@@ -217,6 +222,50 @@ static void put_types(gr_jw *w, const gr_model *model, const gr_cube *c, const g
     gr_jw_array_end(w);
 }
 
+static gr_str hash_of(void (*put_one)(gr_buf *, const gr_member *), const gr_member *m, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, 64 << 20);
+    put_one(&out, m);
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
+/* By which a later version knows what it may still read of this one's builds: gr_exec_changes. */
+static void put_member_hashes(gr_jw *w, const gr_model *model, const gr_cube *c, gr_arena *arena) {
+    gr_jw_key(w, GR_STR("members"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < model->n_members; i++) {
+        const gr_member *m = model->members[i];
+        if (m->cube != c || m->is_synthetic) continue;
+        gr_jw_object(w);
+        gr_jw_key_str(w, "member", m->name);
+        gr_jw_key_str(w, "hash", hash_of(put_member, m, arena));
+        gr_jw_key_str(w, "shape", hash_of(put_shape, m, arena));
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
+const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition,
+                                        gr_arena *arena) {
+    gr_member_change *changes = GR_NEW_N(arena, gr_member_change, model->n_members + 1);
+    json_t *root = NULL, *item;
+    size_t i;
+    /* Of other cubes the versions are not known: their columns are stored, and read under their own names. */
+    for (size_t k = 0; k < model->n_members; k++)
+        changes[k] = model->members[k]->cube == cube ? GR_MEMBER_CHANGED : GR_MEMBER_SQL_CHANGED;
+    if (gr_json_parse(definition, 64 << 20, arena, &root, NULL)) return changes;
+    json_array_foreach(json_object_get(root, "members"), i, item) {
+        const gr_member *m = gr_map_get(&cube->members, gr_json_str(json_object_get(item, "member")));
+        if (!m) continue;
+        bool is_same = gr_str_eq(gr_json_str(json_object_get(item, "hash")), hash_of(put_member, m, arena));
+        bool has_shape = gr_str_eq(gr_json_str(json_object_get(item, "shape")), hash_of(put_shape, m, arena));
+        changes[m->index] = is_same ? GR_MEMBER_SAME : has_shape ? GR_MEMBER_SQL_CHANGED : GR_MEMBER_CHANGED;
+    }
+    return changes;
+}
+
 static void put_columns(gr_jw *w, const gr_cube *c, const gr_column_schema *const *types) {
     gr_jw_key(w, GR_STR("columns"));
     gr_jw_array(w);
@@ -268,6 +317,7 @@ static gr_str definition_of(const gr_model *model, const gr_cube *c, const gr_co
     if (c->sql) gr_jw_key_str(&w, "sql", c->sql->source);
     put_columns(&w, c, types);
     put_types(&w, model, c, types);
+    put_member_hashes(&w, model, c, arena);
     gr_jw_object_end(&w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);

@@ -3,7 +3,8 @@
  *
  *      row.serving.base_hash == entry's      its rows are what would be stored now
  *      … and a component's signature too     and so are its values; else the state lacks it
- *      row of another version                serves only who pins that version; what it holds goes by name */
+ *      row of another version                serves only who pins that version; what it holds goes by name and
+ *                                            aggregation, and what became of its members is said (gr_member_change) */
 #include "exec/internal.h"
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@ typedef struct assembly {
     const gr_preagg_row *rows;
     size_t n_rows;
     gr_map by_identity; /* "node grain_hash" -> list of rows that are no entry's own */
+    gr_map changes;     /* "node version" -> what became of its members since */
 } assembly;
 
 static void note_failure(gr_exec *exec, gr_arena *arena, gr_str structure_hash, gr_rollup_state *state) {
@@ -35,12 +37,25 @@ static const gr_component_decl *component_named(const gr_build_row *build, gr_st
     return NULL;
 }
 
+/* DJ's token is "<hash of the expression>:<AGGREGATION>". */
+static gr_str aggregation_in(gr_str token) {
+    size_t at = token.n;
+    while (at && token.p[at - 1] != ':') at--;
+    return gr_str_sub(token, at, token.n - at);
+}
+
+static bool is_held(const gr_component_decl *mine, const gr_component_decl *held, bool by_name) {
+    if (!held) return false;
+    if (!by_name) return gr_str_eq(held->signature, mine->signature);
+    return held->token.n && gr_str_eq(aggregation_in(held->token), aggregation_in(mine->token));
+}
+
 /* NULL when nothing is missing. `by_name`: an earlier version, whose values are others and wanted. */
 static const bool *lacks_of(const gr_exec_entry *e, const gr_build_row *build, bool by_name, gr_arena *arena) {
     bool *lacks = NULL;
     for (size_t i = 0; i < e->rollup->n_components; i++) {
-        const gr_component_decl *mine = &e->identity.components[i], *held = component_named(build, mine->name);
-        if (held && (by_name || gr_str_eq(held->signature, mine->signature))) continue;
+        const gr_component_decl *mine = &e->identity.components[i];
+        if (is_held(mine, component_named(build, mine->name), by_name)) continue;
         if (!lacks) lacks = GR_NEW_N(arena, bool, e->rollup->n_components + 1);
         lacks[i] = true;
     }
@@ -128,9 +143,25 @@ static void sort_out_rows(assembly *a, const gr_map *own) {
     }
 }
 
+static const gr_member_change *changes_since(assembly *a, const gr_cube *cube, gr_str version) {
+    gr_exec_snapshot *s = a->snapshot;
+    gr_str key = identity_key(cube->name, version, a->scratch);
+    const gr_member_change *known = gr_map_get(&a->changes, key);
+    if (known) return known;
+    gr_node_row node = {0};
+    bool is_found = false;
+    gr_status status =
+        gr_catalog_node_get(s->exec->catalog, cube->name, version, true, a->scratch, &node, &is_found, NULL);
+    gr_str definition = !status && is_found ? node.decl.definition : (gr_str){0};
+    known = gr_exec_changes(s->base->model, cube, definition, s->arena);
+    gr_map_put(&a->changes, key, (void *)(uintptr_t)known);
+    return known;
+}
+
 static void add_old_states(assembly *a, const gr_exec_entry *e) {
     gr_exec_snapshot *s = a->snapshot;
-    gr_str key = identity_key(e->rollup->tree.nodes[0].cube->name, e->identity.grain_hash, a->scratch);
+    const gr_cube *cube = e->rollup->tree.nodes[0].cube;
+    gr_str key = identity_key(cube->name, e->identity.grain_hash, a->scratch);
     const row_refs *list = gr_map_get(&a->by_identity, key);
     uint32_t at = e->rollup->preagg->index;
     if (!list) return;
@@ -141,6 +172,7 @@ static void add_old_states(assembly *a, const gr_exec_entry *e) {
         const gr_preagg_row *row = list->v[i];
         gr_rollup_state *out = &states[n++];
         *out = (gr_rollup_state){.zone = e->zone, .entity_id = row->id, .version = row->version};
+        out->changes = changes_since(a, cube, row->version);
         take_build(e, &row->serving, true, s->arena, out);
     }
     s->pub.old_states[at] = states;
@@ -163,6 +195,7 @@ static void add_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *
 
 gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
     assembly a = {.snapshot = s, .scratch = gr_arena_new()};
+    gr_map_init(&a.changes, a.scratch);
     gr_preagg_row *rows;
     gr_status status = gr_catalog_scan(s->exec->catalog, s->arena, &rows, &a.n_rows, err);
     if (!status) {

@@ -61,6 +61,7 @@ void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills in
 /* ---- plan.c ---- */
 typedef struct gr_planner {
     const gr_snapshot *snapshot;
+    const gr_query *query; /* as it was asked */
     gr_plan_options options;
     gr_arena *arena;
     gr_error *err;
@@ -160,6 +161,12 @@ static inline bool gr_rule_is_off(gr_rule rule) {
 #endif
 
 bool gr_refusal_eq(const gr_refusal *a, const gr_refusal *b);
+
+/* ---- pinned.c ---- */
+/* A member whose answer by a build of an earlier version cannot be told; NULL: it can be served. `scan`: what will be
+ * read, or NULL. */
+const gr_member *gr_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
+                                   const gr_rollup *rollup, const gr_rollup_state *state);
 
 /* ---- tile.c ---- */
 /* The largest range of whole buckets within the field's; false when it holds none. */

@@ -10,6 +10,26 @@ static const gr_group *group_of(const gr_rollup *r, gr_str key) {
     return NULL;
 }
 
+/* The same joins in an order that does not depend on what else is joined: of those that may come next, the first by
+ * name. */
+static gr_tree in_order(const gr_tree *tree, gr_arena *arena) {
+    gr_tree out = {GR_NEW_N(arena, gr_tree_node, tree->n + 1), 0};
+    uint32_t *place = GR_NEW_N(arena, uint32_t, tree->n + 1); /* by node of `tree`; GR_TREE_NONE: not yet */
+    for (size_t i = 0; i < tree->n; i++) place[i] = GR_TREE_NONE;
+    while (out.n < tree->n) {
+        size_t next = SIZE_MAX;
+        for (size_t i = 0; i < tree->n; i++) {
+            const gr_tree_node *node = &tree->nodes[i];
+            if (place[i] != GR_TREE_NONE || (i && place[node->parent] == GR_TREE_NONE)) continue;
+            if (next == SIZE_MAX || gr_str_cmp(node->cube->name, tree->nodes[next].cube->name) < 0) next = i;
+        }
+        place[next] = (uint32_t)out.n;
+        out.nodes[out.n] = tree->nodes[next];
+        out.nodes[out.n++].parent = place[tree->nodes[next].parent];
+    }
+    return out;
+}
+
 const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rollup, size_t component,
                                 gr_arena *arena) {
     const gr_rollup *r = rollup->entity;
@@ -18,7 +38,7 @@ const gr_rollup *gr_rollup_part(const gr_plan_index *index, const gr_rollup *rol
     const gr_group *own = c ? group_of(r, c->component.key) : NULL;
     gr_snapshot view = {.model = (gr_model *)(uintptr_t)index->model, .index = (gr_plan_index *)(uintptr_t)index};
     gr_ask ask = {.snapshot = &view, .query = r->definition};
-    gr_group fact = {.tree = r->trees[0], .key_node = GR_TREE_NONE}, part = fact;
+    gr_group fact = {.tree = in_order(&r->trees[0], arena), .key_node = GR_TREE_NONE}, part = fact;
     if (own && own->key_node != GR_TREE_NONE)
         part.key_node = gr_tree_find(&fact.tree, own->tree.nodes[own->key_node].cube);
     if (c) gr_components_add(&part.components, &c->component, arena);

@@ -82,12 +82,15 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
     const gr_rollup_state *state = state_of(p, q, r, zone);
     const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
-    bool is_built = state && state->is_built && !lacking && !(state->is_foreign && is_excluded(&p->options, r));
+    const gr_member *changed = state && state->is_built && !lacking ? gr_pinned_changed(p, q, scan, r, state) : NULL;
+    bool is_built =
+        state && state->is_built && !lacking && !changed && !(state->is_foreign && is_excluded(&p->options, r));
     *ret_zone = zone;
     *ret_state = is_built ? state : NULL;
     if (p->options.ignore_builds || is_built) return SERVES;
     if (q->pinned_version.n) {
-        note(p, (gr_refusal){state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION, asked, lacking, NULL});
+        gr_rule rule = changed ? GR_RULE_CHANGED : state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION;
+        note(p, (gr_refusal){rule, asked, changed ? changed : lacking, NULL});
         return REFUSED;
     }
     bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
@@ -515,7 +518,7 @@ static gr_status check_required(const gr_planner *p, const gr_query *q, gr_plan 
 
 gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_plan_options options, gr_arena *arena,
                         gr_plan **ret, gr_error *err) {
-    gr_planner p = {.snapshot = snapshot, .options = options, .arena = arena, .err = err};
+    gr_planner p = {.snapshot = snapshot, .query = query, .options = options, .arena = arena, .err = err};
     if (query->rollups == GR_ROLLUPS_FORBID) p.options.without_rollups = true;
     gr_ask ask = {.snapshot = snapshot, .query = query};
     for (size_t i = 0; i < query->n_measures; i++)

@@ -165,6 +165,13 @@ GR_MUST_CHECK gr_status gr_plan_facts(const gr_plan_index *index, const gr_query
 /* ---- snapshot -----------------------------------------------------------------------------------------------------
  */
 /* What is known of one rollup in one zone. */
+/* Of a member, between an earlier version of its cube and the current one. */
+typedef enum gr_member_change {
+    GR_MEMBER_SAME,
+    GR_MEMBER_SQL_CHANGED, /* what is computed; its kind, type, aggregation and grains are what they were */
+    GR_MEMBER_CHANGED      /* those too, or it is not known */
+} gr_member_change;
+
 typedef struct gr_rollup_state {
     const gr_tz *zone;
     int64_t entity_id;
@@ -173,8 +180,9 @@ typedef struct gr_rollup_state {
     /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components.
      * NULL: it holds all (decisions 17). */
     const bool *lacks;
-    gr_str version;  /* of the source node: "v1.0" */
-    bool is_foreign; /* the table is somebody else's: it may be gone at any time */
+    gr_str version;                  /* of the source node: "v1.0" */
+    const gr_member_change *changes; /* by member index, of a build of an earlier version; NULL: of the current one */
+    bool is_foreign;                 /* the table is somebody else's: it may be gone at any time */
     int64_t build_number, built_at_us, rows;
     bool is_failed;      /* the last try failed */
     int64_t retry_at_us; /* until then no other try is made */

@@ -97,6 +97,7 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
             arena, "widen build_range_start and build_range_end of " GR_FMT ", or ask for a dateRange within them",
             GR_ARG(rollup));
     case GR_RULE_VERSION: return GR_STR("pin a version that `GET /nodes/{name}/pre-aggregations` lists, or none");
+    case GR_RULE_CHANGED: return GR_STR("ask for the measures that it is computed from, or pin no version");
     case GR_RULE_FORBIDDEN:
     case GR_RULE_FACTS:
     case GR_RULE_SUB_QUERY:

@@ -17,7 +17,8 @@
 
 typedef struct cube_def {
     gr_names metrics, dimensions;
-    json_t *filters; /* as given; borrowed or of the arena */
+    json_t *filters;  /* as given; borrowed or of the arena */
+    gr_str time_zone; /* of its grains of a day and coarser; empty: UTC */
 } cube_def;
 
 static void put_list(gr_jw *w, const char *key, const gr_names *names) {
@@ -42,6 +43,7 @@ static gr_str definition_text(const cube_def *d, gr_arena *arena) {
         gr_jw_array(&w);
         gr_jw_array_end(&w);
     }
+    if (d->time_zone.n) gr_jw_key_str(&w, "time_zone", d->time_zone);
     gr_jw_object_end(&w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));
     gr_buf_done(&out);
@@ -61,11 +63,13 @@ static void read_definition(gr_str text, gr_arena *arena, cube_def *ret) {
     read_list(json_object_get(root, "metrics"), &ret->metrics, arena);
     read_list(json_object_get(root, "dimensions"), &ret->dimensions, arena);
     ret->filters = json_object_get(root, "filters");
+    const json_t *zone = json_object_get(root, "time_zone");
+    if (json_is_string(zone)) ret->time_zone = gr_arena_dup(arena, gr_json_str(zone));
 }
 
 /* Another set of members or filters is another cube; another order is the same one, told otherwise (dj.md 1.2). */
 static void hash_definition(const cube_def *d, const gr_cube_ask *ask, gr_node_decl *node, gr_arena *arena) {
-    cube_def sorted = {0};
+    cube_def sorted = {.time_zone = d->time_zone};
     gr_names filters = {0};
     for (size_t i = 0; i < d->metrics.n; i++) GR_PUSH(arena, &sorted.metrics, d->metrics.v[i]);
     for (size_t i = 0; i < d->dimensions.n; i++) GR_PUSH(arena, &sorted.dimensions, d->dimensions.v[i]);
@@ -154,6 +158,7 @@ static void take_ask(const gr_cube_ask *ask, cube_def *d, gr_arena *arena) {
             gr_serve_add_name(&d->dimensions, ask->ask.dimensions[i], arena);
     }
     if (!ask->is_update || ask->has_filters) d->filters = (json_t *)(uintptr_t)ask->ask.filters;
+    if (!ask->is_update || ask->ask.time_zone.n) d->time_zone = ask->ask.time_zone;
 }
 
 static gr_status write(gr_serve *serve, gr_entity_draft *draft, const gr_cube_put *put, gr_actor actor, gr_arena *arena,
@@ -172,7 +177,7 @@ static gr_status write(gr_serve *serve, gr_entity_draft *draft, const gr_cube_pu
 
 static gr_status put_cube(gr_serve *serve, const gr_cube_put *put, const cube_def *d, gr_actor actor, gr_arena *arena,
                           gr_entity_plan *ret_plan, gr_error *err) {
-    gr_entity_ask ask = {d->metrics.v, d->dimensions.v, d->metrics.n, d->dimensions.n, d->filters, {0}};
+    gr_entity_ask ask = {d->metrics.v, d->dimensions.v, d->metrics.n, d->dimensions.n, d->filters, d->time_zone};
     gr_entity_draft draft;
     GR_TRY(gr_serve_draft(serve, &ask, (gr_str){0}, NULL, arena, &draft, err));
     gr_status status = write(serve, &draft, put, actor, arena, ret_plan, err);
@@ -292,7 +297,7 @@ static void define_all(recheck *r, const gr_snapshot *snapshot) {
         gr_query *query;
         gr_exec_definitions own = {0};
         read_definition(r->rows[i].decl.definition, r->arena, &d);
-        gr_entity_ask ask = {d.metrics.v, d.dimensions.v, d.metrics.n, d.dimensions.n, d.filters, {0}};
+        gr_entity_ask ask = {d.metrics.v, d.dimensions.v, d.metrics.n, d.dimensions.n, d.filters, d.time_zone};
         r->from[i] = r->to[i] = r->all.n;
         if (gr_query_of_metrics(snapshot->model, &ask, r->arena, &query, NULL) ||
             gr_exec_definitions_of(snapshot->index, query, (gr_str){0}, r->arena, &own, NULL))

@@ -93,6 +93,47 @@ test('a pinned version is answered with its own numbers, until it is deleted', a
   await check(server, revenue.query, newRows, fresh.name);
 });
 
+test('a pinned version: what its columns hold is its own; what today makes of them otherwise is not answered', async (t) => {
+  const server = await serve(t, files());
+  const text = model()['model/shop.yml'];
+  const edit = async (...changes) => {
+    const edited = changes.reduce((was, [from, to]) => was.replace(from, to), text);
+    assert.notEqual(edited, text);
+    write(server.folder, 'model/shop.yml', edited);
+    await reload(server);
+  };
+  const old = (measures, dimensions = 'status') => server.load({ ...query(measures, dimensions), preAggregationVersion: 'v1.0' });
+  const refused = async (measures, dimensions) => {
+    const answer = await old(measures, dimensions);
+    assert.deepEqual([answer.status, answer.body.id], [400, 'plan.version'], `${measures}: ${answer.text}`);
+    assert.match(answer.body.hint, /changed since the pinned version|no build of that version|not with this measure/);
+  };
+  await planBuilt(server, 'total_revenue max_unit_price min_unit_price price_spread', 'status');
+  const [max, spread] = [query('max_unit_price', 'status'), query('price_spread', 'status')];
+  const [maxRows, spreadRows] = [(await server.result(max)).data, (await server.result(spread)).data];
+  const plain = (rows) => [...(rows ?? [])].map((row) => JSON.stringify(row)).sort();
+
+  const same = async (measures, rows) => {
+    const { body, text } = await old(measures);
+    assert.deepEqual(plain(body.data), plain(rows), text);
+  };
+
+  // another formula over the same columns; another SQL of what is stored
+  const twice = ['{name: max_unit_price, type: max, sql: "{CUBE}.unit_price"}', '{name: max_unit_price, type: max, sql: "{CUBE}.unit_price * 2"}'];
+  await edit(twice, ['{max_unit_price} - {min_unit_price}', '{max_unit_price} + {min_unit_price}']);
+  await refused('price_spread');
+  await same('max_unit_price', maxRows);
+  await edit(twice);
+  await same('max_unit_price', maxRows);
+  await same('price_spread', spreadRows);
+  // another aggregation: maxima are not summed
+  await edit(['{name: max_unit_price, type: max,', '{name: max_unit_price, type: sum,']);
+  await refused('max_unit_price');
+  await refused('max_unit_price', '');
+  await refused('price_spread');
+  assert.equal((await old('total_revenue')).status, 200);
+});
+
 test('back to what it was: the old version is the current one, and what was built serves again', async (t) => {
   const server = await serve(t, files());
   const [old] = await planBuilt(server, 'total_revenue', 'status');

@@ -516,7 +516,7 @@ describe('repairs', () => {
       const failed = one.failed.map((f) => f.rule);
       assert.ok(failed.length && one.passed.length && !one.is_chosen);
       assert.deepEqual(failed.filter((rule) => one.passed.includes(rule) || !rules.includes(rule)), []);
-      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.version', 'match.build_failed'];
+      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.version', 'match.version_changed', 'match.build_failed'];
       assert.deepEqual([...new Set([...failed, ...one.passed, ...momentary])].sort(), [...rules].sort());
     }
     const texts = group.candidates[0].repair.changes;

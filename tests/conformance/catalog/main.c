@@ -187,8 +187,9 @@ static int tear_down(void **state) {
     f->second = NULL;
     if (o->is_postgres) {
         PGconn *conn = PQconnectdb(connection);
-        gr_str sql =
-            gr_arena_printf(f->arena, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS %s CASCADE", f->schema);
+        gr_str sql = gr_arena_printf(
+            f->arena, "SET client_min_messages = warning; SET lock_timeout = 5000; DROP SCHEMA IF EXISTS %s CASCADE",
+            f->schema);
         PQclear(PQexec(conn, sql.p));
         PQfinish(conn);
     }

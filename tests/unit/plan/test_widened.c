@@ -13,28 +13,54 @@ typedef struct row {
     const char *later;   /* appended to a's definition */
     const char *measures, *dimensions, *more;
     const char *serves, *rule;
+    const char *sql_changed, *changed; /* members that are not what they were in that version */
 } row;
 
+#define PINNED(measures, dimensions, serves, sql_changed, changed)                                                     \
+    { "", "v1.0", "", measures, dimensions, "'preAggregationVersion':'v1.0'", serves, NULL, sql_changed, changed }
+#define FILTERED                                                                                                       \
+    "'preAggregationVersion':'v1.0','filters':[{'member':'orders.status','operator':'equals','values':['x']}]"
+
 static const row rows[] = {
-    {"", "", "", "count total", "status", "", "a", NULL},
+    {"", "", "", "count total", "status", "", "a", NULL, NULL, NULL},
     /* What is held goes on serving; what is not is built first, or left to who decides. */
-    {"orders__total", "", "", "count", "status", "", "a", NULL},
-    {"orders__total", "", "", "count total", "status", "", "build a", NULL},
-    {"orders__total", "", ", build: explicit", "count total", "status", "", "source", "not_built"},
-    {"orders__total", "", ", build: explicit", "count", "status", "", "a", NULL},
-    {"orders__total orders__count", "", ", build: explicit", "mn", "city", "", "a", NULL},
-    {"orders__total orders__count", "", ", build: explicit", "ratio", "city", "", "source", "not_built"},
-    {"orders__total orders__count orders__top orders__mn", "", ", build: explicit", "", "status city", "", "a", NULL},
+    {"orders__total", "", "", "count", "status", "", "a", NULL, NULL, NULL},
+    {"orders__total", "", "", "count total", "status", "", "build a", NULL, NULL, NULL},
+    {"orders__total", "", ", build: explicit", "count total", "status", "", "source", "not_built", NULL, NULL},
+    {"orders__total", "", ", build: explicit", "count", "status", "", "a", NULL, NULL, NULL},
+    {"orders__total orders__count", "", ", build: explicit", "mn", "city", "", "a", NULL, NULL, NULL},
+    {"orders__total orders__count", "", ", build: explicit", "ratio", "city", "", "source", "not_built", NULL, NULL},
+    {"orders__total orders__count orders__top orders__mn", "", ", build: explicit", "", "status city", "", "a", NULL,
+     NULL, NULL},
     /* A version that is pinned: no other build, and never the source. */
-    {"", "", "", "count", "status", "'preAggregationVersion':'v2.0'", "a", NULL},
-    {"", "v1.0", "", "count", "status", "'preAggregationVersion':'v1.0'", "a", NULL},
-    {"", "v1.0", "", "count", "status", "'pre_aggregation_version':'v1.0'", "a", NULL},
-    {"", "v1.0", "", "count", "status", "", "build a", NULL},
-    {"", "v1.0", ", build: explicit", "count", "status", "", "source", "not_built"},
-    {"", "", "", "count", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL},
-    {"", "v1.0", "", "count", "status", "'preAggregationVersion':'v2.0'", "plan.version", NULL},
-    {"orders__total", "v1.0", "", "total", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL},
-    {"", "v1.0", "", "avg_a", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL},
+    {"", "", "", "count", "status", "'preAggregationVersion':'v2.0'", "a", NULL, NULL, NULL},
+    {"", "v1.0", "", "count", "status", "'preAggregationVersion':'v1.0'", "a", NULL, NULL, NULL},
+    {"", "v1.0", "", "count", "status", "'pre_aggregation_version':'v1.0'", "a", NULL, NULL, NULL},
+    {"", "v1.0", "", "count", "status", "", "build a", NULL, NULL, NULL},
+    {"", "v1.0", ", build: explicit", "count", "status", "", "source", "not_built", NULL, NULL},
+    {"", "", "", "count", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL, NULL, NULL},
+    {"", "v1.0", "", "count", "status", "'preAggregationVersion':'v2.0'", "plan.version", NULL, NULL, NULL},
+    {"orders__total", "v1.0", "", "total", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL, NULL,
+     NULL},
+    {"", "v1.0", "", "avg_a", "status", "'preAggregationVersion':'v1.0'", "plan.version", NULL, NULL, NULL},
+    /* What is stored under its own name is that version's; what is made of it is today's. */
+    PINNED("total", "status", "a", "total status", ""),
+    PINNED("total", "status", "plan.version", "", "total"),
+    PINNED("total", "status", "plan.version", "", "status"),
+    PINNED("total", "city", "a", "", "status"),
+    PINNED("ratio", "status", "a", "total", ""),
+    PINNED("ratio", "status", "plan.version", "ratio", ""),
+    PINNED("ratio", "status", "plan.version", "", "total"),
+    PINNED("total_again", "status", "a", "", ""),
+    PINNED("total_again", "status", "plan.version", "total", ""),
+    PINNED("total_again", "status", "plan.version", "total_again", ""),
+    PINNED("running", "status", "plan.version", "running", ""),
+    PINNED("count", "status_city", "a", "count", ""),
+    PINNED("count", "status_city", "plan.version", "city", ""),
+    PINNED("count", "status_alias", "plan.version", "status_alias", ""),
+    {"", "v1.0", "", "count", "city", FILTERED, "a", NULL, "status", ""},
+    {"", "v1.0", "", "count", "city", FILTERED, "plan.version", NULL, "", "status"},
+    {"", "", "", "count", "status", "", "a", NULL, "count", "status"},
 };
 
 static bool is_named(const char *names, gr_str name) {
@@ -43,6 +69,17 @@ static bool is_named(const char *names, gr_str name) {
         if (word.n && gr_str_eq(word, name)) return true;
     }
     return false;
+}
+
+static const gr_member_change *changes_of(const gr_model *model, const row *r, gr_arena *arena) {
+    gr_member_change *changes = GR_NEW_N(arena, gr_member_change, model->n_members);
+    for (size_t i = 0; i < model->n_members; i++) {
+        const gr_member *m = model->members[i];
+        if (!gr_str_eq_z(m->cube->name, "orders")) continue;
+        if (r->sql_changed && is_named(r->sql_changed, m->name)) changes[i] = GR_MEMBER_SQL_CHANGED;
+        if (r->changed && is_named(r->changed, m->name)) changes[i] = GR_MEMBER_CHANGED;
+    }
+    return changes;
 }
 
 /* The only thing that is built: a, in UTC. */
@@ -55,6 +92,7 @@ static void put_state(gr_snapshot *s, const row *r, gr_arena *arena) {
     *state = (gr_rollup_state){.zone = gr_tz_utc(),
                                .is_built = true,
                                .version = gr_str_from(*r->version ? r->version : "v2.0"),
+                               .changes = *r->version ? changes_of(s->model, r, arena) : NULL,
                                .lacks = *r->lacks ? lacks : NULL};
     s->states = GR_NEW_N(arena, gr_rollup_state *, n);
     s->n_states = GR_NEW_N(arena, size_t, n);
