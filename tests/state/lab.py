@@ -146,7 +146,7 @@ class Server:
 
     def said(self):
         self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-4000:]
+        return self.log.read().decode(errors="replace")[-8000:]
 
     def refuses_to_start(self, env=None):
         """Its log, once it has ended by itself with an error."""
