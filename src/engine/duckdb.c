@@ -107,11 +107,12 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: granary_hll is refused");
     } else {
         status = gr_engine_duckdb_run(duck->admin, GR_STR("SET GLOBAL TimeZone = 'UTC'"), err);
-        /* 1.5.6 fails with "Failed to bind column reference" on a LEFT JOIN whose filters its statistics find empty. */
+        /* Wrong numbers of common_subplan and top_n: docs/decisions/0007. And 1.5.6 fails with "Failed to bind column
+         * reference" on a LEFT JOIN whose filters its statistics find empty. */
         if (!status)
             status = gr_engine_duckdb_run(
-                duck->admin, GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization,common_subplan'"),
-                err);
+                duck->admin,
+                GR_STR("SET GLOBAL disabled_optimizers = 'compressed_materialization,common_subplan,top_n'"), err);
     }
     duckdb_free(message);
     duckdb_destroy_config(&settings);

@@ -257,9 +257,11 @@ static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_r
     return status;
 }
 
-/* Another process builds it: when it is done, what it made serves here too. */
-static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, int64_t entity_id, bool *ret_is_done, gr_error *err) {
-    enum { PAUSE_US = 100000 };
+/* Another process builds it: when it is done, what it made serves here too. A claim of this one may only now be on its
+ * way to the list: who waits looks for it, too. */
+static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, const gr_exec_entry *e, gr_build_claim *ret,
+                                waiting *ret_own, bool *ret_is_done, gr_error *err) {
+    enum { PAUSE_US = 20000 };
     for (;;) {
         gr_preagg_row row;
         bool is_found = false;
@@ -267,7 +269,9 @@ static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, int64_t entity
         if (gr_ctx_is_late(ctx))
             return gr_error_set(err, GR_ERR_TIMEOUT, "Another process builds it, and takes too long");
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000L}, NULL);
-        GR_TRY(gr_catalog_get(exec->catalog, entity_id, ctx->arena, &row, &is_found, err));
+        *ret_own = take_same_claim(exec, e, ret);
+        if (*ret_own != NONE_WAITS) return GR_OK;
+        GR_TRY(gr_catalog_get(exec->catalog, e->entity_id, ctx->arena, &row, &is_found, err));
         if (is_found && row.status == GR_PREAGG_MATERIALIZING) continue;
         *ret_is_done = is_found && row.status == GR_PREAGG_ACTIVE;
         return *ret_is_done ? gr_exec_publish(exec, NULL, NULL, 0, err) : GR_OK;
@@ -290,10 +294,9 @@ static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapsh
         pthread_mutex_unlock(&exec->publish);
         GR_TRY(status);
         waiting own = take_same_claim(exec, &e, ret);
-        if (own == SAME_WAITS) return GR_OK;
+        if (own == NONE_WAITS) status = wait_for_other(exec, ctx, &e, ret, &own, ret_is_done, err);
         if (own == OTHER_WAITS) *ret_is_done = true;
-        if (own == NONE_WAITS) status = wait_for_other(exec, ctx, e.entity_id, ret_is_done, err);
-        if (status || *ret_is_done) return status;
+        if (status || own == SAME_WAITS || *ret_is_done) return status;
     }
 }
 

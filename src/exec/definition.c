@@ -140,6 +140,21 @@ bool gr_exec_definition_read(gr_str text, gr_arena *arena, gr_exec_definition *r
 /* ---- from a request ------------------------------------------------------------------------------------------------
  */
 
+/* A measure is kept by its name; by another way of joins it is another number. */
+static gr_status check_measure_paths(const gr_query *q, gr_error *err) {
+    for (size_t i = 0; i < q->n_measures; i++) {
+        const gr_field *f = &q->measures[i];
+        if (f->path.n < 2) continue;
+        gr_error_set(err, GR_ERR_QUERY_INVALID,
+                     "'" GR_FMT "' is reached by a join path of its view, and what is stored is "
+                     "kept by measure",
+                     GR_ARG(f->id));
+        gr_error_hint(err, "name the measure of the cube, " GR_FMT ", if that is what is meant", GR_ARG(f->member->id));
+        return GR_ERR_QUERY_INVALID;
+    }
+    return GR_OK;
+}
+
 gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *q, gr_str external, gr_arena *arena,
                                  gr_exec_definitions *ret, gr_error *err) {
     gr_groups facts = {0};
@@ -156,6 +171,7 @@ gr_status gr_exec_definitions_of(const gr_plan_index *index, const gr_query *q, 
                      name_of_field(&q->time_dimensions[k].field, q->time_dimensions[k].granularity, arena), arena);
         d.filters = gr_query_filters_text(q, arena);
         if (!gr_tz_is_utc(q->tz)) d.time_zone = gr_tz_name(q->tz);
+        GR_TRY(check_measure_paths(q, err));
         if (q->n_measures && !d.measures.n) continue; /* nothing of it is ever stored */
         gr_exec_definition_seal(&d, arena);
         GR_PUSH(arena, ret, d);

@@ -217,7 +217,9 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
         GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name),
                                             err));
     }
-    bool is_first = !exec->current;
+    gr_exec_base *current = gr_exec_base_ref_current(exec);
+    bool is_first = !current;
+    gr_exec_base_unref(current);
     if (is_first) GR_TRY(sweep(exec, err));
     if (is_first) GR_TRY(give_way(exec, model, diags, err));
     pthread_mutex_lock(&exec->define);

@@ -165,8 +165,8 @@ bool gr_refusal_eq(const gr_refusal *a, const gr_refusal *b);
 /* ---- pinned.c ---- */
 /* A member whose answer by a build of an earlier version cannot be told; NULL: it can be served. `scan`: what will be
  * read, or NULL. */
-const gr_member *gr_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
-                                   const gr_rollup *rollup, const gr_rollup_state *state);
+const gr_member *gr_plan_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
+                                        const gr_rollup *rollup, const gr_rollup_state *state);
 
 /* ---- tile.c ---- */
 /* The largest range of whole buckets within the field's; false when it holds none. */

@@ -106,8 +106,8 @@ static bool scan_says(pin *p, const gr_scan *scan) {
     return true;
 }
 
-const gr_member *gr_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
-                                   const gr_rollup *rollup, const gr_rollup_state *state) {
+const gr_member *gr_plan_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
+                                        const gr_rollup *rollup, const gr_rollup_state *state) {
     pin p = {.planner = planner, .rollup = rollup, .changes = state->changes};
     if (!state->changes) return NULL;
     bool says =

@@ -82,7 +82,8 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
     const gr_rollup_state *state = state_of(p, q, r, zone);
     const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
-    const gr_member *changed = state && state->is_built && !lacking ? gr_pinned_changed(p, q, scan, r, state) : NULL;
+    const gr_member *changed =
+        state && state->is_built && !lacking ? gr_plan_pinned_changed(p, q, scan, r, state) : NULL;
     bool is_built =
         state && state->is_built && !lacking && !changed && !(state->is_foreign && is_excluded(&p->options, r));
     *ret_zone = zone;
@@ -489,16 +490,21 @@ static void finish(gr_planner *p, gr_plan *plan) {
     }
 }
 
+static void hint_refusal(const gr_planner *p, const gr_plan *plan, size_t at, gr_error *err) {
+    if (at >= plan->n_refusals) return;
+    gr_str detail = gr_refusal_detail(&plan->refusals[at], p->arena);
+    gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[at].rollup->preagg->id), GR_ARG(detail));
+}
+
 /* The source has the current definition: what a pinned version would have answered it does not know (decisions 19). */
 static gr_status check_pinned(const gr_planner *p, const gr_query *q, const gr_plan *plan, gr_error *err) {
     if (!q->pinned_version.n || !p->reads_source) return GR_OK;
     gr_status status = gr_error_set(err, GR_ERR_PLAN_VERSION,
                                     "No pre-aggregation of version '" GR_FMT "' serves this query, which pins it",
                                     GR_ARG(q->pinned_version));
-    if (plan->n_refusals) {
-        gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
-        gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
-    }
+    size_t at = 0; /* the one that came nearest: all but the change was right */
+    while (at < plan->n_refusals && plan->refusals[at].rule != GR_RULE_CHANGED) at++;
+    hint_refusal(p, plan, at < plan->n_refusals ? at : 0, err);
     return status;
 }
 
@@ -509,10 +515,7 @@ static gr_status check_required(const gr_planner *p, const gr_query *q, gr_plan 
     gr_status status =
         gr_error_set(err, GR_ERR_PLAN_ROLLUP_ONLY, "No pre-aggregation serves this query, and %s",
                      p->snapshot->is_rollup_only ? "rollup-only mode is on" : "it asks for `preAggregations: require`");
-    if (plan->n_refusals) {
-        gr_str detail = gr_refusal_detail(&plan->refusals[0], p->arena);
-        gr_error_hint(err, GR_FMT ": " GR_FMT, GR_ARG(plan->refusals[0].rollup->preagg->id), GR_ARG(detail));
-    }
+    hint_refusal(p, plan, 0, err);
     return status;
 }
 

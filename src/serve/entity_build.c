@@ -48,28 +48,15 @@ static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_en
     return gr_lane_submit_claimed(serve, snapshot, r, zone, actor, ret_flight, err);
 }
 
-/* As this server sees it. */
-static bool is_built_here(gr_serve *serve, int64_t id) {
-    const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
-    const gr_tz *zone;
-    const gr_rollup *r = gr_exec_rollup_of(snapshot, id, &zone);
-    const gr_rollup_state *state = r ? gr_snapshot_state(snapshot, r->preagg, zone) : NULL;
-    bool is_built = state && state->is_built && !state->lacks;
-    gr_serve_snapshot_unref(snapshot);
-    return is_built;
-}
-
 gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize_ask *ask, gr_actor actor,
                                gr_arena *arena, gr_entity_view *ret, gr_flight **ret_flight, gr_error *err) {
     gr_entity_view view;
     *ret_flight = NULL;
     GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
     GR_TRY(check_status(&view, err));
-    bool is_behind = view.row.status == GR_PREAGG_ACTIVE && !is_built_here(serve, id);
-    if ((!view.is_in_service && view.row.is_current) || is_behind) { /* recorded by another server a moment ago */
-        GR_TRY(gr_exec_refresh(serve->exec, err));
-        GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
-    }
+    /* Another server may have built, widened or made it a moment ago: what is built is what the catalog says now. */
+    GR_TRY(gr_exec_refresh(serve->exec, err));
+    GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
     GR_TRY(take_workflow(serve, &view, ask, actor, arena, err));
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_status status = start(serve, snapshot, &view, ask, actor, ret_flight, err);

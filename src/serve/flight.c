@@ -184,8 +184,10 @@ gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, c
     } else {
         status = submit_new(serve, snapshot, rollup, zone, true, &claim, ret, err);
     }
+    bool is_unwanted = !status && (*ret)->is_done && (*ret)->has_claim; /* the model was exchanged in between */
     pthread_mutex_unlock(&lane->mutex);
-    if (status) gr_exec_claim_drop(serve->exec, &claim, err ? err->message : "it could not be queued");
+    if (status || is_unwanted)
+        gr_exec_claim_drop(serve->exec, &claim, status && err ? err->message : "the model was exchanged meanwhile");
     return status;
 }
 

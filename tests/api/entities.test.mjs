@@ -152,10 +152,10 @@ describe('one', () => {
       { source_node_version, node_name, node_version, filters, status, strategy, external, cubes, table, materialized_at, materialization_error, served_build, row_count, hits, is_current },
       { source_node_version: 'v1.0', node_name: 'order_details', node_version: 'v1.0', filters: [], status: 'pending', strategy: null, external: false, cubes: [], table: null, materialized_at: null, materialization_error: null, served_build: null, row_count: null, hits: 0, is_current: true },
     );
-    assert.deepEqual(before.measures, ['order_details__order_count', 'order_details__total_revenue']);
+    assert.deepEqual(before.measures, ['order_details__total_revenue', 'order_details__order_count'], 'in the order in which they were asked for');
     assert.deepEqual(before.measure_details.map(({ expression, aggregation, merge, rule, expr_hash }) => [expression, aggregation, merge, rule, expr_hash]), [
-      ['order_id', null, null, { type: 'limited', level: ['order_id'] }, '69dfcb072307'],
       ['line_total', 'SUM', 'SUM', { type: 'full', level: [] }, '83632b779d87'],
+      ['order_id', null, null, { type: 'limited', level: ['order_id'] }, '69dfcb072307'],
     ]);
     assert.deepEqual(before.related_metrics, ['order_details.avg_order_value', 'order_details.order_count', 'order_details.total_revenue']);
     assert.match(before.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);

@@ -47,7 +47,7 @@ async function wholeWay(run) {
   assert.deepEqual(list.map((entry) => entry.id).sort(), [name, filtered.preaggs[0].name].sort());
   assert.match(await text(run, ['preagg', 'list']), new RegExp(`${name} +${id} .*pending`));
   const entity = await done(run, ['preagg', 'show', String(id)]);
-  assert.deepEqual([entity.id, entity.name, entity.status, entity.measures], [id, name, 'pending', ['order_details__total_quantity', 'order_details__total_revenue']]);
+  assert.deepEqual([entity.id, entity.name, entity.status, entity.measures], [id, name, 'pending', ['order_details__total_revenue', 'order_details__total_quantity']]);
   assert.deepEqual(await done(run, ['preagg', 'show', name]), entity, 'by name too');
   const page = await text(run, ['preagg', 'show', name]);
   for (const part of [/^status +pending$/m, /^grain +order_details\.status$/m, /^sql +SELECT /m, new RegExp(`^name +${name}$`, 'm')]) assert.match(page, part);
@@ -251,7 +251,7 @@ async function imports(run, folder) {
   assert.match(results[3].problem, /colour/);
   assert.match(results[4].problem, /nothing/);
   const entity = await done(run, ['preagg', 'show', String(results[0].pre_aggregation_id)]);
-  assert.deepEqual([entity.status, entity.grain_columns, entity.measures], ['pending', ['order_details.status'], ['order_details__total_quantity', 'order_details__total_revenue']]);
+  assert.deepEqual([entity.status, entity.grain_columns, entity.measures], ['pending', ['order_details.status'], ['order_details__total_revenue', 'order_details__total_quantity']]);
   await text(run, ['preagg', 'materialize', String(entity.id)]);
   const answer = await done(run, ['query', JSON.stringify(query('total_revenue total_quantity', 'status'))]);
   assert.deepEqual([rowsOf(answer), Server.served(answer)], [one.rows, [entity.name]]);

@@ -93,7 +93,7 @@ test('two cubes of one source and grain share one row; a second one with more me
   const second = await createCube(server, 'b.second', 'total_quantity max_unit_price', 'status');
   assert.deepEqual(second.pre_aggregations, [planned.id]);
   const wide = await get(server, planned.id);
-  assert.deepEqual([wide.status, wide.cubes, wide.measures, wide.served_build.measures], ['pending', ['a.first', 'b.second'], full('max_unit_price total_quantity total_revenue').map((name) => name.replace('.', '__')), ['order_details__total_revenue']]);
+  assert.deepEqual([wide.status, wide.cubes, wide.measures, wide.served_build.measures], ['pending', ['a.first', 'b.second'], full('total_revenue total_quantity max_unit_price').map((name) => name.replace('.', '__')), ['order_details__total_revenue']]);
   assert.equal((await list(server)).total, 1);
   // the first goes on being served by what was built; the second not before the new build
   await check(server, revenue.query, revenue.rows, planned.name);

@@ -386,6 +386,14 @@ describe('rollups', () => {
     const total = { ...q('orders', 'total', 'status'), preAggregationVersion: 'v1.0' };
     assert.deepEqual((await own.rows(total)).map((r) => r['orders.total']).sort(), ['2', '4']);
     assert.deepEqual((await own.rows(q('orders', 'total', 'status'))).map((r) => r['orders.total']).sort(), ['4', '8']);
+    // what is stored under another name, or calculated, is today's to say
+    write(own.folder, 'model/m.yml', cube('id * 2').replace('type: count}', 'type: count}, {name: half, sql: "{total} / 2", type: number}'));
+    assert.equal((await own.post('/ops/reload', {})).body.changed, true);
+    const half = { ...q('orders', 'half', 'status'), preAggregationVersion: 'v1.0' };
+    const refused = await own.load(half);
+    assert.deepEqual([refused.status, refused.body.id], [400, 'plan.version']);
+    assert.match(refused.body.hint, /orders\.half: How it is computed .* has changed/);
+    produced.add('match.version_changed');
     const none = await own.load({ ...q('orders', 'count'), preAggregationVersion: 'v7.0' });
     assert.deepEqual([none.status, none.body.id], [400, 'plan.version']);
   });

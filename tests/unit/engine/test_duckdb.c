@@ -108,6 +108,18 @@ static void test_statement_cache(void **state) {
     tear_down(&f);
 }
 
+/* What gave wrong numbers (docs/decisions/0007) is in no plan. */
+static void test_optimizers_that_are_off(void **state) {
+    (void)state;
+    fixture f;
+    set_up(&f, "store.duckdb");
+    run(&f, "CREATE TABLE t AS SELECT range % 100 AS k, range AS v FROM range(10000)");
+    const char *text = rows(&f, "EXPLAIN SELECT k, sum(v) FROM t GROUP BY 1 ORDER BY 1 ASC NULLS LAST LIMIT 1");
+    assert_non_null(strstr(text, "ORDER_BY"));
+    assert_null(strstr(text, "TOP_N"));
+    tear_down(&f);
+}
+
 static void test_pool_over_duckdb(void **state) {
     (void)state;
     fixture f;
@@ -139,9 +151,8 @@ static void test_pool_over_duckdb(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_texts),
-        cmocka_unit_test(test_quoting),
-        cmocka_unit_test(test_statement_cache),
+        cmocka_unit_test(test_error_texts),      cmocka_unit_test(test_quoting),
+        cmocka_unit_test(test_statement_cache),  cmocka_unit_test(test_optimizers_that_are_off),
         cmocka_unit_test(test_pool_over_duckdb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

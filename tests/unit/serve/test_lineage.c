@@ -254,8 +254,7 @@ static void entity(void **state) {
                 arena);
     expect_ends(&l, "pre_aggregation:12", true, "cube:sales metric:orders.count", arena);
     /* All that are stored as such: a ratio, and the sum that a window reads, too. */
-    expect_ends(&l, "component:12.orders__revenue", false,
-                "member:orders.revenue member:orders.week", arena);
+    expect_ends(&l, "component:12.orders__revenue", false, "member:orders.revenue member:orders.week", arena);
     expect_ends(&l, "cube:sales", false,
                 "member:orders.created_at member:orders.ratio member:users.name pre_aggregation:12", arena);
     for (size_t i = 0; i < l.n_nodes; i++) {
