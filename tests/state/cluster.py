@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Two servers on one PostgreSQL catalog and one shared store: concurrent clients, rolling deploys, deaths."""
 import os
+import signal
 import threading
 import time
 
@@ -352,6 +353,32 @@ def death_while_building(pair):
     check_tables(pair)
 
 
+def frozen_while_building(pair):
+    """A server that stands still for longer than its lease loses its build; when it moves again it publishes nothing."""
+    pair.a.stop()
+    pair.a.binary = lab.FAULTS
+    pair.a.start({"GRANARY_FAULT": "build.filled=stop"})
+    row = named(pair.b, "orders.main")
+    pair.a.good("POST", f"/pre-aggregations/{row['id']}/materialize")
+    began = time.monotonic()
+
+    def ask():
+        answer = pair.b.post(f"/pre-aggregations/{row['id']}/materialize", {"wait": True})
+        check(answer.status == 200 or answer.id == "preagg.materializing", f"b: {answer}")
+        return answer.status == 200
+
+    lab.until("b to build what the frozen server holds", ask, 60, 0.5)
+    check(time.monotonic() - began > 20, "a server that stood still for a moment lost its build")
+    check(served(pair.b, COUNT_BY_STATUS, by_status(pair)) == (row["id"], 2), "b does not serve its build")
+    pair.a.process.send_signal(signal.SIGCONT)
+    lab.until("a to serve b's build", lambda: served(pair.a, COUNT_BY_STATUS, by_status(pair)) == (row["id"], 2), 10)
+    time.sleep(1)
+    now = pair.b.entity(row["id"])
+    check((now["status"], now["served_build"]["version"]) == ("active", 2), f"the frozen server's build came back: {now}")
+    check(pair.b.builds(row["id"])[-1]["status"] == "failed", "the frozen server's build is not recorded as failed")
+    check_tables(pair)
+
+
 def starting_together(pair):
     """A new catalog, two servers at once: one migrates it, both start."""
     pair.a.stop()
@@ -368,10 +395,11 @@ def starting_together(pair):
 TESTS = (concurrent_clients, concurrent_force, concurrent_queries, concurrent_widening, concurrent_cubes,
          seen_by_the_other, build_on_the_other_at_once, rolling_deploy, rolling_deploy_with_death, rolling_description,
          other_stores_refused, death_while_building, starting_together)
+LONG = (frozen_while_building,)  # need a binary with fault points, and longer than a lease
 
 
-def main(suite, postgres, only=None):
-    for i, test in enumerate(TESTS):
+def main(suite, postgres, is_long=False, only=None):
+    for i, test in enumerate(TESTS + (LONG if is_long and os.access(lab.FAULTS, os.X_OK) else ())):
         title = test.__name__.replace("_", " ")
         if only and only not in test.__name__:
             continue
@@ -389,5 +417,6 @@ def main(suite, postgres, only=None):
 if __name__ == "__main__":
     import sys
     SUITE = lab.Suite("cluster")
-    main(SUITE, lab.Postgres.start(), sys.argv[1] if len(sys.argv) > 1 else None)
+    NAMES = [arg for arg in sys.argv[1:] if arg != "--long"]
+    main(SUITE, lab.Postgres.start(), "--long" in sys.argv, NAMES[0] if NAMES else None)
     SUITE.end()

@@ -98,6 +98,9 @@ class Answer:
         return self.body.get("id") or (errors[0].get("debug") or {}).get("id")
 
     def __repr__(self):
+        told = self.body if isinstance(self.body, dict) else {}
+        if "grain_hash" in told:
+            return f"{self.status} entity {told['id']}, {told['status']}, {told['measures']}, {told['served_build']}"
         return f"{self.status} {self.text[:600]}"
 
 
@@ -143,7 +146,7 @@ class Server:
 
     def said(self):
         self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-4000:]
+        return self.log.read().decode(errors="replace")[-8000:]
 
     def refuses_to_start(self, env=None):
         """Its log, once it has ended by itself with an error."""
