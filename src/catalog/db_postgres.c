@@ -294,9 +294,9 @@ static gr_status set_up_session(postgres_db *d, gr_error *err) {
     gr_str sql = gr_arena_printf(
         arena,
         "SET search_path TO " GR_FMT "; SET lock_timeout = %d; SET client_min_messages = warning;"
-        " SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed';"
+        " SET idle_in_transaction_session_timeout = %d; SET default_transaction_isolation = 'read committed';"
         " SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3",
-        GR_ARG(schema), (int)CATALOG_WAIT_MS);
+        GR_ARG(schema), (int)CATALOG_WAIT_MS, (int)CATALOG_WAIT_MS);
     memset(d->is_prepared, 0, sizeof d->is_prepared);
     gr_status status = exec(&d->base, sql.p, "opening", err);
     gr_arena_free(arena);

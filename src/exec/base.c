@@ -189,9 +189,12 @@ gr_snapshot gr_exec_base_view(const gr_exec_base *base) {
     return (gr_snapshot){.model = base->model, .index = base->index, .types = base->types, .now_us = gr_clock_now_us()};
 }
 
-gr_str gr_exec_node_version(const gr_snapshot *snapshot, gr_str node) {
-    const gr_exec_base *base = gr_exec_base_of(snapshot);
+gr_str gr_exec_base_version(const gr_exec_base *base, gr_str node) {
     for (size_t i = 0; base->versions && i < base->n_nodes; i++)
         if (gr_str_eq(base->nodes[i].name, node)) return base->versions[i];
     return (gr_str){0};
+}
+
+gr_str gr_exec_node_version(const gr_snapshot *snapshot, gr_str node) {
+    return gr_exec_base_version(gr_exec_base_of(snapshot), node);
 }

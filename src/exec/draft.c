@@ -27,12 +27,6 @@ static size_t entry_at(const gr_exec_base *base, const gr_rollup *r, const gr_pr
     return SIZE_MAX;
 }
 
-static gr_str version_of(const gr_exec_base *base, gr_str node) {
-    for (size_t i = 0; base->versions && i < base->n_nodes; i++)
-        if (gr_str_eq(base->nodes[i].name, node)) return base->versions[i];
-    return (gr_str){0};
-}
-
 static int64_t known_id(const gr_exec_base *old, const gr_exec_entry *e) {
     gr_str node = e->rollup->tree.nodes[0].cube->name;
     for (size_t i = 0; old && i < old->entries.n; i++) {
@@ -59,7 +53,7 @@ static gr_status fill(gr_exec_draft *d, const gr_exec_definitions *more, const s
         if (item->rollup->can_build) item->rollup = item->rollup->entity;
         size_t at = item->rollup->can_build ? entry_at(d->base, item->rollup, item->preagg) : SIZE_MAX;
         d->entry_of[i] = at;
-        item->version = version_of(d->base, more->v[i].node);
+        item->version = gr_exec_base_version(d->base, more->v[i].node);
         if (at == SIZE_MAX) continue;
         item->decl = gr_exec_entry_decl(d->base, &d->base->entries.v[at], d->arena);
         item->entity_id = known_id(d->old, &d->base->entries.v[at]);

@@ -132,7 +132,8 @@ gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags);
 /* The same files with these definitions. */
 gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *base, const gr_exec_definitions *definitions);
 void gr_exec_base_unref(gr_exec_base *base);
-gr_snapshot gr_exec_base_view(const gr_exec_base *base); /* without states: for planning loads */
+gr_str gr_exec_base_version(const gr_exec_base *base, gr_str node); /* of a cube, as declared; empty: not known */
+gr_snapshot gr_exec_base_view(const gr_exec_base *base);            /* without states: for planning loads */
 
 /* declare.c */
 /* What the catalog has, read once (gr_catalog_scan). */

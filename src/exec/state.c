@@ -101,7 +101,10 @@ static bool take_availability(const gr_exec *exec, const gr_exec_entry *e, const
 
 static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row *row, gr_rollup_state *out) {
     gr_exec_snapshot *s = a->snapshot;
-    *out = (gr_rollup_state){.zone = e->zone, .entity_id = e->entity_id, .version = e->version};
+    *out = (gr_rollup_state){.zone = e->zone,
+                             .entity_id = e->entity_id,
+                             .version = e->version,
+                             .current_version = gr_exec_base_version(s->base, e->rollup->tree.nodes[0].cube->name)};
     if (row && row->decl.external.n) {
         json_t *root;
         bool is_readable = !gr_json_parse(row->decl.external, 4 << 20, s->arena, &root, NULL);

@@ -482,7 +482,8 @@ const gr_rollup_state *gr_snapshot_state(const gr_snapshot *s, const gr_preagg *
 const gr_rollup_state *gr_snapshot_pinned(const gr_snapshot *s, const gr_preagg *preagg, const gr_tz *zone,
                                           gr_str version) {
     const gr_rollup_state *current = gr_snapshot_state(s, preagg, zone);
-    if (current && gr_str_eq(current->version, version)) return current;
+    if (current && (gr_str_eq(current->version, version) || gr_str_eq(current->current_version, version)))
+        return current;
     uint32_t i = gr_plan_index_rollup(s->index, preagg)->entity->preagg->index;
     for (size_t k = 0; s->old_states && k < s->n_old_states[i]; k++)
         if (s->old_states[i][k].zone == zone && gr_str_eq(s->old_states[i][k].version, version))

@@ -180,7 +180,8 @@ typedef struct gr_rollup_state {
     /* Components of the rollup that the build does not hold, or holds with other values: parallel to its components.
      * NULL: it holds all (decisions 17). */
     const bool *lacks;
-    gr_str version;                  /* of the source node: "v1.0" */
+    gr_str version;                  /* of the source node that it was made of: "v1.0" */
+    gr_str current_version;          /* of the source node, when what it holds is what is meant now; else empty */
     const gr_member_change *changes; /* by member index, of a build of an earlier version; NULL: of the current one */
     bool is_foreign;                 /* the table is somebody else's: it may be gone at any time */
     int64_t build_number, built_at_us, rows;

@@ -134,6 +134,20 @@ test('a pinned version: what its columns hold is its own; what today makes of th
   assert.equal((await old('total_revenue')).status, 200);
 });
 
+test('there and back with what it does not hold: the current version is pinned as it is asked for', async (t) => {
+  const server = await serve(t, files());
+  await planBuilt(server, 'total_revenue', 'status');
+  await change(server, { measures: '      - {name: bonus, type: sum, sql: "{CUBE}.quantity * 2"}\n' });
+  const pinned = async () => {
+    const { version } = await ok(server.fetch('/nodes/order_details'));
+    sameRows(await server.result({ ...revenue.query, preAggregationVersion: version }), revenue.query, revenue.rows);
+    return version;
+  };
+  assert.equal(await pinned(), 'v2.0');
+  await change(server, {});
+  assert.equal(await pinned(), 'v1.0');
+});
+
 test('back to what it was: the old version is the current one, and what was built serves again', async (t) => {
   const server = await serve(t, files());
   const [old] = await planBuilt(server, 'total_revenue', 'status');
