@@ -145,9 +145,12 @@ class Machine:
     def adopt(self, candidates, what):
         """One of several states that are allowed: the one that the product is in."""
         rows, told = self.entities(), []
+        n_builds = {row["id"]: max((b["version"] for b in self.server.builds(row["id"])), default=0) for row in rows}
         for state in candidates:
             trial = copy.deepcopy(state)
             wrong = self.differences(trial, rows)
+            wrong += [f"entity {row.id} has {n_builds[row.id]} builds, not {row.n_builds}" for row in trial.rows
+                      if n_builds.get(row.id, row.n_builds) != row.n_builds]
             if not wrong:
                 self.state = trial
                 return
