@@ -108,7 +108,7 @@ test('a pinned version: what its columns hold is its own; what today makes of th
     assert.deepEqual([answer.status, answer.body.id], [400, 'plan.version'], `${measures}: ${answer.text}`);
   };
   await planBuilt(server, 'total_revenue max_unit_price min_unit_price price_spread', 'status');
-  await planBuilt(server, 'total_quantity', 'status product.category');
+  await planBuilt(server, 'total_quantity max_unit_price', 'status product.category');
   const [max, spread] = [query('max_unit_price', 'status'), query('price_spread', 'status')];
   const [maxRows, spreadRows] = [(await server.result(max)).data, (await server.result(spread)).data];
   const plain = (rows) => [...(rows ?? [])].map((row) => JSON.stringify(row)).sort();
