@@ -71,6 +71,9 @@ typedef struct gr_catalog_options {
  * dead ones. Errors also: config.store_not_shared, when another live handle of a PostgreSQL catalog has another store,
  * or one of the two is not shared (decisions 21). */
 GR_MUST_CHECK gr_status gr_catalog_open(const gr_catalog_options *options, gr_catalog **ret, gr_error *err);
+/* A PostgreSQL that could hold a catalog answers: *ret says which one, in `arena`, without the password. Changes
+ * nothing. Errors: catalog.io. */
+GR_MUST_CHECK gr_status gr_catalog_reach(gr_str postgres, gr_arena *arena, gr_str *ret, gr_error *err);
 /* Leaves the list of servers. Entities that only this handle declared become stale when other live servers are left. */
 void gr_catalog_close(gr_catalog *catalog);
 /* Extends the leases of this handle's running builds, fails those of dead ones, takes dead servers off the list (with

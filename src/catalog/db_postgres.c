@@ -400,3 +400,11 @@ gr_status gr_catalog_postgres_open(gr_str conninfo, gr_str schema, gr_catalog_db
         *ret = &d->base;
     return status;
 }
+
+gr_status gr_catalog_reach(gr_str postgres, gr_arena *arena, gr_str *ret, gr_error *err) {
+    gr_pg *pg;
+    GR_TRY(gr_pg_open(postgres, &pg, err));
+    *ret = gr_arena_dup(arena, gr_str_from(pg->place));
+    gr_pg_close(pg);
+    return GR_OK;
+}

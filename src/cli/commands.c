@@ -88,7 +88,7 @@ static const gr_cli_command commands[] = {
      "answers differ.",
      gr_cli_run_demo},
     {"doctor", "", 0, 0, F(CONFIG) | F(JSON), true, false,
-     "Check the set-up: settings, model, sources, store, server, versions; say what to do.", NULL, gr_cli_run_doctor},
+     "Check the set-up: settings, model, sources, store, catalog, server, versions; say what to do.", NULL, gr_cli_run_doctor},
     {"version", "", 0, 0, F(JSON), false, false, "Print the version.", NULL, gr_cli_run_version},
     {"help", "[COMMAND]", 0, 2, 0, false, false, "Show the help of a command.", NULL, gr_cli_run_help},
     {"docs", "", 0, 0, F(DIR) | F(CHECK), false, true, "Write the documents that are made from tables.", NULL,

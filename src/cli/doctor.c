@@ -1,5 +1,6 @@
 /* granary doctor: looks at each thing that Granary stands on, and says of each that is not right what to do. Goes on
  * after a failure, so that one run shows all of them. */
+#include "catalog/catalog.h"
 #include "cli/door.h"
 #include "cli/table.h"
 #include "cli/version.h"
@@ -159,6 +160,16 @@ static void look_at_store(doctor *d) {
     found(d, IS_OK, GR_STR("store"), gr_arena_printf(d->arena, GR_FMT " can be written", GR_ARG(folder)), "");
 }
 
+static void look_at_catalog(doctor *d) {
+    gr_error err = {0};
+    gr_str place;
+    if (!d->config->catalog_postgres.value.n) return; /* a file in the store's folder */
+    if (gr_catalog_reach(d->config->catalog_postgres.value, d->arena, &place, &err))
+        found_error(d, GR_STR("catalog"), &err, "check catalog.postgres (GRANARY_CATALOG_POSTGRES)");
+    else
+        found(d, IS_OK, GR_STR("catalog"), gr_arena_printf(d->arena, GR_FMT " answers", GR_ARG(place)), "");
+}
+
 static void look_at_safety(doctor *d) {
     if (!d->config->api_secret.value.n)
         found(d, IS_WARNING, GR_STR("access"),
@@ -244,6 +255,7 @@ gr_status gr_cli_run_doctor(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     look_at_model(&d);
     look_at_engine(&d);
     look_at_store(&d);
+    look_at_catalog(&d);
     look_at_safety(&d);
     look_at_versions(&d);
     for (size_t i = 0; i < d.findings.n; i++)

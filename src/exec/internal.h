@@ -114,8 +114,10 @@ gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const
 /* Types of a cube's members, from the definition of an earlier revision: of those whose SQL is what it was. */
 void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena,
                           const gr_column_schema **types);
-/* What became of the members of a cube since the revision of this definition: by member index. */
-const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition, gr_arena *arena);
+/* What became of the members of a cube since the revision of this definition: by member index. `now`: the definition
+ * of the current one. */
+const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition, gr_str now,
+                                        gr_arena *arena);
 
 /* definition.c */
 

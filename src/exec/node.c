@@ -88,6 +88,14 @@ static void put_member(gr_buf *out, const gr_member *m) {
     for (size_t i = 0; i < m->n_filters; i++) put_expr(out, "filter", m->filters[i]);
 }
 
+static void put_joins(gr_buf *out, const gr_cube *c) {
+    for (size_t i = 0; i < c->n_joins; i++) {
+        put(out, "join", c->joins[i].to->name);
+        put_i(out, "relationship", c->joins[i].relationship);
+        put_expr(out, "on", c->joins[i].sql);
+    }
+}
+
 /* What the cube's own SQL depends on. */
 static gr_str content_of(const gr_cube *c, gr_arena *arena) {
     gr_buf out;
@@ -98,11 +106,7 @@ static gr_str content_of(const gr_cube *c, gr_arena *arena) {
     for (size_t i = 0; i < c->n_dimensions; i++) put_member(&out, c->dimensions[i]);
     for (size_t i = 0; i < c->n_measures; i++) put_member(&out, c->measures[i]);
     for (size_t i = 0; i < c->n_segments; i++) put_member(&out, c->segments[i]);
-    for (size_t i = 0; i < c->n_joins; i++) {
-        put(&out, "join", c->joins[i].to->name);
-        put_i(&out, "relationship", c->joins[i].relationship);
-        put_expr(&out, "on", c->joins[i].sql);
-    }
+    put_joins(&out, c);
     gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
     gr_buf_done(&out);
     return hash;
@@ -204,6 +208,21 @@ static gr_str content_with_reach(walk *w, const gr_cube *cube, gr_arena *arena) 
     return hash;
 }
 
+/* Of the cubes of the last walk: which rows a join repeats, and by what they are told apart. */
+static gr_str joins_of(const walk *w, gr_arena *arena) {
+    gr_buf out;
+    gr_buf_init(&out, 64 << 20);
+    for (size_t i = 0; i < w->n; i++) {
+        const gr_cube *c = w->queue[i];
+        put(&out, "cube", c->name);
+        for (size_t k = 0; k < c->n_primary_keys; k++) put(&out, "key", c->primary_keys[k]->name);
+        put_joins(&out, c);
+    }
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
+    gr_buf_done(&out);
+    return hash;
+}
+
 /* What the source says its columns are; gr_exec_types_recall reads it when the source is away. */
 static void put_types(gr_jw *w, const gr_model *model, const gr_cube *c, const gr_column_schema *const *types) {
     gr_jw_key(w, GR_STR("types"));
@@ -247,14 +266,26 @@ static void put_member_hashes(gr_jw *w, const gr_model *model, const gr_cube *c,
     gr_jw_array_end(w);
 }
 
-const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition,
+static gr_str joins_in(gr_str definition, gr_arena *arena) {
+    json_t *root;
+    if (gr_json_parse(definition, 64 << 20, arena, &root, NULL)) return (gr_str){0};
+    const json_t *joins = json_object_get(root, "joins");
+    return json_is_string(joins) ? gr_json_str(joins) : (gr_str){0};
+}
+
+const gr_member_change *gr_exec_changes(const gr_model *model, const gr_cube *cube, gr_str definition, gr_str now,
                                         gr_arena *arena) {
     gr_member_change *changes = GR_NEW_N(arena, gr_member_change, model->n_members + 1);
     json_t *root = NULL, *item;
     size_t i;
-    /* Of other cubes the versions are not known: their columns are stored, and read under their own names. */
-    for (size_t k = 0; k < model->n_members; k++)
-        changes[k] = model->members[k]->cube == cube ? GR_MEMBER_CHANGED : GR_MEMBER_SQL_CHANGED;
+    /* Of other cubes the versions are not known: their columns are stored, and read under their own names, as long as
+     * the joins repeat the same rows. */
+    gr_str joins = joins_in(definition, arena);
+    bool are_joined_alike = joins.n && gr_str_eq(joins, joins_in(now, arena));
+    for (size_t k = 0; k < model->n_members; k++) {
+        bool is_other = model->members[k]->cube != cube && are_joined_alike;
+        changes[k] = is_other ? GR_MEMBER_SQL_CHANGED : GR_MEMBER_CHANGED;
+    }
     if (gr_json_parse(definition, 64 << 20, arena, &root, NULL)) return changes;
     json_array_foreach(json_object_get(root, "members"), i, item) {
         const gr_member *m = gr_map_get(&cube->members, gr_json_str(json_object_get(item, "member")));
@@ -305,7 +336,7 @@ void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str def
     }
 }
 
-static gr_str definition_of(const gr_model *model, const gr_cube *c, const gr_column_schema *const *types,
+static gr_str definition_of(const gr_model *model, const gr_cube *c, gr_str joins, const gr_column_schema *const *types,
                             gr_arena *arena) {
     gr_buf out;
     gr_jw w;
@@ -315,6 +346,7 @@ static gr_str definition_of(const gr_model *model, const gr_cube *c, const gr_co
     gr_jw_key_str(&w, "data_source", c->data_source);
     if (c->sql_table) gr_jw_key_str(&w, "sql_table", c->sql_table->source);
     if (c->sql) gr_jw_key_str(&w, "sql", c->sql->source);
+    gr_jw_key_str(&w, "joins", joins);
     put_columns(&w, c, types);
     put_types(&w, model, c, types);
     put_member_hashes(&w, model, c, arena);
@@ -338,13 +370,14 @@ gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const
     for (size_t i = 0; i < model->n_cubes; i++) {
         const gr_cube *c = model->cubes[i];
         if (c->is_view) continue;
+        gr_str content = content_with_reach(&w, c, arena), joins = joins_of(&w, arena);
         nodes[n++] = (gr_node_decl){.name = c->name,
                                     .type = c->sql ? GR_NODE_TRANSFORM : GR_NODE_SOURCE,
-                                    .content_hash = content_with_reach(&w, c, arena),
+                                    .content_hash = content,
                                     .meta_hash = meta_of(c, arena),
                                     .display_name = c->title,
                                     .description = c->description,
-                                    .definition = definition_of(model, c, types, arena)};
+                                    .definition = definition_of(model, c, joins, types, arena)};
     }
     *ret_n = n;
     return nodes;

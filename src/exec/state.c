@@ -156,7 +156,10 @@ static const gr_member_change *changes_since(assembly *a, const gr_cube *cube, g
     gr_status status =
         gr_catalog_node_get(s->exec->catalog, cube->name, version, true, a->scratch, &node, &is_found, NULL);
     gr_str definition = !status && is_found ? node.decl.definition : (gr_str){0};
-    known = gr_exec_changes(s->base->model, cube, definition, s->arena);
+    gr_str now = {0};
+    for (size_t i = 0; i < s->base->n_nodes; i++)
+        if (gr_str_eq(s->base->nodes[i].name, cube->name)) now = s->base->nodes[i].definition;
+    known = gr_exec_changes(s->base->model, cube, definition, now, s->arena);
     gr_map_put(&a->changes, key, (void *)(uintptr_t)known);
     return known;
 }

@@ -4,7 +4,8 @@
  *
  *      stored under its own name         its shape (kind, type, aggregation, grains) is what it was
  *      read from another member's column both are word for word what they were
- *      calculated from others            word for word, and so on for what it names */
+ *      calculated from others            word for word, and so on for what it names
+ *      of a joined cube                  all joins and keys on the way are what they were */
 #include "plan/internal.h"
 
 typedef struct pin {
@@ -106,11 +107,24 @@ static bool scan_says(pin *p, const gr_scan *scan) {
     return true;
 }
 
+/* Which rows are repeated, and so what may be added up, is read from today's joins, also over columns that are not
+ * asked for. */
+static bool joins_say(pin *p) {
+    const gr_rollup *r = p->rollup;
+    const gr_cube *root = r->tree.nodes[0].cube;
+    for (size_t i = 0; i < r->n_columns + r->n_components; i++) {
+        const gr_member *m =
+            i < r->n_columns ? r->columns[i].member : r->components[i - r->n_columns].component.measure;
+        if (m->cube != root && !has_same_shape(p, m)) return false;
+    }
+    return true;
+}
+
 const gr_member *gr_plan_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
                                         const gr_rollup *rollup, const gr_rollup_state *state) {
     pin p = {.planner = planner, .rollup = rollup, .changes = state->changes};
     if (!state->changes) return NULL;
-    bool says =
-        query_says(&p, query) && (query == planner->query || query_says(&p, planner->query)) && scan_says(&p, scan);
+    bool says = joins_say(&p) && query_says(&p, query) && (query == planner->query || query_says(&p, planner->query)) &&
+                scan_says(&p, scan);
     return says ? NULL : p.changed;
 }

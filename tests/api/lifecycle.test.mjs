@@ -377,6 +377,10 @@ test('the command line beside a running server goes through it', async (t) => {
   assert.deepEqual([all.code, all.json.pre_aggregations.map((p) => p.result)], [0, ['is built already']]);
   const doctor = await server.granary(['doctor']);
   assert.equal(doctor.code, 0, doctor.stdout + doctor.stderr);
+  const nowhere = await server.granary(['doctor'], { env: { GRANARY_CATALOG_POSTGRES: 'postgresql://me:hidden@127.0.0.1:1/none' } });
+  assert.notEqual(nowhere.code, 0);
+  assert.match(nowhere.stdout, /FAILED +catalog: .*127\.0\.0\.1:1/);
+  assert.doesNotMatch(nowhere.stdout + nowhere.stderr, /hidden/);
   const local = await server.granary(['query', text, '--json', '--local']);
   assert.deepEqual([local.code, local.json.id], [3, 'store.locked'], local.stderr);
   assert.deepEqual(await server.rows(query), sums());
