@@ -242,16 +242,18 @@ static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rol
     return gr_sql_load(current, j->rollup, zone, j->options, j->exec->dialect, arena, &j->load, err);
 }
 
-static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_rollup **deps, size_t n_deps,
-                                    const gr_tz *zone, gr_error *err) {
+/* They are rollups of `snapshot`; which of them are built by now is read from the current one. */
+static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                    const gr_rollup **deps, size_t n_deps, const gr_tz *zone, gr_error *err) {
     gr_status status = GR_OK;
     for (size_t i = 0; !status && i < n_deps; i++) {
         const gr_snapshot *current = gr_exec_snapshot_ref(exec);
         const gr_tz *own = gr_rollup_zone(deps[i], zone);
-        const gr_rollup_state *state = gr_snapshot_state(current, deps[i]->preagg, own);
+        bool is_same = gr_model_is_same_files(current->model, snapshot->model);
+        const gr_rollup_state *state = gr_snapshot_state(is_same ? current : snapshot, deps[i]->preagg, own);
         int64_t rows = 0;
         if (!state || !state->is_built || state->lacks)
-            status = gr_exec_build(exec, ctx, current, deps[i], own, NULL, (gr_build_progress){0}, &rows, err);
+            status = gr_exec_build(exec, ctx, snapshot, deps[i], own, NULL, (gr_build_progress){0}, &rows, err);
         gr_exec_snapshot_unref(current);
     }
     return status;
@@ -403,7 +405,7 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
         status = gr_error_set(err, r->problem, "'" GR_FMT "' cannot be built: " GR_FMT, GR_ARG(r->preagg->id),
                               GR_ARG(r->problem_text));
     size_t n = status ? 0 : gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
-    if (!status) status = build_dependencies(exec, ctx, deps, n, zone, err);
+    if (!status) status = build_dependencies(exec, ctx, snapshot, deps, n, zone, err);
     if (status && claim) gr_exec_claim_drop(exec, claim, err ? err->message : "what it reads could not be built");
     GR_TRY(status);
     *ret_rows = 0;
