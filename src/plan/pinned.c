@@ -123,7 +123,7 @@ static bool joins_say(pin *p) {
 const gr_member *gr_plan_pinned_changed(const gr_planner *planner, const gr_query *query, const gr_scan *scan,
                                         const gr_rollup *rollup, const gr_rollup_state *state) {
     pin p = {.planner = planner, .rollup = rollup, .changes = state->changes};
-    if (!state->changes) return NULL;
+    if (!state->changes || gr_rule_is_off(GR_RULE_CHANGED)) return NULL;
     bool says = joins_say(&p) && query_says(&p, query) && (query == planner->query || query_says(&p, planner->query)) &&
                 scan_says(&p, scan);
     return says ? NULL : p.changed;
