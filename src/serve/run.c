@@ -202,9 +202,16 @@ gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *r
                          gr_flight **ret_flight, gr_error *err) {
     enum { MOST_ROUNDS = 64 }; /* each ends with one candidate more that is built or has failed */
     rollups failed = {0};
+    bool is_fresh = false;
     for (int round = 0; round < MOST_ROUNDS; round++) {
         bool is_again = false;
+        gr_error ignored;
         gr_status status = run_round(serve, ctx, request, &failed, ret, ret_flight, &is_again, err);
+        /* A build that the catalog shows already may be on its way into the snapshot; nothing else answers who pins. */
+        if (status == GR_ERR_PLAN_VERSION && !is_fresh && !gr_exec_refresh(serve->exec, &ignored)) {
+            is_fresh = true;
+            continue;
+        }
         if (status || !is_again) return status;
     }
     return gr_error_set(err, GR_ERR_INTERNAL, "Planning did not settle");
