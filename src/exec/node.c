@@ -12,6 +12,12 @@ static void put(gr_buf *out, const char *key, gr_str text) {
     if (text.n) gr_buf_printf(out, "%s %zu:" GR_FMT "\n", key, text.n, GR_ARG(text));
 }
 
+static gr_str hash_of_text(gr_buf *out, gr_arena *arena) {
+    gr_str hash = gr_digest_md5_hex(gr_buf_str(out), arena);
+    gr_buf_done(out);
+    return hash;
+}
+
 static void put_expr(gr_buf *out, const char *key, const gr_expr *e) {
     if (e) put(out, key, e->source);
 }
@@ -107,9 +113,7 @@ static gr_str content_of(const gr_cube *c, gr_arena *arena) {
     for (size_t i = 0; i < c->n_measures; i++) put_member(&out, c->measures[i]);
     for (size_t i = 0; i < c->n_segments; i++) put_member(&out, c->segments[i]);
     put_joins(&out, c);
-    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
-    gr_buf_done(&out);
-    return hash;
+    return hash_of_text(&out, arena);
 }
 
 static void put_yaml(gr_buf *out, const char *key, const gr_yaml *node) {
@@ -143,9 +147,7 @@ static gr_str meta_of(const gr_cube *c, gr_arena *arena) {
     put_meta(&out, c->dimensions, c->n_dimensions);
     put_meta(&out, c->measures, c->n_measures);
     put_meta(&out, c->segments, c->n_segments);
-    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
-    gr_buf_done(&out);
-    return hash;
+    return hash_of_text(&out, arena);
 }
 
 /* ---- what it reaches -----------------------------------------------------------------------------------------------
@@ -203,9 +205,7 @@ static gr_str content_with_reach(walk *w, const gr_cube *cube, gr_arena *arena) 
     gr_buf_init(&out, 64 << 20);
     put(&out, "own", w->contents[cube->index]);
     for (size_t i = 0; i + 1 < w->n; i++) put(&out, "reach", texts[i]);
-    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
-    gr_buf_done(&out);
-    return hash;
+    return hash_of_text(&out, arena);
 }
 
 /* Of the cubes of the last walk: which rows a join repeats, and by what they are told apart. */
@@ -218,9 +218,7 @@ static gr_str joins_of(const walk *w, gr_arena *arena) {
         for (size_t k = 0; k < c->n_primary_keys; k++) put(&out, "key", c->primary_keys[k]->name);
         put_joins(&out, c);
     }
-    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
-    gr_buf_done(&out);
-    return hash;
+    return hash_of_text(&out, arena);
 }
 
 /* What the source says its columns are; gr_exec_types_recall reads it when the source is away. */
@@ -245,9 +243,7 @@ static gr_str hash_of(void (*put_one)(gr_buf *, const gr_member *), const gr_mem
     gr_buf out;
     gr_buf_init(&out, 64 << 20);
     put_one(&out, m);
-    gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
-    gr_buf_done(&out);
-    return hash;
+    return hash_of_text(&out, arena);
 }
 
 /* By which a later version knows what it may still read of this one's builds: gr_exec_changes. */
