@@ -79,8 +79,11 @@ static void build(gr_snapshot *s, const gr_rollup *r, const gr_tz *zone, match_c
         state.max_us[k] = state.min_us[k] + (int64_t)match_pick(c, 50) * 86400000000 * 7;
     }
     state.has_range = r->ranged != NULL;
-    state.range_from_us = 1577836800000000 + (int64_t)match_pick(c, 48) * 43200000000;
-    state.range_to_us = state.range_from_us + (int64_t)match_pick(c, 200) * 43200000000;
+    gr_run *run = GR_NEW(arena, gr_run);
+    run->from_us = 1577836800000000 + (int64_t)match_pick(c, 48) * 43200000000;
+    run->to_us = run->from_us + (int64_t)match_pick(c, 200) * 43200000000;
+    state.covered = run;
+    state.n_covered = run->from_us < run->to_us;
     s->states[i][s->n_states[i]++] = state;
 }
 

@@ -55,8 +55,11 @@ static bool has_stored(const gr_scan *scan, const gr_rollup_component *c) {
 }
 
 static bool is_built(const gr_rollup_state *s, const gr_rollup_column *ranged, const gr_range *r) {
-    if (ranged->is_instant) return r->from_utc_us >= s->range_from_us && r->to_utc_us <= s->range_to_us;
-    return r->from_local_us >= s->range_from_us && r->to_local_us <= s->range_to_us;
+    int64_t from = ranged->is_instant ? r->from_utc_us : r->from_local_us,
+            to = ranged->is_instant ? r->to_utc_us : r->to_local_us;
+    for (size_t i = 0; i < s->n_covered; i++)
+        if (from >= s->covered[i].from_us && to <= s->covered[i].to_us) return true;
+    return false;
 }
 
 static const char *rollup_fault(const gr_plan *plan, const gr_scan *scan) {

@@ -102,6 +102,7 @@ static gr_status fail_build(gr_catalog_call *k, build_state *b, gr_str error) {
     GR_TRY(RUN(k, BUILD_FAIL, NULL, I64(b->row.id), I64(k->actor.now_us), STR(error)));
     GR_TRY(note_build(k, b, GR_BUILD_FAILED));
     GR_TRY(gr_catalog_doom(k, b->row.id, b->row.table_name, k->arena, NULL));
+    GR_TRY(gr_catalog_partitions_unmade(k, b->row.id));
     if (b->entity.row.status != GR_PREAGG_MATERIALIZING) return GR_OK; /* external: told to be there meanwhile */
     const gr_catalog_step step = {GR_PREAGG_FAILED, error, b->entity.row.materialized_us, b->entity.is_declared};
     return gr_catalog_entity_move(k, &b->entity, step);
@@ -221,11 +222,12 @@ gr_status gr_catalog_build_progress(gr_catalog *c, int64_t build_id, double frac
 
 /* ---- its end -------------------------------------------------------------------------------------------------------
  */
-/* Every done build of the entity becomes dropped, and its table is to be dropped. */
-static gr_status drop_done(gr_catalog_call *k, const gr_preagg_row *row, gr_arena *arena, gr_catalog_doomed_list *ret) {
+/* The done builds of the entity, but for the `keep` newest, become dropped, and their tables are to be dropped. */
+static gr_status drop_done(gr_catalog_call *k, const gr_preagg_row *row, int64_t keep, gr_arena *arena,
+                           gr_catalog_doomed_list *ret) {
     gr_catalog_table t = {0};
     GR_TRY(RUN(k, BUILD_SERVING, &t, I64(row->id)));
-    for (size_t i = 0; i < t.n_rows; i++) {
+    for (size_t i = 0; i < t.n_rows && (int64_t)(t.n_rows - i) > keep; i++) {
         int64_t id = gr_catalog_i64(&t, i, 0);
         GR_TRY(RUN(k, BUILD_DROP, NULL, I64(id)));
         GR_TRY(gr_catalog_doom(k, id, gr_catalog_text(&t, i, 1), arena, ret));
@@ -233,11 +235,6 @@ static gr_status drop_done(gr_catalog_call *k, const gr_preagg_row *row, gr_aren
     }
     return GR_OK;
 }
-
-typedef struct built {
-    int64_t rows, bytes;
-    gr_str coverage;
-} built;
 
 /* What the entity is once this build serves: see the picture in catalog.h. */
 static gr_preagg_status status_when_done(const build_state *b) {
@@ -250,24 +247,25 @@ static gr_preagg_status status_when_done(const build_state *b) {
     return is_same_thing ? GR_PREAGG_PENDING : GR_PREAGG_STALE;
 }
 
-static gr_status publish(gr_catalog_call *k, int64_t build_id, const built *made, gr_arena *arena,
+static gr_status publish(gr_catalog_call *k, int64_t build_id, const gr_build_made *made, gr_arena *arena,
                          gr_catalog_doomed_list *old) {
     build_state b = {0};
     GR_TRY(find_build(k, build_id, &b));
     if (b.row.status != GR_BUILD_RUNNING) return refuse(k, &b, "done");
-    GR_TRY(drop_done(k, &b.entity.row, arena, old));
+    GR_TRY(drop_done(k, &b.entity.row, made->keep, arena, old));
+    gr_str coverage = made->coverage.n ? made->coverage : GR_STR("{}");
     GR_TRY(RUN(k, BUILD_DONE, NULL, I64(build_id), I64(k->actor.now_us), I64(made->rows), I64(made->bytes),
-               STR(made->coverage)));
+               STR(coverage)));
+    GR_TRY(gr_catalog_partitions_publish(k, b.row.preagg_id, b.row.number, b.row.structure_hash, made));
+    GR_TRY(gr_catalog_partitions_sweep(k, b.row.preagg_id, arena, old));
     GR_TRY(note_build(k, &b, GR_BUILD_DONE));
     const gr_catalog_step step = {status_when_done(&b), {0}, k->actor.now_us, b.entity.is_declared};
     return gr_catalog_entity_move(k, &b.entity, step);
 }
 
-gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, int64_t bytes, gr_str coverage,
-                                gr_actor actor, gr_arena *arena, gr_doomed_table **ret_old, size_t *ret_n_old,
-                                gr_error *err) {
-    const built made = {rows, bytes, coverage.n ? coverage : GR_STR("{}")};
-    const gr_catalog_rule_of_text text = {"coverage", made.coverage, CATALOG_MAX_JSON, true, GR_CATALOG_OBJECT};
+gr_status gr_catalog_build_publish(gr_catalog *c, int64_t build_id, const gr_build_made *made, gr_actor actor,
+                                   gr_arena *arena, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
+    const gr_catalog_rule_of_text text = {"coverage", made->coverage, CATALOG_MAX_JSON, false, GR_CATALOG_OBJECT};
     gr_catalog_call k;
     gr_catalog_doomed_list old = {0};
     gr_arena *scratch = gr_arena_new();
@@ -276,10 +274,17 @@ gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, i
     GR_TRY(status);
     GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
     k.fault = "build_done";
-    GR_TRY(gr_catalog_call_end(&k, publish(&k, build_id, &made, arena, &old)));
+    GR_TRY(gr_catalog_call_end(&k, publish(&k, build_id, made, arena, &old)));
     *ret_old = old.v;
     *ret_n_old = old.n;
     return GR_OK;
+}
+
+gr_status gr_catalog_build_done(gr_catalog *c, int64_t build_id, int64_t rows, int64_t bytes, gr_str coverage,
+                                gr_actor actor, gr_arena *arena, gr_doomed_table **ret_old, size_t *ret_n_old,
+                                gr_error *err) {
+    const gr_build_made made = {.rows = rows, .bytes = bytes, .coverage = coverage};
+    return gr_catalog_build_publish(c, build_id, &made, actor, arena, ret_old, ret_n_old, err);
 }
 
 static gr_status give_up(gr_catalog_call *k, int64_t build_id, gr_str error) {
@@ -301,12 +306,31 @@ gr_status gr_catalog_build_failed(gr_catalog *c, int64_t build_id, gr_str error,
     return gr_catalog_call_end(&k, give_up(&k, build_id, why));
 }
 
+static gr_status cancel(gr_catalog_call *k, int64_t build_id) {
+    build_state b = {0};
+    GR_TRY(find_build(k, build_id, &b));
+    if (b.row.status != GR_BUILD_RUNNING || b.row.table_name.n) return refuse(k, &b, "forgotten");
+    GR_TRY(gr_catalog_partitions_unmade(k, build_id));
+    GR_TRY(RUN(k, BUILD_REMOVE, NULL, I64(build_id)));
+    bool is_ready = gr_catalog_is_ready(&b.entity.row);
+    gr_preagg_status to = !b.entity.is_declared ? GR_PREAGG_STALE : is_ready ? GR_PREAGG_ACTIVE : GR_PREAGG_PENDING;
+    const gr_catalog_step step = {to, {0}, b.entity.row.materialized_us, b.entity.is_declared};
+    return gr_catalog_entity_move(k, &b.entity, step);
+}
+
+gr_status gr_catalog_build_cancel(gr_catalog *c, int64_t build_id, gr_actor actor, gr_error *err) {
+    gr_catalog_call k;
+    GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    return gr_catalog_call_end(&k, cancel(&k, build_id));
+}
+
 static gr_status drop_builds(gr_catalog_call *k, int64_t preagg_id, gr_arena *arena, gr_catalog_doomed_list *ret) {
     gr_catalog_entity e;
     bool is_alive = false;
     GR_TRY(gr_catalog_builds_recover(k, preagg_id, &is_alive));
     GR_TRY(gr_catalog_entity_find(k, preagg_id, 0, k->arena, &e));
-    GR_TRY(drop_done(k, &e.row, arena, ret));
+    GR_TRY(drop_done(k, &e.row, 0, arena, ret));
+    GR_TRY(gr_catalog_partitions_drop(k, preagg_id, arena, ret));
     bool stays = e.row.status == GR_PREAGG_MATERIALIZING || e.row.status == GR_PREAGG_STALE;
     const gr_catalog_step step = {stays ? e.row.status : GR_PREAGG_PENDING, {0}, 0, e.is_declared};
     return gr_catalog_entity_move(k, &e, step);

@@ -335,9 +335,26 @@ GR_MUST_CHECK gr_status gr_catalog_build_progress(gr_catalog *catalog, int64_t b
 GR_MUST_CHECK gr_status gr_catalog_build_done(gr_catalog *catalog, int64_t build_id, int64_t rows, int64_t bytes,
                                               gr_str coverage, gr_actor actor, gr_arena *arena,
                                               gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err);
+/* What a build publishes besides itself. */
+typedef struct gr_build_made {
+    int64_t rows, bytes;
+    gr_str coverage;      /* may be empty */
+    int64_t keep;         /* so many earlier done builds stay done: readable, and not what serves */
+    const int64_t *added; /* partitions that it has from now on */
+    size_t n_added;
+    const int64_t *ended; /* and those that it has no more */
+    size_t n_ended;
+} gr_build_made;
+/* As gr_catalog_build_done, with partitions: all live ones of the build's structure hash that are not ended go on. Rows
+ * of other structures end; what was made and is not added goes. */
+GR_MUST_CHECK gr_status gr_catalog_build_publish(gr_catalog *catalog, int64_t build_id, const gr_build_made *made,
+                                                 gr_actor actor, gr_arena *arena, gr_doomed_table **ret_old,
+                                                 size_t *ret_n_old, gr_error *err);
 /* Error texts are cut at 4 KiB. A build that failed already stays as it is. What served goes on serving. */
 GR_MUST_CHECK gr_status gr_catalog_build_failed(gr_catalog *catalog, int64_t build_id, gr_str error, gr_actor actor,
                                                 gr_error *err);
+/* Nothing was to be done: the build is forgotten, and the entity is what it was before. */
+GR_MUST_CHECK gr_status gr_catalog_build_cancel(gr_catalog *catalog, int64_t build_id, gr_actor actor, gr_error *err);
 /* All builds of an entity, newest first; preagg_id 0 = of all. limit 0: all. */
 GR_MUST_CHECK gr_status gr_catalog_builds(gr_catalog *catalog, int64_t preagg_id, int64_t limit, gr_arena *arena,
                                           gr_build_row **ret, size_t *ret_n, gr_error *err);
@@ -345,6 +362,39 @@ GR_MUST_CHECK gr_status gr_catalog_builds(gr_catalog *catalog, int64_t preagg_id
  * when it is); their tables are returned. */
 GR_MUST_CHECK gr_status gr_catalog_drop_builds(gr_catalog *catalog, int64_t preagg_id, gr_actor actor, gr_arena *arena,
                                                gr_doomed_table **ret, size_t *ret_n, gr_error *err);
+
+/* ---- partitions ------------------------------------------------------------------------------------------------- */
+/* A stretch of time of an entity's rows, in a table of its own or one that it shares. */
+typedef struct gr_partition_row {
+    int64_t id, preagg_id, build_id; /* of the build that made it */
+    int64_t from_us, to_us;          /* [from, to) of the ranged column as it is stored; INT64_MIN, INT64_MAX: all of
+                                        it; INT64_MIN twice: the rows without a time */
+    gr_str table_name;               /* empty: its build's own */
+    int64_t table_parts;             /* how many partitions were put into the table */
+    gr_str structure_hash;
+    int64_t since, until; /* numbers of the builds that have it: [since, until). 0: not published; 0: still */
+    int64_t rows, bytes;
+    gr_str checksum;                   /* of what is stored, independent of order */
+    gr_str refresh_value, fingerprint; /* of the refresh key, of the source's rows, when it was built */
+    int64_t built_us, verified_us;     /* verified_us 0: not compared with the source */
+    gr_str quarantine;                 /* why it does not serve, or empty */
+} gr_partition_row;
+/* Before their table is made: it has a name from now on, so that a crash leaves something to clean up. *ret_ids:
+ * parallel. Errors also: preagg.build_failed when the build is not running any more. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_begin(gr_catalog *catalog, int64_t build_id, const gr_partition_row *rows,
+                                                    size_t n, int64_t *ret_ids, gr_error *err);
+/* They are there: rows to verified_us are taken. They stay when the build fails, for the next one of that structure. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_made(gr_catalog *catalog, int64_t build_id, const gr_partition_row *rows,
+                                                   size_t n, gr_error *err);
+/* Those of the newest version, and those that are made and not published; by entity (0: all) and time. */
+GR_MUST_CHECK gr_status gr_catalog_partitions(gr_catalog *catalog, int64_t preagg_id, gr_arena *arena,
+                                              gr_partition_row **ret, size_t *ret_n, gr_error *err);
+/* Compared with the source: they are right (empty), or must not serve. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_judge(gr_catalog *catalog, const int64_t *ids, size_t n,
+                                                    gr_str quarantine, gr_actor actor, gr_error *err);
+/* The refresh value changed and their rows did not: refresh_value and fingerprint are taken. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_note(gr_catalog *catalog, const gr_partition_row *rows, size_t n,
+                                                   gr_error *err);
 
 /* ---- history ----------------------------------------------------------------------------------------------------- */
 typedef struct gr_history_row {

@@ -248,9 +248,21 @@ gr_status gr_catalog_build_read(const gr_catalog_table *t, size_t row, gr_arena 
  */
 gr_status gr_catalog_builds_recover(gr_catalog_call *k, int64_t preagg_id, bool *ret_alive);
 
-/* ---- doomed.c ------------------------------------------------------------------------------------------------------
+/* ---- partitions.c --------------------------------------------------------------------------------------------------
  */
 typedef GR_VEC(gr_doomed_table) gr_catalog_doomed_list;
+/* Those of no kept build go. */
+gr_status gr_catalog_partitions_sweep(gr_catalog_call *k, int64_t preagg_id, gr_arena *arena,
+                                      gr_catalog_doomed_list *ret);
+/* The build failed: what it named and did not make goes. */
+gr_status gr_catalog_partitions_unmade(gr_catalog_call *k, int64_t build_id);
+gr_status gr_catalog_partitions_drop(gr_catalog_call *k, int64_t preagg_id, gr_arena *arena,
+                                     gr_catalog_doomed_list *ret);
+gr_status gr_catalog_partitions_publish(gr_catalog_call *k, int64_t preagg_id, int64_t number, gr_str structure_hash,
+                                        const gr_build_made *made);
+
+/* ---- doomed.c ------------------------------------------------------------------------------------------------------
+ */
 gr_status gr_catalog_doom(gr_catalog_call *k, int64_t build_id, gr_str table_name, gr_arena *arena,
                           gr_catalog_doomed_list *ret);
 gr_status gr_catalog_doomed_spare(gr_catalog_call *k, gr_str table_name);

@@ -208,6 +208,30 @@ typedef struct migration {
     "CREATE INDEX ix_history_entity ON history (entity_type, entity_name, id);"                                        \
     "CREATE INDEX ix_history_node ON history (node, id);"
 
+#define TABLES_OF_6(ID)                                                                                                \
+    "CREATE TABLE partitions ("                                                                                        \
+    " id " ID ","                                                                                                      \
+    " preagg_id BIGINT NOT NULL REFERENCES pre_aggregations (id),"                                                     \
+    " build_id BIGINT NOT NULL,"                                                                                       \
+    " from_us BIGINT NOT NULL,"                                                                                        \
+    " to_us BIGINT NOT NULL,"                                                                                          \
+    " table_name TEXT NOT NULL,"                                                                                       \
+    " table_parts BIGINT NOT NULL DEFAULT 1,"                                                                          \
+    " structure_hash TEXT NOT NULL,"                                                                                   \
+    " since_number BIGINT,"                                                                                            \
+    " until_number BIGINT,"                                                                                            \
+    " row_count BIGINT NOT NULL DEFAULT 0,"                                                                            \
+    " byte_count BIGINT NOT NULL DEFAULT 0,"                                                                           \
+    " checksum TEXT NOT NULL DEFAULT '',"                                                                              \
+    " refresh_value TEXT NOT NULL DEFAULT '',"                                                                         \
+    " fingerprint TEXT NOT NULL DEFAULT '',"                                                                           \
+    " built_at BIGINT,"                                                                                                \
+    " verified_at BIGINT,"                                                                                             \
+    " quarantine TEXT NOT NULL DEFAULT '');"                                                                           \
+    "CREATE INDEX ix_partitions_preagg ON partitions (preagg_id, from_us);"                                            \
+    "CREATE INDEX ix_partitions_build ON partitions (build_id);"                                                       \
+    "CREATE INDEX ix_partitions_table ON partitions (table_name);"
+
 /* Number n stands at index n - 1. */
 static const migration migrations[] = {
     {"nodes and their pre-aggregations",
@@ -274,6 +298,8 @@ static const migration migrations[] = {
      TABLES_OF_4_WITH(ID_POSTGRES)},
 
     {"servers, history, tables to drop", TABLES_OF_5(ID_SQLITE), TABLES_OF_5(ID_POSTGRES)},
+
+    {"partitions", TABLES_OF_6(ID_SQLITE), TABLES_OF_6(ID_POSTGRES)},
 };
 
 enum { N_MIGRATIONS = sizeof migrations / sizeof migrations[0] };

@@ -39,6 +39,7 @@ static gr_status remove_entity(gr_catalog_call *k, int64_t id, gr_arena *arena, 
         return gr_error_set(k->err, GR_ERR_PREAGG_MATERIALIZING,
                             "pre-aggregation %lld is being built and cannot be removed", (long long)id);
     GR_TRY(doom_tables(k, id, arena, ret));
+    GR_TRY(gr_catalog_partitions_drop(k, id, arena, ret));
     GR_TRY(RUN(k, BUILD_REMOVE_OF, NULL, I64(id)));
     GR_TRY(RUN(k, TERM_REMOVE, NULL, I64(id)));
     GR_TRY(RUN(k, HELD_REMOVE_PREAGG, NULL, I64(id)));

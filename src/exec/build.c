@@ -7,7 +7,7 @@
  *   new snapshot <- build_done (one transaction: this build serves, older ones are dropped) <- stat
  *
  * Killed anywhere, the catalog still names the old build, and the next start sweeps the table away. */
-#include "exec/internal.h"
+#include "exec/build.h"
 
 #include "base/fault.h"
 
@@ -48,86 +48,42 @@ static void forget_failure(gr_exec *exec, gr_str key) {
     pthread_mutex_unlock(&exec->mutex);
 }
 
-typedef struct job {
-    gr_exec *exec;
-    const gr_ctx *ctx;
-    const gr_rollup *rollup;
-    gr_build_claim claim;
-    gr_sql load;
-    gr_store_table table;
-    gr_store_stat stat;
-    const gr_snapshot *snapshot;
-    const gr_tz *zone;
-    gr_sql_load_options options;
-    gr_range range;   /* of the build range, in whole buckets */
-    int64_t as_of_us; /* of the oldest stored table that is read */
-    bool is_foreign;  /* a table of that name was there before: not ours to drop */
-} job;
-
-/* A bound is an instant; a naive one may be meant as the wall clock: the wider reading is taken. */
-static int64_t first_bucket(const gr_rollup *r, const gr_tz *tz, int64_t us, int64_t anchor) {
-    int64_t local = gr_tz_to_local(tz, us);
-    return gr_granularity_floor(r->ranged->granularity, anchor, local < us ? local : us);
-}
-
-static int64_t after_last_bucket(const gr_rollup *r, const gr_tz *tz, int64_t us, int64_t anchor) {
-    int64_t local = gr_tz_to_local(tz, us);
-    int64_t last = gr_granularity_floor(r->ranged->granularity, anchor, local > us ? local : us);
-    return gr_granularity_next(r->ranged->granularity, anchor, last);
-}
-
-/* Ask the source for the build range, and load whole buckets that hold it: what is stored of a bucket is all of it
- * (decisions 2). */
-static gr_status limit(job *j, gr_engine_conn *conn, gr_error *err) {
+/* Only the build range is loaded, in whole buckets: what is stored of a bucket is all of it (decisions 2). */
+static gr_status limit(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     const gr_rollup *r = j->rollup;
     if (!r->ranged) return GR_OK;
-    gr_str sql = gr_sql_build_range(r, j->exec->dialect, j->ctx->arena);
-    gr_stream *stream;
-    const gr_batch *batch;
-    GR_TRY(conn->driver->query(conn, j->ctx, sql, NULL, 0, false, &stream, err));
-    gr_status status = stream->next(stream, &batch, err);
-    const gr_tz *tz = r->ranged->is_instant ? gr_tz_utc() : j->zone;
-    int64_t from = INT64_MIN, to = INT64_MAX,
-            anchor = gr_granularity_anchor(r->ranged->granularity, tz, j->ctx->now_us);
-    if (!status && batch && batch->n_rows) {
-        if (!gr_column_is_null(&batch->columns[0], 0))
-            from = first_bucket(r, tz, ((const int64_t *)batch->columns[0].data)[0], anchor);
-        if (!gr_column_is_null(&batch->columns[1], 0))
-            to = after_last_bucket(r, tz, ((const int64_t *)batch->columns[1].data)[0], anchor);
-    }
-    stream->close(stream);
-    GR_TRY(status);
-    j->range = gr_range_of_local(from, to, tz);
+    gr_exec_range range;
+    GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, r, j->zone, j->options, j->exec->dialect, &range, err));
+    gr_exec_axis x = gr_exec_axis_of(r, j->zone, j->ctx->now_us);
+    j->range = gr_range_of_local(range.run.from_us, range.run.to_us, x.tz);
     j->options.range = &j->range;
     return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->load, err);
 }
 
 /* To who waits here, and once a second to who looks at the catalog. */
-typedef struct telling {
-    job *j;
-    gr_build_progress progress;
-    int64_t told_us;
-} telling;
-
-static void tell(void *arg, double fraction) {
+void gr_exec_job_tell(gr_exec_job *j, double fraction) {
     enum { EVERY_US = 1000000 };
-    telling *t = arg;
     int64_t now = gr_clock_mono_us();
     gr_error ignored;
-    if (t->progress.fn) t->progress.fn(t->progress.arg, fraction);
-    if (now - t->told_us < EVERY_US) return;
-    t->told_us = now;
-    (void)!gr_catalog_build_progress(t->j->exec->catalog, t->j->claim.build_id, fraction, &ignored);
+    if (j->ask->progress.fn) j->ask->progress.fn(j->ask->progress.arg, fraction);
+    if (now - j->told_us < EVERY_US) return;
+    j->told_us = now;
+    (void)!gr_catalog_build_progress(j->exec->catalog, j->claim.build_id, fraction, &ignored);
 }
 
-static gr_status fill(job *j, gr_engine_conn *conn, gr_build_progress progress, gr_error *err) {
+static void tell(void *arg, double fraction) { gr_exec_job_tell(arg, fraction); }
+
+static gr_status fill(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->claim.build_id, j->table.text, err));
     gr_fault_point("build.named");
-    gr_status status = gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell,
-                                               &(telling){j, progress, gr_clock_mono_us()}, err);
+    j->told_us = gr_clock_mono_us();
+    gr_status status =
+        gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell, j, err);
     j->is_foreign = status && err && strstr(err->message, "already exists");
     if (status) return status;
-    return gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err);
+    GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err));
+    return gr_exec_verify(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->table.text,
+                          &j->verified_us, err);
 }
 
 /* Written again with the next heartbeats, for as long as it takes. */
@@ -146,7 +102,7 @@ static gr_status record_failed(gr_exec *exec, int64_t build_id, gr_str why) {
 }
 
 /* The table must not outlive its record as failed; when even the drop fails, the sweep at the next start takes it. */
-static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
+static void give_up(gr_exec_job *j, gr_engine_conn *conn, const gr_error *err) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
     gr_catalog *catalog = j->exec->catalog;
@@ -157,11 +113,27 @@ static void give_up(job *j, gr_engine_conn *conn, const gr_error *err) {
     if (gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
 }
 
-static gr_status run(job *j, gr_build_progress progress, gr_error *err) {
+/* A rollup without partitions is one that is all of it. */
+static gr_status run_whole(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
+    gr_exec_part part;
+    j->table = gr_store_table_name(j->exec->config, j->rollup, GR_STR(""), gr_str_from(j->claim.structure_hash),
+                                   j->claim.build_id, j->exec->dialect, j->ctx->arena);
+    GR_TRY(limit(j, conn, err));
+    GR_TRY(gr_exec_whole_look(j, conn, &part, err));
+    if (!part.is_due) return GR_OK;
+    int64_t built_us = gr_clock_now_us();
+    GR_TRY(fill(j, conn, err));
+    j->coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->as_of_us, j->ctx->arena);
+    j->result.n_built = 1;
+    j->result.rows = j->stat.rows;
+    return gr_exec_whole_made(j, &part, built_us, err);
+}
+
+static gr_status run(gr_exec_job *j, gr_error *err) {
     gr_engine_conn *conn = NULL;
     gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
-    if (!status) status = limit(j, conn, err);
-    if (!status) status = fill(j, conn, progress, err);
+    if (!status)
+        status = j->rollup->partition != GR_GRAIN_NONE ? gr_exec_parts_build(j, conn, err) : run_whole(j, conn, err);
     if (status) give_up(j, conn, err);
     if (conn) gr_pool_give(j->exec->pool, conn);
     return status;
@@ -224,7 +196,7 @@ void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *
 }
 
 /* What is read instead of the cubes' own SQL: their stored original_sql, built by now. */
-static gr_status read_originals(job *j, const gr_snapshot *current, const gr_rollup **deps, size_t n_deps,
+static gr_status read_originals(gr_exec_job *j, const gr_snapshot *current, const gr_rollup **deps, size_t n_deps,
                                 const gr_tz *zone, gr_error *err) {
     gr_arena *arena = j->ctx->arena;
     gr_original *originals = GR_NEW_N(arena, gr_original, n_deps + 1);
@@ -251,9 +223,10 @@ static gr_status build_dependencies(gr_exec *exec, const gr_ctx *ctx, const gr_s
         const gr_tz *own = gr_rollup_zone(deps[i], zone);
         bool is_same = gr_model_is_same_files(current->model, snapshot->model);
         const gr_rollup_state *state = gr_snapshot_state(is_same ? current : snapshot, deps[i]->preagg, own);
-        int64_t rows = 0;
-        if (!state || !state->is_built || state->lacks)
-            status = gr_exec_build(exec, ctx, snapshot, deps[i], own, NULL, (gr_build_progress){0}, &rows, err);
+        gr_build_result ignored;
+        const gr_build_ask ask = {.run = gr_run_all};
+        if (!state || !state->is_built || state->lacks || state->n_missing)
+            status = gr_exec_build(exec, ctx, snapshot, deps[i], own, &ask, &ignored, err);
         gr_exec_snapshot_unref(current);
     }
     return status;
@@ -303,13 +276,21 @@ static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapsh
 }
 
 /* A catalog that is away for a moment (a restart of PostgreSQL) does not cost what took an hour to fill. */
-static gr_status record_done(job *j, gr_str coverage, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
+static gr_status record_done(gr_exec_job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
     enum { PAUSE_US = 200000, PATIENCE_US = 60 * 1000000 };
     int64_t until_us = gr_clock_mono_us() + PATIENCE_US;
+    const gr_build_made made = {.rows = j->stat.rows,
+                                .bytes = j->stat.bytes,
+                                .coverage = j->coverage,
+                                .keep = j->exec->config->keep_versions,
+                                .added = j->added,
+                                .n_added = j->n_added,
+                                .ended = j->ended,
+                                .n_ended = j->n_ended};
     for (;;) {
         gr_actor actor = {gr_clock_now_us(), {0}};
-        gr_status status = gr_catalog_build_done(j->exec->catalog, j->claim.build_id, j->stat.rows, j->stat.bytes,
-                                                 coverage, actor, j->ctx->arena, ret_old, ret_n_old, err);
+        gr_status status = gr_catalog_build_publish(j->exec->catalog, j->claim.build_id, &made, actor, j->ctx->arena,
+                                                    ret_old, ret_n_old, err);
         if (status != GR_ERR_CATALOG_IO || gr_clock_mono_us() > until_us || gr_ctx_is_cancelled(j->ctx)) return status;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000L}, NULL);
     }
@@ -325,66 +306,53 @@ void gr_exec_lost_builds_record(gr_exec *exec) {
     }
 }
 
-static gr_status publish_done(job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
-    gr_str coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->as_of_us, j->ctx->arena);
+static gr_status publish_done(gr_exec_job *j, gr_doomed_table **ret_old, size_t *ret_n_old, gr_error *err) {
     gr_fault_point("build.filled");
-    GR_TRY(record_done(j, coverage, ret_old, ret_n_old, err));
+    GR_TRY(record_done(j, ret_old, ret_n_old, err));
     gr_fault_point("build.published");
     return GR_OK;
 }
 
 /* The lease was lost, or the catalog cannot be written: the table serves nobody. */
-static void drop_unpublished(job *j) {
+static void drop_unpublished(gr_exec_job *j) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
     gr_engine_conn *conn;
     if (gr_pool_take(j->exec->pool, &ctx, GR_STR(""), &conn, NULL)) return;
-    if (record_failed(j->exec, j->claim.build_id, GR_STR("it could not be published")) == GR_OK &&
+    if (record_failed(j->exec, j->claim.build_id, GR_STR("it could not be published")) == GR_OK && j->table.text.n &&
         gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored) == GR_OK)
         (void)!gr_catalog_build_table(j->exec->catalog, j->claim.build_id, GR_STR(""), &ignored);
     gr_pool_give(j->exec->pool, conn);
 }
 
-static gr_status run_job(job *j, gr_build_progress progress, const gr_tz *zone, gr_error *err) {
+static gr_status run_job(gr_exec_job *j, gr_error *err) {
     gr_exec *exec = j->exec;
     const gr_snapshot *current = gr_exec_snapshot_ref(exec); /* holds the tables that are read */
     const gr_rollup **deps;
     size_t n_deps = gr_rollup_dependencies(j->snapshot->index, j->rollup, j->ctx->arena, &deps);
     bool is_same = gr_model_is_same_files(current->model, j->snapshot->model);
-    gr_status status = read_originals(j, is_same ? current : j->snapshot, deps, is_same ? n_deps : 0, zone, err);
-    j->table = gr_store_table_name(exec->config, j->rollup, gr_str_from(j->claim.structure_hash), j->claim.build_id,
-                                   exec->dialect, j->ctx->arena);
+    j->current = is_same ? current : j->snapshot;
+    gr_status status = read_originals(j, j->current, deps, is_same ? n_deps : 0, j->zone, err);
     if (status)
         give_up(j, NULL, err);
     else
-        status = run(j, progress, err);
+        status = run(j, err);
     gr_exec_snapshot_unref(current);
     return status;
 }
 
-static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
-                           const gr_tz *zone, const gr_build_claim *claim, gr_build_progress progress,
-                           int64_t *ret_rows, gr_error *err) {
-    job j = {.exec = exec, .ctx = ctx, .rollup = r, .snapshot = snapshot, .zone = zone, .as_of_us = INT64_MAX};
-    bool is_done = false;
-    if (claim) /* gone: whoever needed it first has run it */
-        is_done = !take_claim(exec, claim->build_id, &j.claim);
-    else
-        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, &j.claim, &is_done, err));
-    if (is_done) return GR_OK;
+/* Nothing of it was due: as if it had not been begun. */
+static bool is_idle(const gr_exec_job *j) { return !j->result.n_built && !j->n_added && !j->n_ended; }
+
+static gr_status end_job(gr_exec_job *j, gr_error *err) {
     gr_doomed_table *old = NULL;
     size_t n_old = 0;
-    gr_status status = run_job(&j, progress, zone, err);
-    if (!status) {
-        status = publish_done(&j, &old, &n_old, err);
-        if (status) drop_unpublished(&j);
-    }
-    gr_str key = gr_str_from(j.claim.structure_hash);
-    if (status)
-        remember_failure(exec, key, err);
-    else
-        forget_failure(exec, key);
-    if (!status) *ret_rows = j.stat.rows;
+    gr_actor actor = {gr_clock_now_us(), {0}};
+    gr_exec *exec = j->exec;
+    if (is_idle(j) && gr_catalog_build_cancel(exec->catalog, j->claim.build_id, actor, NULL) == GR_OK) return GR_OK;
+    gr_status status = publish_done(j, &old, &n_old, err);
+    if (status) drop_unpublished(j);
+    if (!status) j->result.build_number = j->claim.number;
     gr_error publish_err = {0};
     gr_status published = gr_exec_publish(exec, NULL, old, n_old, &publish_err);
     if (!status && published) {
@@ -394,10 +362,35 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
     return status;
 }
 
+static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
+                           const gr_tz *zone, const gr_build_ask *ask, gr_build_result *ret, gr_error *err) {
+    gr_exec_job j = {
+        .exec = exec, .ctx = ctx, .rollup = r, .ask = ask, .snapshot = snapshot, .zone = zone, .as_of_us = INT64_MAX};
+    bool is_done = false;
+    if (ask->claim) /* gone: whoever needed it first has run it */
+        is_done = !take_claim(exec, ask->claim->build_id, &j.claim);
+    else
+        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, &j.claim, &is_done, err));
+    if (is_done) return GR_OK;
+    gr_error own = {0};
+    gr_status status = run_job(&j, &own);
+    if (!status) status = end_job(&j, &own);
+    gr_str key = gr_str_from(j.claim.structure_hash);
+    if (status) {
+        remember_failure(exec, key, &own);
+        gr_error ignored;
+        (void)!gr_exec_publish(exec, NULL, NULL, 0, &ignored);
+        if (err) *err = own;
+    } else {
+        forget_failure(exec, key);
+        *ret = j.result;
+    }
+    return status;
+}
+
 /* First what it reads. A rollup_join has no table of its own: it is built when its parts are. */
 gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                        const gr_tz *zone, const gr_build_claim *claim, gr_build_progress progress, int64_t *ret_rows,
-                        gr_error *err) {
+                        const gr_tz *zone, const gr_build_ask *ask, gr_build_result *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
     const gr_rollup **deps;
     gr_status status = GR_OK;
@@ -406,11 +399,12 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
                               GR_ARG(r->problem_text));
     size_t n = status ? 0 : gr_rollup_dependencies(snapshot->index, r, ctx->arena, &deps);
     if (!status) status = build_dependencies(exec, ctx, snapshot, deps, n, zone, err);
-    if (status && claim) gr_exec_claim_drop(exec, claim, err ? err->message : "what it reads could not be built");
+    if (status && ask->claim)
+        gr_exec_claim_drop(exec, ask->claim, err ? err->message : "what it reads could not be built");
     GR_TRY(status);
-    *ret_rows = 0;
+    *ret = (gr_build_result){0};
     if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN) return GR_OK;
-    return build_one(exec, ctx, snapshot, r, zone, claim, progress, ret_rows, err);
+    return build_one(exec, ctx, snapshot, r, zone, ask, ret, err);
 }
 
 gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,

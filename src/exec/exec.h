@@ -49,12 +49,36 @@ GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot
                                       const gr_tz *zone, gr_actor actor, gr_build_claim *ret, gr_error *err);
 /* It will not be built: recorded as failed. */
 void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *why);
-/* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. One build at a time (the caller's lane).
- * With a claim that build is run; without, one is claimed first, and when another process builds it already, that is
- * waited for. A failure is recorded too, with the time before which no query tries again. */
+/* What is known of an entity's refresh key now: the value of a partition that ends at this instant (INT64_MAX: of what
+ * has no end). Equal values: what is built is fresh. */
+typedef struct gr_build_freshness {
+    gr_str (*value)(const void *arg, int64_t to_utc_us, gr_arena *arena);
+    const void *arg;
+    bool has_fingerprint;  /* where the value is another, only what has changed at the source is built anew */
+    const gr_expr *change; /* the change column of the fingerprint; NULL: all that is stored */
+} gr_build_freshness;
+typedef struct gr_build_ask {
+    const gr_build_claim *claim; /* NULL: one is claimed first */
+    gr_build_progress progress;
+    gr_run run;                          /* of a partitioned rollup: the time that is wanted */
+    bool is_forced;                      /* also what is fresh */
+    const gr_build_freshness *freshness; /* NULL: whatever is built is fresh */
+    int64_t slice_us; /* of a partitioned rollup: publish after this long, and say that there is more; 0: never */
+} gr_build_ask;
+typedef struct gr_build_result {
+    int64_t rows; /* of the version that is published */
+    bool is_more; /* call again */
+    size_t n_built, n_due;
+    int64_t build_number; /* 0: nothing was to do */
+} gr_build_result;
+static const gr_run gr_run_all = {INT64_MIN, INT64_MAX};
+/* Build `rollup` of `snapshot` for `zone`, record it, publish a new snapshot. Any thread: one entity is built by one at
+ * a time. With a claim that build is run; without, one is claimed first, and when another process builds it already,
+ * that is waited for. A failure is recorded too, with the time before which no query tries again. Of a partitioned
+ * rollup the partitions that are wanted and not fresh are built, newest first; what was made stays made if it fails. */
 GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
-                                      const gr_rollup *rollup, const gr_tz *zone, const gr_build_claim *claim,
-                                      gr_build_progress progress, int64_t *ret_rows, gr_error *err);
+                                      const gr_rollup *rollup, const gr_tz *zone, const gr_build_ask *ask,
+                                      gr_build_result *ret, gr_error *err);
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);

@@ -108,6 +108,14 @@ gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat
                               int64_t as_of_us, gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
+/* Of a partitioned one: what it is meant to hold, and what lies outside of the limits is not stored at all. */
+bool gr_exec_coverage_wanted(gr_str json, gr_arena *arena, gr_run *ret_wanted, gr_run *ret_limits,
+                             int64_t *ret_without_time);
+
+/* parts_state.c: the partitions of a build, as a state shows them. `rows`: of the entity. */
+void gr_exec_parts_show(const gr_exec *exec, const gr_rollup *rollup, const gr_build_row *build,
+                        const gr_partition_row *rows, size_t n, gr_arena *arena, gr_rollup_state *state);
+
 /* node.c: the cubes of a model, views left out. Memory: arena, and the model's. */
 gr_node_decl *gr_exec_nodes(const gr_model *model, const gr_column_schema *const *types, gr_arena *arena,
                             size_t *ret_n);

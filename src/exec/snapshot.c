@@ -74,6 +74,20 @@ gr_exec_base *gr_exec_base_ref_current(gr_exec *exec) {
     return base;
 }
 
+static bool attach_one(gr_exec_snapshot *s, gr_engine_conn *conn, const gr_ctx *ctx, gr_str table) {
+    if (!gr_store_is_shared_table(table)) return true;
+    if (gr_store_attach(conn, ctx, s->exec->shared_dir, table, NULL)) return false;
+    GR_PUSH(s->arena, &s->tables, table);
+    return true;
+}
+
+static void attach_state(gr_exec_snapshot *s, gr_engine_conn *conn, const gr_ctx *ctx, gr_rollup_state *state) {
+    if (!state->is_built) return;
+    if (!state->n_tables) state->is_built = attach_one(s, conn, ctx, state->table);
+    for (size_t i = 0; i < state->n_tables && state->is_built; i++)
+        state->is_built = attach_one(s, conn, ctx, state->tables[i].text);
+}
+
 /* Tables of a shared store are attached where a snapshot names them for the first time; one that is gone already
  * (another server has published since) serves no more, and the next look at the catalog shows what took its place. */
 static void attach_tables(gr_exec_snapshot *s) {
@@ -85,13 +99,7 @@ static void attach_tables(gr_exec_snapshot *s) {
     for (size_t i = 0; is_shared && i < 2 * n; i++) {
         gr_rollup_state *states = i < n ? s->pub.states[i] : s->pub.old_states[i - n];
         size_t n_states = i < n ? s->pub.n_states[i] : s->pub.n_old_states[i - n];
-        for (size_t k = 0; k < n_states; k++) {
-            if (!states[k].is_built || !gr_store_is_shared_table(states[k].table)) continue;
-            if (gr_store_attach(conn, &ctx, s->exec->shared_dir, states[k].table, NULL))
-                states[k].is_built = false;
-            else
-                GR_PUSH(s->arena, &s->tables, states[k].table);
-        }
+        for (size_t k = 0; k < n_states; k++) attach_state(s, conn, &ctx, &states[k]);
     }
     if (conn) gr_pool_give(s->exec->pool, conn);
     gr_arena_free(scratch);

@@ -16,6 +16,8 @@ typedef struct assembly {
     gr_arena *scratch;
     const gr_preagg_row *rows;
     size_t n_rows;
+    gr_partition_row *parts; /* of all entities, by entity */
+    size_t n_parts;
     gr_map by_identity; /* "node grain_hash" -> list of rows that are no entry's own */
     gr_map changes;     /* "node version" -> what became of its members since */
 } assembly;
@@ -62,8 +64,33 @@ static const bool *lacks_of(const gr_exec_entry *e, const gr_build_row *build, b
     return lacks;
 }
 
-static void take_build(const gr_exec_entry *e, const gr_build_row *build, bool by_name, gr_arena *arena,
+static const gr_partition_row *parts_of(const assembly *a, int64_t entity_id, size_t *ret_n) {
+    size_t lo = 0, hi = a->n_parts;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (a->parts[mid].preagg_id < entity_id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    size_t n = 0;
+    while (lo + n < a->n_parts && a->parts[lo + n].preagg_id == entity_id) n++;
+    *ret_n = n;
+    return &a->parts[lo];
+}
+
+/* Without partitions it is one; what was found wrong does not serve. */
+static bool is_quarantined(const gr_partition_row *parts, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].since && parts[i].quarantine.n) return true;
+    return false;
+}
+
+static void take_build(const assembly *a, const gr_exec_entry *e, const gr_build_row *build, bool by_name,
                        gr_rollup_state *out) {
+    gr_arena *arena = a->snapshot->arena;
+    size_t n;
+    const gr_partition_row *parts = parts_of(a, build->preagg_id, &n);
     out->is_built = true;
     out->table = build->table_name;
     out->build_number = build->number;
@@ -71,6 +98,10 @@ static void take_build(const gr_exec_entry *e, const gr_build_row *build, bool b
     out->rows = build->rows;
     out->lacks = lacks_of(e, build, by_name, arena);
     gr_exec_coverage_read(e->rollup, build->coverage, arena, out);
+    if (e->rollup->partition != GR_GRAIN_NONE)
+        gr_exec_parts_show(a->snapshot->exec, e->rollup, build, parts, n, arena, out);
+    else if (is_quarantined(parts, n))
+        out->is_built = false;
 }
 
 /* A table that somebody else made of the entity's SQL, later than any build of ours: its columns are called as ours. */
@@ -117,8 +148,9 @@ static void make_state(assembly *a, const gr_exec_entry *e, const gr_preagg_row 
     }
     if (row && take_availability(s->exec, e, row, s->arena, out)) return;
     if (row && row->has_serving && gr_str_eq(row->serving.base_hash, e->identity.base_hash))
-        take_build(e, &row->serving, false, s->arena, out);
-    if (!out->is_built || out->lacks) note_failure(s->exec, s->arena, e->identity.structure_hash, out);
+        take_build(a, e, &row->serving, false, out);
+    if (!out->is_built || out->lacks || out->n_missing)
+        note_failure(s->exec, s->arena, e->identity.structure_hash, out);
 }
 
 /* ---- earlier versions ----------------------------------------------------------------------------------------------
@@ -179,7 +211,7 @@ static void add_old_states(assembly *a, const gr_exec_entry *e) {
         gr_rollup_state *out = &states[n++];
         *out = (gr_rollup_state){.zone = e->zone, .entity_id = row->id, .version = row->version};
         out->changes = changes_since(a, cube, row->version);
-        take_build(e, &row->serving, true, s->arena, out);
+        take_build(a, e, &row->serving, true, out);
     }
     s->pub.old_states[at] = states;
     s->pub.n_old_states[at] = n;
@@ -204,6 +236,7 @@ gr_status gr_exec_states_make(gr_exec_snapshot *s, gr_error *err) {
     gr_map_init(&a.changes, a.scratch);
     gr_preagg_row *rows;
     gr_status status = gr_catalog_scan(s->exec->catalog, s->arena, &rows, &a.n_rows, err);
+    if (!status) status = gr_catalog_partitions(s->exec->catalog, 0, s->arena, &a.parts, &a.n_parts, err);
     if (!status) {
         a.rows = rows;
         gr_map by_id;

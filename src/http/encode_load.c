@@ -363,7 +363,7 @@ static void put_use(gr_jw *w, const gr_plan *plan, const gr_plan_use *use) {
     bool is_inexact = plan->is_non_strict_range && is_loose(plan, use->rollup);
     gr_jw_object(w);
     gr_jw_key_str(w, "preAggregationId", use->rollup->preagg->id);
-    if (use->state) gr_jw_key_i64(w, "lastUpdatedAt", use->state->built_at_us / 1000);
+    if (use->state) gr_jw_key_i64(w, "lastUpdatedAt", use->built_at_us / 1000);
     gr_jw_key_str(w, "type", gr_http_preagg_type(use->rollup->preagg));
     if (use->state) {
         gr_jw_key_i64(w, "version", use->state->build_number);

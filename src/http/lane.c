@@ -115,7 +115,7 @@ static bool park(gr_http_request *request) {
     request->is_fired = false;
     pthread_mutex_unlock(&http->lock);
     if (is_detached) return false;
-    uint64_t ticket = gr_flight_subscribe(request->flight, on_flight_end, request);
+    uint64_t ticket = gr_flight_subscribe_slice(request->flight, on_flight_end, request);
     pthread_mutex_lock(&http->lock);
     request->ticket = ticket;
     park_or_push(request);

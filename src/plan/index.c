@@ -190,7 +190,7 @@ gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_buf_printf(&out, "{\"grain\": " GR_FMT, GR_ARG(r->grain_columns));
-    if (r->ranged) {
+    if (r->has_build_range) {
         gr_jw w;
         gr_jw_init(&w, &out);
         gr_buf_z(&out, ", \"build_range\": ");
@@ -208,6 +208,8 @@ gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena
     if (r->filters_text.n) gr_buf_printf(&out, ", \"filters\": " GR_FMT, GR_ARG(r->filters_text));
     if (r->joins.n) gr_buf_printf(&out, ", \"joins\": [" GR_FMT "]", GR_ARG(r->joins));
     if (!is_rollup) gr_buf_printf(&out, ", \"kind\": \"" GR_FMT "\"", GR_ARG(r->preagg->id));
+    if (r->partition != GR_GRAIN_NONE)
+        gr_buf_printf(&out, ", \"partition_granularity\": \"" GR_FMT "\"", GR_ARG(gr_grain_name(r->partition)));
     if (r->n_segments) {
         gr_str segments = sorted_list(r, r->n_dimensions, r->n_dimensions + r->n_segments, arena);
         gr_buf_printf(&out, ", \"segments\": " GR_FMT, GR_ARG(segments));
@@ -332,7 +334,9 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     add_components(r, &components, arena);
     r->range_start = range_sql(p->build_range_start);
     r->range_end = range_sql(p->build_range_end);
-    if ((r->range_start.n || r->range_end.n) && r->n_times) r->ranged = &r->columns[r->n_columns - r->n_times];
+    r->has_build_range = (r->range_start.n || r->range_end.n) && r->n_times;
+    if (r->n_times) r->partition = p->partition_granularity;
+    if (r->has_build_range || r->partition != GR_GRAIN_NONE) r->ranged = &r->columns[r->n_columns - r->n_times];
     r->grain_columns = grain_list(r, arena);
     r->grain_hash = gr_rollup_grain_hash(r, gr_tz_utc(), arena);
 }
@@ -416,6 +420,8 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
         r->facts = r->entity->facts;
         r->n_facts = r->entity->n_facts;
         r->ranged = r->entity->ranged;
+        r->has_build_range = r->entity->has_build_range;
+        r->partition = r->entity->partition;
         r->groups = r->entity->groups;
         r->depends_on_zone = r->entity->depends_on_zone;
     }

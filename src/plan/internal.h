@@ -76,6 +76,7 @@ typedef struct gr_planner {
     bool reads_source;
     const gr_rollup *to_build;
     const gr_tz *to_build_zone;
+    gr_run to_build_run;
     const gr_time_field *to_probe;
 } gr_planner;
 /* The rollups that may serve a query, in order of trial. */
@@ -174,6 +175,9 @@ bool gr_tile_inner(const gr_time_field *time, const gr_granularity *stored, cons
 /* What of the query's range is stored, where a build range limits it: all, the part that is then the tiling's inner
  * range, or nothing that can be told. */
 typedef enum gr_clip { GR_CLIP_WHOLE, GR_CLIP_PART, GR_CLIP_NONE } gr_clip;
+/* The stretch of the ranged column, as it is stored, that the scan may read. */
+gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *rollup);
+gr_reading gr_tile_reading(const gr_rollup_state *state, const gr_run *run, gr_arena *arena);
 gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state, gr_tiling *tiling);
 /* Pieces of [outer) beside [inner): at most two, disjoint, and with it the whole. */
 size_t gr_tile_edges(const gr_tiling *tiling, gr_range ret[2]);

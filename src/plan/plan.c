@@ -76,24 +76,9 @@ static const gr_member *find_lack(const gr_scan *scan, const gr_rollup *r, const
     return NULL;
 }
 
-/* `scan`: what will be read of it, or NULL: all. */
-static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan, const gr_rollup *r,
-                          const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
-    const gr_tz *zone = gr_rollup_zone(r, q->tz);
-    const gr_rollup_state *state = state_of(p, q, r, zone);
-    const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
-    const gr_member *changed =
-        state && state->is_built && !lacking ? gr_plan_pinned_changed(p, q, scan, r, state) : NULL;
-    bool is_built =
-        state && state->is_built && !lacking && !changed && !(state->is_foreign && is_excluded(&p->options, r));
-    *ret_zone = zone;
-    *ret_state = is_built ? state : NULL;
-    if (p->options.ignore_builds || is_built) return SERVES;
-    if (q->pinned_version.n) {
-        gr_rule rule = changed ? GR_RULE_CHANGED : state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION;
-        note(p, (gr_refusal){rule, asked, changed ? changed : lacking, NULL});
-        return REFUSED;
-    }
+/* It is wanted and not there: built first, unless something stands against that. */
+static verdict build_or_refuse(gr_planner *p, const gr_rollup *r, const gr_rollup *asked, const gr_rollup_state *state,
+                               const gr_member *lacking, const gr_tz *zone, const gr_run *wanted) {
     bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
     if (has_failed || is_excluded(&p->options, r))
         note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
@@ -105,16 +90,48 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     else {
         p->to_build = r;
         p->to_build_zone = zone;
+        p->to_build_run = *wanted;
         return BUILD_FIRST;
     }
     return REFUSED;
 }
 
-/* A build range: all that the query wants is stored, or (with a tiling) some of it. */
+/* `scan`: what will be read of it, or NULL: all. SERVES also when some of what is wanted is missing and cannot be
+ * built. */
+static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan, const gr_rollup *r,
+                          const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
+    const gr_tz *zone = gr_rollup_zone(r, q->tz);
+    const gr_rollup_state *state = state_of(p, q, r, zone);
+    const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
+    const gr_member *changed =
+        state && state->is_built && !lacking ? gr_plan_pinned_changed(p, q, scan, r, state) : NULL;
+    bool is_built =
+        state && state->is_built && !lacking && !changed && !(state->is_foreign && is_excluded(&p->options, r));
+    gr_run wanted = scan ? gr_tile_run(scan, r) : (gr_run){INT64_MIN, INT64_MAX};
+    *ret_zone = zone;
+    *ret_state = is_built ? state : NULL;
+    if (p->options.ignore_builds) return SERVES;
+    if (is_built) {
+        bool is_missing = !q->pinned_version.n && gr_rollup_is_missing(state, &wanted);
+        if (is_missing && build_or_refuse(p, r, asked, state, NULL, zone, &wanted) == BUILD_FIRST) return BUILD_FIRST;
+        return !scan && state->n_missing ? REFUSED : SERVES;
+    }
+    if (q->pinned_version.n) {
+        gr_rule rule = changed ? GR_RULE_CHANGED : state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION;
+        note(p, (gr_refusal){rule, asked, changed ? changed : lacking, NULL});
+        return REFUSED;
+    }
+    return build_or_refuse(p, r, asked, state, lacking, zone, &wanted);
+}
+
+/* A build range, or partitions that are not there: all that the query wants is stored, or (with a tiling) some of it.
+ */
 static bool clip(gr_planner *p, gr_scan *scan, const gr_rollup *r, const gr_rollup_state *state, gr_tiling *tiling) {
     gr_tiling scratch = {0}, *t = tiling ? tiling : &scratch;
-    gr_clip c = gr_rule_is_off(GR_RULE_BUILD_RANGE) ? GR_CLIP_WHOLE : gr_tile_clip(scan, r, state, t);
-    gr_refusal refusal = {GR_RULE_BUILD_RANGE, r, r->ranged ? r->ranged->member : NULL, NULL};
+    gr_run wanted = gr_tile_run(scan, r);
+    gr_rule rule = state && gr_rollup_is_missing(state, &wanted) ? GR_RULE_PARTITION : GR_RULE_BUILD_RANGE;
+    gr_clip c = gr_rule_is_off(rule) ? GR_CLIP_WHOLE : gr_tile_clip(scan, r, state, t);
+    gr_refusal refusal = {rule, r, r->ranged ? r->ranged->member : NULL, NULL};
     bool is_served = c == GR_CLIP_WHOLE;
     if (c == GR_CLIP_PART && tiling) {
         scan->times[t->time].range = t->inner;
@@ -152,6 +169,10 @@ static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tilin
     scan->rollup = r;
     scan->rollup_zone = zone;
     scan->state = state;
+    if (state && !r->n_links) {
+        gr_run run = gr_tile_run(scan, r);
+        scan->reading = gr_tile_reading(state, &run, p->arena);
+    }
     return SERVES;
 }
 
@@ -204,6 +225,7 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
     gr_tiling best_tiling = {0};
     const gr_rollup *first = NULL; /* to be built, unless something that is built serves */
     const gr_tz *first_zone = NULL;
+    gr_run first_run = {0};
     for (size_t i = 0; i < p->candidates.n; i++) {
         const gr_rollup *r = p->candidates.v[i];
         gr_scan scan = gr_planner_scan(p, ask, &facts->v[0], times);
@@ -221,7 +243,7 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
         }
         bool is_known = v == SERVES && scan.state;
         if (p->is_cheapest && v == BUILD_FIRST) {
-            if (!first) first = p->to_build, first_zone = p->to_build_zone;
+            if (!first) first = p->to_build, first_zone = p->to_build_zone, first_run = p->to_build_run;
             p->to_build = NULL;
             continue;
         }
@@ -239,6 +261,7 @@ static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, 
     if (!best.rollup) {
         p->to_build = first;
         p->to_build_zone = first_zone;
+        p->to_build_run = first_run;
         return first ? BUILD_FIRST : REFUSED;
     }
     *ret = best;
@@ -441,12 +464,18 @@ static gr_status check_ungrouped(const gr_query *q, const gr_components *compone
     return GR_OK;
 }
 
-static void add_use(gr_planner *p, gr_plan *plan, const gr_rollup *r, const gr_rollup_state *state, const gr_tz *zone) {
-    for (size_t i = 0; i < plan->n_uses; i++)
-        if (plan->uses[i].rollup->entity == r->entity && plan->uses[i].zone == zone) return;
+/* A rollup is one use, however many pieces read it; of what they read, the oldest counts. */
+static void add_use(gr_planner *p, gr_plan *plan, gr_plan_use use) {
+    for (size_t i = 0; i < plan->n_uses; i++) {
+        gr_plan_use *known = &plan->uses[i];
+        if (known->rollup->entity != use.rollup->entity || known->zone != use.zone) continue;
+        if (use.built_at_us < known->built_at_us) known->built_at_us = use.built_at_us;
+        if (use.n_partitions > known->n_partitions) known->n_partitions = use.n_partitions;
+        return;
+    }
     gr_plan_use *uses = GR_NEW_N(p->arena, gr_plan_use, plan->n_uses + 1);
     if (plan->n_uses) memcpy(uses, plan->uses, plan->n_uses * sizeof *uses);
-    uses[plan->n_uses++] = (gr_plan_use){r, state, zone};
+    uses[plan->n_uses++] = use;
     plan->uses = uses;
 }
 
@@ -455,7 +484,9 @@ static void add_uses(gr_planner *p, gr_plan *plan, const gr_plan *of) {
         const gr_piece *piece = &of->pieces[i];
         const gr_scan *scan = &piece->scan;
         if (piece->kind == GR_PIECE_SCAN && scan->rollup) {
-            add_use(p, plan, scan->rollup, scan->state, scan->rollup_zone);
+            const gr_reading *r = &scan->reading;
+            int64_t built_at_us = r->v ? r->built_at_us : scan->state ? scan->state->built_at_us : INT64_MAX;
+            add_use(p, plan, (gr_plan_use){scan->rollup, scan->state, scan->rollup_zone, built_at_us, r->v ? r->n : 0});
             plan->is_non_strict_range |= scan->is_non_strict_range;
         }
         add_uses(p, plan, piece->window.inner);
@@ -469,6 +500,7 @@ static void finish(gr_planner *p, gr_plan *plan) {
     plan->n_refusals = p->refusals.n;
     plan->to_build = p->to_build;
     plan->to_build_zone = p->to_build_zone;
+    plan->to_build_run = p->to_build_run;
     plan->to_probe = p->to_build ? NULL : p->to_probe;
     plan->data_source = p->reads_source ? p->data_source : p->first_source;
     plan->reads_source = p->reads_source;
@@ -479,8 +511,11 @@ static void finish(gr_planner *p, gr_plan *plan) {
     plan->originals = p->originals.v;
     plan->n_originals = p->originals.n;
     add_uses(p, plan, plan);
-    for (size_t i = 0; i < plan->n_originals; i++)
-        add_use(p, plan, plan->originals[i].rollup, plan->originals[i].state, gr_tz_utc());
+    for (size_t i = 0; i < plan->n_originals; i++) {
+        const gr_original *o = &plan->originals[i];
+        add_use(p, plan,
+                (gr_plan_use){o->rollup, o->state, gr_tz_utc(), o->state ? o->state->built_at_us : INT64_MAX, 0});
+    }
     const gr_scan *only = &plan->pieces[0].scan;
     if (plan->n_pieces == 1 && plan->pieces[0].kind == GR_PIECE_SCAN && only->rollup) {
         plan->rollup = only->rollup;

@@ -119,7 +119,9 @@ struct gr_rollup {
     gr_str filters_text;            /* canonical, an extra of the identity; empty without */
     const gr_query *definition;     /* its members as a query; NULL for original_sql */
     gr_str range_start, range_end;  /* build_range_start, build_range_end: SELECTs of the source, or empty */
-    const gr_rollup_column *ranged; /* the time column that they limit; NULL: everything is stored */
+    bool has_build_range;           /* one of them is given: time outside is not stored */
+    gr_grain partition;             /* its rows are kept in partitions of this size; NONE: in one table */
+    const gr_rollup_column *ranged; /* the time column that both are about; NULL: neither is given */
     gr_rollup_link *links;          /* rollup_join: one for each part but the first */
     size_t n_links;
     bool depends_on_zone; /* then every time zone is an entity of its own */
@@ -172,6 +174,25 @@ typedef enum gr_member_change {
     GR_MEMBER_CHANGED      /* those too, or it is not known */
 } gr_member_change;
 
+/* [from, to) of the ranged column as it is stored: wall clock, or instants of an instant column. INT64_MIN and
+ * INT64_MAX: without bound. */
+typedef struct gr_run {
+    int64_t from_us, to_us;
+} gr_run;
+/* Whole stored buckets of a stretch of time, built at one moment. Its table is its own or shared with others. */
+typedef struct gr_partition {
+    int64_t id;
+    gr_run run;     /* both INT64_MIN: the rows whose time is null */
+    uint32_t table; /* of the state's tables */
+    int64_t rows, built_at_us;
+} gr_partition;
+typedef struct gr_partition_table {
+    gr_str text;        /* qualified and quoted */
+    const gr_run *live; /* what is read of it, in order; NULL: all that it holds */
+    size_t n_live;
+    bool has_null; /* with `live`: rows without a time too */
+} gr_partition_table;
+
 typedef struct gr_rollup_state {
     const gr_tz *zone;
     int64_t entity_id;
@@ -191,9 +212,23 @@ typedef struct gr_rollup_state {
     /* Instants of the first and last stored bucket of each instant column (parallel to rollup->columns); used to prove
      * that a zone's offsets divide the grain. */
     int64_t *min_us, *max_us;
-    bool has_range; /* only [from, to) of the ranged column is stored: wall clock, or instants of an instant column */
-    int64_t range_from_us, range_to_us;
+    bool has_range; /* only these runs of the ranged column are stored; what lies in one of them is all there */
+    const gr_run *covered;
+    size_t n_covered; /* in order, disjoint, none next to another */
+    /* Of a partitioned rollup; `table` then reads all of them. */
+    const gr_partition *partitions; /* in order of time, rows without time first */
+    const gr_partition_table *tables;
+    size_t n_partitions, n_tables;
+    const gr_run *missing; /* what its definition stores and is not built, in order */
+    size_t n_missing;
 } gr_rollup_state;
+
+/* What is read of a state whose time is in the run: the oldest build, and how many partitions. */
+typedef struct gr_reading {
+    const gr_partition **v; /* NULL: not partitioned */
+    size_t n;
+    int64_t built_at_us;
+} gr_reading;
 
 typedef struct gr_snapshot {
     gr_model *model;
@@ -210,6 +245,8 @@ typedef struct gr_snapshot {
     bool is_rollup_only;
 } gr_snapshot;
 
+/* Some of this time is meant to be stored and is not built. */
+bool gr_rollup_is_missing(const gr_rollup_state *state, const gr_run *wanted);
 const gr_rollup_state *gr_snapshot_state(const gr_snapshot *snapshot, const gr_preagg *preagg, const gr_tz *zone);
 /* Of a version, be it the current one or an earlier one. */
 const gr_rollup_state *gr_snapshot_pinned(const gr_snapshot *snapshot, const gr_preagg *preagg, const gr_tz *zone,
@@ -267,6 +304,7 @@ typedef struct gr_scan {
     const gr_rollup *rollup; /* NULL: the source */
     const gr_rollup_state *state;
     const gr_tz *rollup_zone;
+    gr_reading reading;       /* of the state, with the range of this piece */
     bool is_exact_match;      /* one stored row is one group of the answer */
     bool is_non_strict_range; /* exactness "non_strict_range" (decisions 1) */
 } gr_scan;
@@ -321,6 +359,8 @@ typedef struct gr_plan_use {
     const gr_rollup *rollup;
     const gr_rollup_state *state;
     const gr_tz *zone;
+    int64_t built_at_us; /* the oldest of what is read */
+    size_t n_partitions; /* the most that one piece reads; 0: not partitioned */
 } gr_plan_use;
 
 struct gr_plan {
@@ -345,6 +385,7 @@ struct gr_plan {
     /* A rollup that matches and is to be built on demand first; then plan again. No pieces then. */
     const gr_rollup *to_build;
     const gr_tz *to_build_zone;
+    gr_run to_build_run; /* of a partitioned one: what the query needs of it */
     /* A time dimension whose first and last value must be known first (a window without dateRange); then plan again
      * with it among options.spans. */
     const gr_time_field *to_probe;

@@ -38,9 +38,9 @@ static size_t time_of(const gr_scan *scan, const gr_member *member) {
     return SIZE_MAX;
 }
 
-/* The built range on the query's wall clock. Instants in a doubled hour have no such place. */
-static bool built_range(const gr_rollup *r, const gr_rollup_state *s, const gr_tz *tz, gr_range *ret) {
-    int64_t from = s->range_from_us, to = s->range_to_us;
+/* A run on the query's wall clock. Instants in a doubled hour have no such place. */
+static bool range_of_run(const gr_rollup *r, const gr_run *run, const gr_tz *tz, gr_range *ret) {
+    int64_t from = run->from_us, to = run->to_us;
     if (r->ranged->is_instant) {
         if (from != INT64_MIN) from = gr_tz_to_local(tz, from);
         if (to != INT64_MAX) to = gr_tz_to_local(tz, to);
@@ -49,11 +49,78 @@ static bool built_range(const gr_rollup *r, const gr_rollup_state *s, const gr_t
     return !r->ranged->is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous);
 }
 
+gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *r) {
+    gr_run all = {INT64_MIN, INT64_MAX};
+    size_t at = r->ranged ? time_of(scan, r->ranged->member) : SIZE_MAX;
+    if (at == SIZE_MAX) return all;
+    const gr_range *t = &scan->times[at].range;
+    if (!r->ranged->is_instant) return (gr_run){t->from_local_us, t->to_local_us};
+    /* In a doubled hour the wall clock decides, and goes back by at most a day. */
+    const int64_t day_us = 86400000000;
+    bool is_open = t->to_utc_us > INT64_MAX - day_us;
+    return (gr_run){t->from_utc_us, t->is_to_ambiguous && !is_open ? t->to_utc_us + day_us : t->to_utc_us};
+}
+
+static bool do_overlap(const gr_run *a, const gr_run *b) { return a->from_us < b->to_us && b->from_us < a->to_us; }
+
+bool gr_rollup_is_missing(const gr_rollup_state *s, const gr_run *wanted) {
+    for (size_t i = 0; i < s->n_missing; i++)
+        if (do_overlap(&s->missing[i], wanted)) return true;
+    return false;
+}
+
+/* Partitions whose buckets may lie in the run. */
+gr_reading gr_tile_reading(const gr_rollup_state *s, const gr_run *run, gr_arena *arena) {
+    gr_reading reading = {.built_at_us = s->built_at_us};
+    if (!s->n_partitions) return reading;
+    bool is_all = run->from_us == INT64_MIN && run->to_us == INT64_MAX;
+    reading.v = GR_NEW_N(arena, const gr_partition *, s->n_partitions + 1);
+    reading.built_at_us = INT64_MAX;
+    size_t lo = 0, hi = s->n_partitions;
+    while (!is_all && lo < hi) { /* the first that ends after the run begins; without a time is before all */
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->partitions[mid].run.to_us <= run->from_us)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (size_t i = lo; i < s->n_partitions && (is_all || s->partitions[i].run.from_us < run->to_us); i++) {
+        if (!is_all && s->partitions[i].run.to_us == INT64_MIN) continue;
+        reading.v[reading.n++] = &s->partitions[i];
+        if (s->partitions[i].built_at_us < reading.built_at_us) reading.built_at_us = s->partitions[i].built_at_us;
+    }
+    /* Nothing lies there: any table gives no rows, in the right shape. What is not there is as old as the whole. */
+    if (!reading.n) {
+        reading.v[reading.n++] = &s->partitions[s->n_partitions - 1];
+        reading.built_at_us = s->built_at_us;
+    }
+    return reading;
+}
+
+/* Of the covered runs the one that gives most of the range; false: none gives any. */
+static bool best_run(const gr_rollup *r, const gr_rollup_state *s, const gr_tz *tz, const gr_range *asked,
+                     gr_range *ret) {
+    int64_t most = 0;
+    for (size_t i = 0; i < s->n_covered; i++) {
+        gr_range built;
+        if (!range_of_run(r, &s->covered[i], tz, &built)) continue;
+        int64_t from = built.from_local_us > asked->from_local_us ? built.from_local_us : asked->from_local_us,
+                to = built.to_local_us < asked->to_local_us ? built.to_local_us : asked->to_local_us;
+        if (from >= to) continue;
+        uint64_t length = (uint64_t)to - (uint64_t)from;
+        int64_t size = length > INT64_MAX ? INT64_MAX : (int64_t)length;
+        if (size <= most) continue;
+        most = size;
+        *ret = built;
+    }
+    return most > 0;
+}
+
 gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *r, const gr_rollup_state *s, gr_tiling *tiling) {
     if (!r->ranged || !s || !s->has_range) return GR_CLIP_WHOLE;
     size_t at = time_of(scan, r->ranged->member);
     gr_range built;
-    if (at == SIZE_MAX || !built_range(r, s, scan->query->tz, &built)) return GR_CLIP_NONE;
+    if (at == SIZE_MAX || !best_run(r, s, scan->query->tz, &scan->times[at].range, &built)) return GR_CLIP_NONE;
     const gr_range *asked = &scan->times[at].range;
     bool is_from_in = asked->from_local_us >= built.from_local_us, is_to_in = asked->to_local_us <= built.to_local_us;
     if (is_from_in && is_to_in) return GR_CLIP_WHOLE;

@@ -45,7 +45,8 @@ static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_en
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
     bool is_fresh = view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks;
     if (is_fresh && !ask->force) return GR_OK;
-    return gr_lane_submit_claimed(serve, snapshot, r, zone, actor, ret_flight, err);
+    const gr_lane_ask all = {.run = gr_run_all, .is_forced = ask->force};
+    return gr_lane_submit_claimed(serve, snapshot, r, zone, &all, actor, ret_flight, err);
 }
 
 gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize_ask *ask, gr_actor actor,

@@ -22,7 +22,8 @@ void gr_flight_unref(gr_flight *f) {
     free(f);
 }
 
-static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                             const gr_lane_ask *ask) {
     gr_flight *f = gr_mem_calloc(1, sizeof *f);
     atomic_init(&f->refs, 2); /* the lane's and the caller's */
     f->serve = serve;
@@ -31,6 +32,9 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     f->zone = zone;
     const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
     f->entity_id = state ? state->entity_id : 0;
+    f->run = ask->run;
+    f->is_forced = ask->is_forced;
+    f->is_for_refresh = ask->is_for_refresh;
     f->fraction = -1;
     f->started_us = gr_clock_now_us();
     pthread_mutex_init(&f->mutex, NULL);
@@ -67,7 +71,7 @@ static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
     bool is_reloaded = !gr_model_is_same_files(newest->model, f->snapshot->model);
     const gr_rollup *r = is_reloaded ? NULL : as_of(newest, f);
     const gr_rollup_state *state = r ? gr_snapshot_state(newest, r->preagg, f->zone) : NULL;
-    bool is_built = state && state->is_built && !state->lacks;
+    bool is_built = state && state->is_built && !state->lacks && !gr_rollup_is_missing(state, &f->run);
     bool is_known = is_built || (state && state->is_failed && gr_clock_now_us() < state->retry_at_us);
     gr_serve_snapshot_unref(newest);
     return is_reloaded || (is_known && !force);
@@ -127,7 +131,17 @@ static gr_flight *find_waiting(const gr_lane *lane, const gr_snapshot *snapshot,
 
 static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, const gr_rollup *rollup,
                               const gr_tz *zone) {
-    return is_same(lane->now, snapshot, rollup, zone) ? lane->now : find_waiting(lane, snapshot, rollup, zone);
+    for (size_t i = 0; i < lane->n_threads; i++)
+        if (is_same(lane->now[i], snapshot, rollup, zone)) return lane->now[i];
+    return find_waiting(lane, snapshot, rollup, zone);
+}
+
+/* One that waits does for both what either wants; what runs has begun with what it was asked. */
+static void join(gr_flight *f, const gr_lane_ask *ask) {
+    if (ask->run.from_us < f->run.from_us) f->run.from_us = ask->run.from_us;
+    if (ask->run.to_us > f->run.to_us) f->run.to_us = ask->run.to_us;
+    f->is_forced |= ask->is_forced;
+    f->is_for_refresh &= ask->is_for_refresh;
 }
 
 /* Under the lane's lock, before it runs. A claim that it had is gone: the catalog gives one at a time. */
@@ -138,14 +152,14 @@ static void take_over(gr_flight *f, const gr_build_claim *claim) {
 }
 
 static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                            bool force, const gr_build_claim *claim, gr_flight **ret, gr_error *err) {
+                            const gr_lane_ask *ask, const gr_build_claim *claim, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     if (atomic_load(&lane->is_stopping)) return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
     if (lane->n_waiting >= MOST_WAITING)
         return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
-    gr_flight *f = flight_new(serve, snapshot, rollup, zone);
+    gr_flight *f = flight_new(serve, snapshot, rollup, zone, ask);
     if (claim) take_over(f, claim);
-    if (is_settled(serve, f, force)) {
+    if (is_settled(serve, f, claim || ask->is_forced || ask->is_by_name || ask->is_for_refresh)) {
         f->is_done = true; /* planning again is all there is to do */
         atomic_store(&f->refs, 1);
     } else {
@@ -156,22 +170,25 @@ static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const 
 }
 
 gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                         bool force, gr_flight **ret, gr_error *err) {
+                         const gr_lane_ask *ask, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     gr_status status = GR_OK;
     pthread_mutex_lock(&lane->mutex);
     gr_flight *found = find_flight(lane, snapshot, rollup, zone);
-    if (!found && !force) found = find_failed(lane, snapshot, rollup, zone);
+    if (found) join(found, ask);
+    if (!found && !ask->is_forced && !ask->is_by_name && !ask->is_for_refresh)
+        found = find_failed(lane, snapshot, rollup, zone);
     if (found)
         *ret = gr_flight_ref(found);
     else
-        status = submit_new(serve, snapshot, rollup, zone, force, NULL, ret, err);
+        status = submit_new(serve, snapshot, rollup, zone, ask, NULL, ret, err);
     pthread_mutex_unlock(&lane->mutex);
     return status;
 }
 
 gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                                 const gr_tz *zone, gr_actor actor, gr_flight **ret, gr_error *err) {
+                                 const gr_tz *zone, const gr_lane_ask *ask, gr_actor actor, gr_flight **ret,
+                                 gr_error *err) {
     gr_lane *lane = &serve->lane;
     gr_build_claim claim;
     GR_TRY(gr_exec_claim(serve->exec, snapshot, rollup, zone, actor, &claim, err));
@@ -180,9 +197,10 @@ gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, c
     gr_status status = GR_OK;
     if (found) {
         *ret = gr_flight_ref(found);
+        join(found, ask);
         take_over(found, &claim);
     } else {
-        status = submit_new(serve, snapshot, rollup, zone, true, &claim, ret, err);
+        status = submit_new(serve, snapshot, rollup, zone, ask, &claim, ret, err);
     }
     bool is_unwanted = !status && (*ret)->is_done && (*ret)->has_claim; /* the model was exchanged in between */
     pthread_mutex_unlock(&lane->mutex);
@@ -195,7 +213,8 @@ gr_flight *gr_serve_entity_flight(gr_serve *serve, int64_t id) {
     gr_lane *lane = &serve->lane;
     gr_flight *found = NULL;
     pthread_mutex_lock(&lane->mutex);
-    if (lane->now && lane->now->entity_id == id) found = lane->now;
+    for (size_t i = 0; i < lane->n_threads; i++)
+        if (lane->now[i] && lane->now[i]->entity_id == id) found = lane->now[i];
     for (gr_flight *f = lane->first; f && !found; f = f->next)
         if (f->entity_id == id) found = f;
     if (found) gr_flight_ref(found);
@@ -210,16 +229,23 @@ static void note_progress(void *arg, double fraction) {
     pthread_mutex_unlock(&f->mutex);
 }
 
-static void finish(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
-    pthread_mutex_lock(&f->mutex);
-    f->is_done = true;
-    f->status = status;
-    if (status) f->error = *err;
-    f->rows = rows;
-    gr_flight_waiter *w = f->waiters;
-    f->waiters = NULL;
-    pthread_cond_broadcast(&f->cond);
-    pthread_mutex_unlock(&f->mutex);
+/* Takes those out that are to be called: all, or who waits for any part of it. */
+static gr_flight_waiter *take_waiters(gr_flight *f, bool is_end) {
+    gr_flight_waiter *taken = NULL;
+    for (gr_flight_waiter **at = &f->waiters; *at;) {
+        gr_flight_waiter *w = *at;
+        if (!is_end && !w->is_for_slices) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = taken;
+        taken = w;
+    }
+    return taken;
+}
+
+static void call_waiters(gr_flight_waiter *w) {
     while (w) {
         gr_flight_waiter *next = w->next;
         w->fn(w->arg);
@@ -228,63 +254,135 @@ static void finish(gr_flight *f, gr_status status, const gr_error *err, int64_t 
     }
 }
 
-static void run_flight(gr_flight *f) {
-    gr_serve *serve = f->serve;
+static void finish(gr_flight *f, gr_status status, const gr_error *err) {
+    pthread_mutex_lock(&f->mutex);
+    f->is_done = true;
+    f->status = status;
+    if (status) f->error = *err;
+    gr_flight_waiter *waiters = take_waiters(f, true);
+    pthread_cond_broadcast(&f->cond);
+    pthread_mutex_unlock(&f->mutex);
+    call_waiters(waiters);
+}
+
+static void note_slice(gr_flight *f, const gr_build_result *result) {
+    pthread_mutex_lock(&f->mutex);
+    f->rows = result->rows;
+    f->n_built += result->n_built;
+    f->n_published++;
+    gr_flight_waiter *waiters = result->is_more ? take_waiters(f, false) : NULL;
+    pthread_cond_broadcast(&f->cond);
+    pthread_mutex_unlock(&f->mutex);
+    call_waiters(waiters);
+}
+
+/* One slice of it; true when there is more, and the flight is back in the queue. */
+static bool run_slice(gr_serve *serve, gr_flight *f, const gr_build_ask *asked, gr_status *ret_status, gr_error *err) {
     gr_arena *arena = gr_arena_new();
+    gr_build_ask ask = *asked;
     gr_ctx ctx = {.arena = arena,
                   .deadline_mono_us = gr_clock_mono_us() + serve->config->build_timeout_ms * 1000,
                   .is_cancelled = &serve->lane.is_stopping,
                   .now_us = gr_clock_now_us()};
-    gr_error err = {0};
-    int64_t rows = 0;
-    gr_build_progress progress = {note_progress, f};
-    gr_status status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone,
-                                     f->has_claim ? &f->claim : NULL, progress, &rows, &err);
+    gr_build_result result = {0};
+    *ret_status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone, &ask, &result, err);
     gr_arena_free(arena);
-    pthread_mutex_lock(&serve->lane.mutex); /* who asks from here on plans with the new snapshot */
-    serve->lane.now = NULL;
-    if (status) keep_failed(&serve->lane, f);
-    pthread_mutex_unlock(&serve->lane.mutex);
-    finish(f, status, &err, rows);
+    if (!*ret_status) note_slice(f, &result);
+    return !*ret_status && result.is_more;
+}
+
+static void run_flight(gr_flight *f, size_t slot) {
+    gr_serve *serve = f->serve;
+    gr_lane *lane = &serve->lane;
+    gr_error err = {0};
+    gr_status status;
+    pthread_mutex_lock(&lane->mutex);
+    const gr_build_ask ask = {.claim = f->has_claim ? &f->claim : NULL,
+                              .progress = {note_progress, f},
+                              .run = f->run,
+                              .is_forced = f->is_forced,
+                              .slice_us = serve->config->build_slice_ms * 1000};
+    pthread_mutex_unlock(&lane->mutex);
+    bool is_more = run_slice(serve, f, &ask, &status, &err);
+    pthread_mutex_lock(&lane->mutex); /* who asks from here on plans with the new snapshot */
+    lane->now[slot] = NULL;
+    f->has_claim = false;
+    if (is_more) {
+        f->is_forced = false; /* what is left is due by itself */
+        enqueue(lane, f);
+    }
+    if (status) keep_failed(lane, f);
+    pthread_mutex_unlock(&lane->mutex);
+    if (is_more) return;
+    finish(f, status, &err);
     gr_flight_unref(f);
 }
 
+/* Of two turns one is that of whoever has somebody waiting, if there is such a one. */
+static gr_flight *take_next(gr_lane *lane) {
+    gr_flight **at = &lane->first, *before = NULL;
+    if (lane->n_turns++ % 2 == 0) {
+        gr_flight **wanted = at, *last = NULL;
+        while (*wanted && (*wanted)->is_for_refresh) {
+            last = *wanted;
+            wanted = &last->next;
+        }
+        if (*wanted) at = wanted, before = last;
+    }
+    gr_flight *f = *at;
+    if (!f) return NULL;
+    *at = f->next;
+    if (lane->last == f) lane->last = before;
+    lane->n_waiting--;
+    f->next = NULL;
+    return f;
+}
+
 /* Wakes now and then while failed flights are kept, to let them go. */
-static gr_flight *next_flight(gr_lane *lane) {
+static gr_flight *next_flight(gr_lane *lane, size_t slot) {
     gr_flight *old[MOST_FAILED];
     pthread_mutex_lock(&lane->mutex);
-    if (!lane->first && !atomic_load(&lane->is_stopping)) {
+    if ((!lane->first || lane->is_paused) && !atomic_load(&lane->is_stopping)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 2;
         pthread_cond_timedwait(&lane->cond, &lane->mutex, &until);
     }
     take_failed(lane, gr_clock_mono_us() - FRESH_US, old);
-    gr_flight *f = lane->first;
-    if (f) {
-        lane->first = f->next;
-        if (!lane->first) lane->last = NULL;
-        lane->n_waiting--;
-        f->next = NULL;
-        lane->now = f;
-    }
+    bool may_run = !lane->is_paused || atomic_load(&lane->is_stopping);
+    gr_flight *f = may_run ? take_next(lane) : NULL;
+    if (f) lane->now[slot] = f;
     pthread_mutex_unlock(&lane->mutex);
     unref_all(old);
     return f;
 }
 
+static void stop_flight(gr_serve *serve, gr_flight *f, size_t slot) {
+    gr_error err;
+    pthread_mutex_lock(&serve->lane.mutex);
+    serve->lane.now[slot] = NULL;
+    pthread_mutex_unlock(&serve->lane.mutex);
+    if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
+    finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err);
+    gr_flight_unref(f);
+}
+
+typedef struct lane_thread {
+    gr_serve *serve;
+    size_t slot;
+} lane_thread;
+
 static void *lane_main(void *arg) {
-    gr_serve *serve = arg;
+    lane_thread t = *(lane_thread *)arg;
+    free(arg);
     for (;;) {
-        gr_flight *f = next_flight(&serve->lane);
-        bool is_stopping = atomic_load(&serve->lane.is_stopping);
+        gr_flight *f = next_flight(&t.serve->lane, t.slot);
+        bool is_stopping = atomic_load(&t.serve->lane.is_stopping);
         if (!f && is_stopping) return NULL;
-        if (f && !is_stopping) run_flight(f);
-        if (!f || !is_stopping) continue;
-        gr_error err;
-        if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
-        finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
-        gr_flight_unref(f);
+        if (f && is_stopping)
+            stop_flight(t.serve, f, t.slot);
+        else if (f)
+            run_flight(f, t.slot);
     }
 }
 
@@ -293,7 +391,19 @@ void gr_lane_start(gr_serve *serve) {
     pthread_mutex_init(&lane->mutex, NULL);
     pthread_cond_init(&lane->cond, NULL);
     atomic_init(&lane->is_stopping, false);
-    lane->is_running = pthread_create(&lane->thread, NULL, lane_main, serve) == 0;
+    lane->is_running = true;
+    size_t n = (size_t)serve->config->build_at_once;
+    for (size_t i = 0; i < n && i < GR_LANE_MOST; i++) {
+        lane_thread *t = gr_mem_alloc(sizeof *t);
+        *t = (lane_thread){serve, i};
+        pthread_mutex_lock(&lane->mutex);
+        bool is_started = pthread_create(&lane->threads[i], NULL, lane_main, t) == 0;
+        if (is_started) lane->n_threads++;
+        pthread_mutex_unlock(&lane->mutex);
+        if (is_started) continue;
+        free(t);
+        break;
+    }
 }
 
 void gr_lane_stop(gr_serve *serve) {
@@ -303,7 +413,7 @@ void gr_lane_stop(gr_serve *serve) {
     atomic_store(&lane->is_stopping, true);
     pthread_cond_broadcast(&lane->cond);
     pthread_mutex_unlock(&lane->mutex);
-    pthread_join(lane->thread, NULL);
+    for (size_t i = 0; i < lane->n_threads; i++) pthread_join(lane->threads[i], NULL);
     lane->is_running = false;
     gr_flight *old[MOST_FAILED];
     take_failed(lane, INT64_MAX, old);
@@ -320,25 +430,42 @@ gr_flight_view gr_flight_look(gr_flight *f) {
     return view;
 }
 
-bool gr_flight_wait(gr_flight *f, int64_t deadline_mono_us, gr_error *err) {
+/* Until it is done, or (is_any) more of it serves than at `seen`. */
+static bool wait_until(gr_flight *f, bool is_any, uint64_t seen, int64_t deadline_mono_us, gr_error *err) {
     struct timespec until = {deadline_mono_us / 1000000, deadline_mono_us % 1000000 * 1000};
     pthread_mutex_lock(&f->mutex);
     int rc = 0;
-    while (!f->is_done && rc != ETIMEDOUT)
+    while (!f->is_done && !(is_any && f->n_published > seen) && rc != ETIMEDOUT)
         rc = deadline_mono_us ? pthread_cond_timedwait(&f->cond, &f->mutex, &until)
                               : pthread_cond_wait(&f->cond, &f->mutex);
     bool is_done = f->is_done;
     if (is_done && err) *err = f->error;
+    is_done |= is_any && f->n_published > seen;
     pthread_mutex_unlock(&f->mutex);
     return is_done;
 }
 
-uint64_t gr_flight_subscribe(gr_flight *f, void (*fn)(void *arg), void *arg) {
+bool gr_flight_wait(gr_flight *f, int64_t deadline_mono_us, gr_error *err) {
+    return wait_until(f, false, 0, deadline_mono_us, err);
+}
+
+bool gr_flight_wait_slice(gr_flight *f, uint64_t seen, int64_t deadline_mono_us) {
+    return wait_until(f, true, seen, deadline_mono_us, NULL);
+}
+
+uint64_t gr_flight_slices(gr_flight *f) {
+    pthread_mutex_lock(&f->mutex);
+    uint64_t n = f->n_published;
+    pthread_mutex_unlock(&f->mutex);
+    return n;
+}
+
+static uint64_t subscribe(gr_flight *f, bool is_for_slices, void (*fn)(void *arg), void *arg) {
     gr_flight_waiter *w = gr_mem_alloc(sizeof *w);
     pthread_mutex_lock(&f->mutex);
     uint64_t ticket = ++f->next_ticket;
     bool is_done = f->is_done;
-    *w = (gr_flight_waiter){f->waiters, fn, arg, ticket};
+    *w = (gr_flight_waiter){f->waiters, is_for_slices, fn, arg, ticket};
     if (!is_done) f->waiters = w;
     pthread_mutex_unlock(&f->mutex);
     if (is_done) {
@@ -346,6 +473,12 @@ uint64_t gr_flight_subscribe(gr_flight *f, void (*fn)(void *arg), void *arg) {
         fn(arg);
     }
     return ticket;
+}
+
+uint64_t gr_flight_subscribe(gr_flight *f, void (*fn)(void *arg), void *arg) { return subscribe(f, false, fn, arg); }
+
+uint64_t gr_flight_subscribe_slice(gr_flight *f, void (*fn)(void *arg), void *arg) {
+    return subscribe(f, true, fn, arg);
 }
 
 bool gr_flight_unsubscribe(gr_flight *f, uint64_t ticket) {

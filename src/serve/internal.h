@@ -18,37 +18,56 @@ struct gr_flight {
     int64_t entity_id; /* 0: not known when it was asked for */
     bool has_claim;
     gr_build_claim claim;
+    gr_run run;            /* of a partitioned rollup: the time that is wanted; under the lane's lock */
+    bool is_forced;        /* also what is fresh */
+    bool is_for_refresh;   /* nobody waits for it: goes behind the others */
     pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;
     bool is_done;
     gr_status status;
     gr_error error;
     double fraction;
+    uint64_t n_published; /* slices that serve already */
     int64_t started_us, rows;
+    size_t n_built;
     struct gr_flight_waiter *waiters;
     uint64_t next_ticket;
 };
 
 typedef struct gr_flight_waiter {
     struct gr_flight_waiter *next;
+    bool is_for_slices; /* called when a slice is published, too */
     void (*fn)(void *);
     void *arg;
     uint64_t ticket;
 } gr_flight_waiter;
 
-/* The build lane: one thread, first come first served (one writer at a time, duckdb.md §3). */
+/* The build lane: builds.at_once threads. First come first served, in slices: a large build goes to the end of the
+ * queue after each, so that it keeps nobody waiting; who has somebody waiting goes before what is refreshed in the
+ * background (every second turn, so that neither starves). */
+enum { GR_LANE_MOST = 16 };
 typedef struct gr_lane {
-    pthread_t thread;
+    pthread_t threads[GR_LANE_MOST];
+    size_t n_threads;
     bool is_running;
     pthread_mutex_t mutex; /* lane: taken before flight */
     pthread_cond_t cond;
-    gr_flight *first, *last; /* waiting */
-    gr_flight *now;          /* running */
-    size_t n_waiting;
+    gr_flight *first, *last;      /* waiting */
+    gr_flight *now[GR_LANE_MOST]; /* running */
+    size_t n_waiting, n_turns;
     gr_flight *failed[16]; /* the latest that failed: who asks again within seconds gets the same answer */
     int64_t failed_at_us[16];
     atomic_bool is_stopping;
+    bool is_paused; /* no flight is begun */
 } gr_lane;
+
+/* What is wanted of a build. */
+typedef struct gr_lane_ask {
+    gr_run run;
+    bool is_forced;      /* also what is fresh */
+    bool is_by_name;     /* also when it failed a moment ago */
+    bool is_for_refresh; /* nobody waits */
+} gr_lane_ask;
 
 struct gr_serve {
     const gr_config *config;
@@ -78,9 +97,10 @@ const gr_rollup *gr_serve_rollup(const gr_snapshot *snapshot, gr_str preagg_id);
 /* Claim a build and queue it; joins a flight that is queued already, which then runs the claim. Errors:
  * preagg.materializing, http.busy. */
 GR_MUST_CHECK gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                                               const gr_tz *zone, gr_actor actor, gr_flight **ret, gr_error *err);
-/* Join the flight for the same rollup and zone of the same model, or queue a new one; without `force`, one that has
+                                               const gr_tz *zone, const gr_lane_ask *ask, gr_actor actor,
+                                               gr_flight **ret, gr_error *err);
+/* Join the flight for the same rollup and zone of the same model, or queue a new one; unless it is forced, one that has
  * been built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. */
 GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
-                                       const gr_tz *zone, bool force, gr_flight **ret, gr_error *err);
+                                       const gr_tz *zone, const gr_lane_ask *ask, gr_flight **ret, gr_error *err);
 #endif

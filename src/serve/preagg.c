@@ -36,10 +36,11 @@ gr_status gr_serve_build(gr_serve *serve, gr_str preagg_id, const gr_tz *zone, b
     } else {
         const gr_tz *own = gr_rollup_zone(rollup, zone);
         const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, own);
-        if (state && state->is_built && !state->lacks && !force)
+        const gr_lane_ask ask = {.run = gr_run_all, .is_forced = force, .is_by_name = true};
+        if (state && state->is_built && !state->lacks && !state->n_missing && !force)
             *ret = NULL;
         else
-            status = gr_lane_submit(serve, snapshot, rollup, own, true, ret, err);
+            status = gr_lane_submit(serve, snapshot, rollup, own, &ask, ret, err);
     }
     gr_serve_snapshot_unref(snapshot);
     return status;

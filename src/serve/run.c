@@ -126,7 +126,7 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
     a->refreshed_us = ctx->now_us;
     for (size_t i = 0; i < a->plan->n_uses; i++) { /* as old as the oldest of what serves */
         const gr_rollup_state *state = a->plan->uses[i].state;
-        if (state && state->built_at_us < a->refreshed_us) a->refreshed_us = state->built_at_us;
+        if (state && a->plan->uses[i].built_at_us < a->refreshed_us) a->refreshed_us = a->plan->uses[i].built_at_us;
         if (state) gr_exec_note_hit(serve->exec, state->entity_id, ctx->now_us);
     }
     return GR_OK;
@@ -135,9 +135,10 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
 /* A build that failed is no failure of the query: planning again goes on to the next candidate or the source. */
 static gr_status wait_for(gr_flight *flight, const gr_ctx *ctx, gr_error *err) {
     enum { SLICE_US = 50000 };
+    uint64_t seen = gr_flight_slices(flight);
     for (;;) {
         int64_t slice = gr_clock_mono_us() + SLICE_US;
-        if (gr_flight_wait(flight, slice, NULL)) return GR_OK;
+        if (gr_flight_wait_slice(flight, seen, slice)) return GR_OK;
         if (gr_ctx_is_cancelled(ctx)) return gr_error_set(err, GR_ERR_CANCELLED, "The request was cancelled");
         if (gr_ctx_is_late(ctx)) return gr_error_set(err, GR_ERR_TIMEOUT, "The pre-aggregation was not built in time");
     }
@@ -183,7 +184,8 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     }
     gr_flight *flight = NULL;
     const gr_rollup *rollup = status ? NULL : a.plan->to_build;
-    if (!status) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, false, &flight, err);
+    const gr_lane_ask ask = {.run = status ? gr_run_all : a.plan->to_build_run};
+    if (!status) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, &ask, &flight, err);
     bool is_parked = !status && request->must_not_wait && ret_flight && !gr_flight_look(flight).is_done;
     if (is_parked) {
         *ret = (gr_answer){0};

@@ -138,8 +138,13 @@ gr_flight_view gr_flight_look(gr_flight *flight);
 /* True when it finished before the deadline (monotonic us; 0 = no deadline). *err gets the build's own error, if any.
  */
 bool gr_flight_wait(gr_flight *flight, int64_t deadline_mono_us, gr_error *err);
+/* The same, and also true when part of it serves that did not at `seen` (gr_flight_slices): planning again may do. */
+bool gr_flight_wait_slice(gr_flight *flight, uint64_t seen, int64_t deadline_mono_us);
+uint64_t gr_flight_slices(gr_flight *flight);
 /* `fn(arg)` is called once, from the build's thread, when it finishes; at once when it has. Returns a ticket. */
 uint64_t gr_flight_subscribe(gr_flight *flight, void (*fn)(void *arg), void *arg);
+/* The same, or when part of it serves, whichever is first. */
+uint64_t gr_flight_subscribe_slice(gr_flight *flight, void (*fn)(void *arg), void *arg);
 /* True when fn had not been called and never will be. */
 bool gr_flight_unsubscribe(gr_flight *flight, uint64_t ticket);
 gr_flight *gr_flight_ref(gr_flight *flight);

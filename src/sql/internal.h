@@ -35,6 +35,13 @@ typedef struct gr_sql_sub_query {
     gr_str alias;
 } gr_sql_sub_query;
 
+/* What the writers of one statement share. */
+typedef struct gr_sql_statement {
+    gr_sql_params params;
+    gr_status status;
+    int n_sub_queries;
+} gr_sql_statement;
+
 /* One statement in the making. Errors are sticky: the first one wins and the texts that follow are of no use. */
 typedef struct gr_sqlw {
     const gr_dialect *dialect;
@@ -105,6 +112,16 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str val
 gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *component, gr_str value, gr_str count, gr_str sum);
 /* A component where the writer reads: accumulated, merged, or as it is. */
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component);
+
+/* query.c */
+gr_sqlw gr_sqlw_for_load(const gr_snapshot *snapshot, const gr_rollup *entity, const gr_tz *zone,
+                         gr_sql_load_options options, const gr_dialect *dialect, gr_sql_statement *s, gr_arena *arena,
+                         gr_error *err);
+gr_str gr_sqlw_load(gr_sqlw *w, const gr_rollup *entity); /* without order */
+gr_status gr_sqlw_finish(const gr_sql_statement *s, gr_str text, gr_sql *ret);
+
+/* partition.c: what a reading (NULL: all) has of a state's tables, for FROM */
+gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *rollup, const gr_rollup_state *state, const gr_reading *reading);
 
 /* filter.c */
 gr_str gr_sqlw_filter(gr_sqlw *w, const gr_filter *filter); /* empty when it has no conditions */

@@ -62,12 +62,7 @@ static gr_str order_text(gr_sqlw *w) {
     return n ? gr_arena_printf(w->arena, " ORDER BY " GR_FMT, GR_ARG(all)) : (gr_str){0};
 }
 
-/* What the writers of one statement share. */
-typedef struct statement {
-    gr_sql_params params;
-    gr_status status;
-    int n_sub_queries;
-} statement;
+typedef gr_sql_statement statement;
 
 static gr_sqlw writer_of(const gr_plan *plan, const gr_dialect *dialect, statement *s, gr_arena *arena, gr_error *err) {
     return (gr_sqlw){.dialect = dialect,
@@ -117,7 +112,7 @@ static gr_str body(gr_sqlw *w, const gr_plan *plan) {
                            GR_ARG(where), GR_ARG(by), GR_ARG(conditions));
 }
 
-static gr_status finish(const statement *s, gr_str text, gr_sql *ret) {
+gr_status gr_sqlw_finish(const gr_sql_statement *s, gr_str text, gr_sql *ret) {
     if (s->status) return s->status;
     *ret = (gr_sql){text, s->params.v, s->params.n};
     return GR_OK;
@@ -131,7 +126,7 @@ gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena 
                                   (long long)plan->query->limit);
     if (plan->query->offset)
         text = gr_arena_printf(arena, GR_FMT " OFFSET %lld", GR_ARG(text), (long long)plan->query->offset);
-    return finish(&s, text, ret);
+    return gr_sqlw_finish(&s, text, ret);
 }
 
 gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
@@ -141,17 +136,18 @@ gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_dialect *dial
     gr_plan alone = *plan;
     alone.pieces = &plan->pieces[piece];
     alone.n_pieces = 1;
-    return finish(&s, gr_sqlw_pieces(&w, &alone), ret);
+    return gr_sqlw_finish(&s, gr_sqlw_pieces(&w, &alone), ret);
 }
 
 gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
     statement s = {0};
     gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
     gr_str select = body(&w, plan);
-    return finish(&s,
-                  gr_arena_printf(arena, "SELECT count(*) AS \"total_count\" FROM (" GR_FMT ") AS \"original_query\"",
-                                  GR_ARG(select)),
-                  ret);
+    return gr_sqlw_finish(&s,
+                          gr_arena_printf(arena,
+                                          "SELECT count(*) AS \"total_count\" FROM (" GR_FMT ") AS \"original_query\"",
+                                          GR_ARG(select)),
+                          ret);
 }
 
 gr_status gr_sql_span(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
@@ -159,11 +155,11 @@ gr_status gr_sql_span(const gr_plan *plan, const gr_dialect *dialect, gr_arena *
     gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
     gr_str rows = gr_sqlw_relation(&w, plan), column = gr_sqlw_ident(&w, plan->query->columns[0].alias);
     gr_str min = gr_sqlw_op1(&w, GR_SQL_MIN, column), max = gr_sqlw_op1(&w, GR_SQL_MAX, column);
-    return finish(&s,
-                  gr_arena_printf(arena,
-                                  "SELECT " GR_FMT " AS \"first\", " GR_FMT " AS \"last\" FROM (" GR_FMT ") AS \"r\"",
-                                  GR_ARG(min), GR_ARG(max), GR_ARG(rows)),
-                  ret);
+    return gr_sqlw_finish(
+        &s,
+        gr_arena_printf(arena, "SELECT " GR_FMT " AS \"first\", " GR_FMT " AS \"last\" FROM (" GR_FMT ") AS \"r\"",
+                        GR_ARG(min), GR_ARG(max), GR_ARG(rows)),
+        ret);
 }
 
 /* ---- loads ---------------------------------------------------------------------------------------------------------
@@ -237,31 +233,42 @@ gr_str gr_sql_build_range(const gr_rollup *r, const gr_dialect *dialect, gr_aren
                            GR_ARG(end));
 }
 
+gr_sqlw gr_sqlw_for_load(const gr_snapshot *snapshot, const gr_rollup *r, const gr_tz *zone,
+                         gr_sql_load_options options, const gr_dialect *dialect, gr_sql_statement *s, gr_arena *arena,
+                         gr_error *err) {
+    return (gr_sqlw){.dialect = dialect,
+                     .snapshot = snapshot,
+                     .query = r->definition,
+                     .originals = options.originals,
+                     .n_originals = options.n_originals,
+                     .limited = options.range || options.is_without_time ? r->ranged : NULL,
+                     .limits = options.range,
+                     .tz = zone,
+                     .now_us = snapshot->now_us,
+                     .arena = arena,
+                     .n_sub_queries = &s->n_sub_queries,
+                     .params = &s->params,
+                     .status = &s->status,
+                     .err = err};
+}
+
+gr_str gr_sqlw_load(gr_sqlw *w, const gr_rollup *r) {
+    gr_components components = {0};
+    for (size_t i = 0; i < r->n_components; i++) gr_components_add(&components, &r->components[i].component, w->arena);
+    bool is_plain = r->groups.n == 1 && r->groups.v[0].key_node == GR_TREE_NONE;
+    return is_plain ? plain_load(w, r) : load_text(w, r, &components);
+}
+
 gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                       gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
                       gr_error *err) {
     const gr_rollup *r = rollup->entity;
     statement s = {0};
-    gr_sqlw w = {.dialect = dialect,
-                 .snapshot = snapshot,
-                 .query = r->definition,
-                 .originals = options.originals,
-                 .n_originals = options.n_originals,
-                 .limited = options.range ? r->ranged : NULL,
-                 .limits = options.range,
-                 .tz = zone,
-                 .now_us = snapshot->now_us,
-                 .arena = arena,
-                 .n_sub_queries = &s.n_sub_queries,
-                 .params = &s.params,
-                 .status = &s.status,
-                 .err = err};
-    if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL) return finish(&s, gr_sqlw_cube_rows(&w, r->preagg->cube), ret);
-    gr_components components = {0};
-    for (size_t i = 0; i < r->n_components; i++) gr_components_add(&components, &r->components[i].component, arena);
-    bool is_plain = r->groups.n == 1 && r->groups.v[0].key_node == GR_TREE_NONE;
-    gr_str select = is_plain ? plain_load(&w, r) : load_text(&w, r, &components), order = load_order(&w, r);
-    return finish(&s, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(select), GR_ARG(order)), ret);
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
+    if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL)
+        return gr_sqlw_finish(&s, gr_sqlw_cube_rows(&w, r->preagg->cube), ret);
+    gr_str select = gr_sqlw_load(&w, r), order = load_order(&w, r);
+    return gr_sqlw_finish(&s, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(select), GR_ARG(order)), ret);
 }
 
 static bool expr_stays_home(const gr_expr *expr);

@@ -38,9 +38,14 @@ gr_str gr_sqlw_where(gr_sqlw *w) {
         gr_str text = gr_sqlw_member(w, q->segments[i].member);
         add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)));
     }
-    if (w->limited && w->limits->from_local_us != INT64_MIN)
+    if (w->limited && !w->limits)
+        add_text(
+            w, &all,
+            gr_arena_printf(w->arena, "(" GR_FMT ") IS NULL",
+                            GR_ARG(gr_sqlw_instant(w, w->limited->member, gr_sqlw_member(w, w->limited->member)))));
+    if (w->limited && w->limits && w->limits->from_local_us != INT64_MIN)
         add_text(w, &all, gr_sqlw_point(w, w->limited->member, ">=", w->limits, true));
-    if (w->limited && w->limits->to_local_us != INT64_MAX)
+    if (w->limited && w->limits && w->limits->to_local_us != INT64_MAX)
         add_text(w, &all, gr_sqlw_point(w, w->limited->member, "<", w->limits, false));
     if (!all.n) return (gr_str){0};
     gr_str text = gr_sqlw_join(w, all.v, all.n, " AND ");

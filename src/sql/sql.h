@@ -33,11 +33,34 @@ typedef struct gr_sql_load_options {
     const gr_original *originals; /* cubes that are read from their stored original_sql */
     size_t n_originals;
     const gr_range *range; /* of the ranged column, or NULL: everything */
+    bool is_without_time;  /* only rows whose ranged column is null */
 } gr_sql_load_options;
 /* The SELECT that fills a rollup for a zone; its text (without options) is also what the structure hash is made of. */
 GR_MUST_CHECK gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                                     gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena,
                                     gr_sql *ret, gr_error *err);
+/* `SELECT <first instant>, <last>, <rows without one>` of the ranged column, over all that the rollup would store. */
+GR_MUST_CHECK gr_status gr_sql_time_span(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                                         gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena,
+                                         gr_sql *ret, gr_error *err);
+/* `SELECT k, what`: the partitions (the hour, day, … that they start at, as it is stored, in microseconds; INT64_MIN
+ * for rows without a time; 0 without partitions) in which a stored table (FROM text) differs from the source over
+ * `options`, and in what. Only what gr_sql_can_verify. */
+bool gr_sql_can_verify(const gr_rollup *rollup);
+GR_MUST_CHECK gr_status gr_sql_verify(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                                      gr_sql_load_options options, gr_str table, const gr_dialect *dialect,
+                                      gr_arena *arena, gr_sql *ret, gr_error *err);
+/* `SELECT k, f`: by partition, fact by fact, a text that changes when rows of the source do: their number, and the
+ * largest value of a change column, or (NULL) the sum of the hashes of all that is stored of them. */
+GR_MUST_CHECK gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                                           gr_sql_load_options options, const gr_expr *change,
+                                           const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err);
+/* Of the rows of a stored table: aggregate expression, a text; and that partition of a row, as above. */
+gr_str gr_sql_checksum(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena);
+gr_str gr_sql_partition_key(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena);
+/* All partitions of a state as one table, for FROM. */
+gr_str gr_sql_partitions(const gr_rollup *rollup, const gr_rollup_state *state, const gr_dialect *dialect,
+                         gr_arena *arena);
 /* Somebody else's table, bound column by column. */
 typedef struct gr_sql_bound {
     gr_str table;       /* qualified and quoted */

@@ -15,8 +15,8 @@ gr_str gr_store_name(const gr_rollup *r, gr_arena *arena) {
     return gr_arena_printf(arena, "source:" GR_FMT, GR_ARG(r->tree.nodes[0].cube->data_source));
 }
 
-gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str structure_hash, int64_t build,
-                                   const gr_dialect *dialect, gr_arena *arena) {
+gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str digits, gr_str structure_hash,
+                                   int64_t build, const gr_dialect *dialect, gr_arena *arena) {
     gr_store_table t = {.catalog = GR_STR("granary_store"), .schema = GR_STR("main")};
     bool is_shared = is_embedded(r) && config->storage_shared;
     if (!is_embedded(r)) {
@@ -28,13 +28,13 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     if (!is_embedded(r))
         structure_hash = gr_digest_md5_hex(
             gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(structure_hash), GR_ARG(config->state_dir)), arena);
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+    static const char base32[] = "0123456789abcdefghijklmnopqrstuv";
     char number[16];
     size_t at = sizeof number;
-    do number[--at] = digits[build & 31];
+    do number[--at] = base32[build & 31];
     while ((build >>= 5) > 0 && at > 0);
-    t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias),
-                             GR_ARG(r->preagg->alias), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
+    t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias),
+                             GR_ARG(r->preagg->alias), GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
                              GR_ARG(((gr_str){number + at, sizeof number - at})));
     if (is_shared) t.catalog = gr_arena_printf(arena, "t_" GR_FMT, GR_ARG(t.name));
     gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),
@@ -143,45 +143,63 @@ gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const
     return conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
 }
 
-static gr_status one_row(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, int64_t *ret, size_t n, gr_error *err) {
-    gr_stream *stream;
-    GR_TRY(conn->driver->query(conn, ctx, sql, NULL, 0, false, &stream, err));
-    const gr_batch *batch;
-    gr_status status = stream->next(stream, &batch, err);
-    for (size_t i = 0; !status && batch && batch->n_rows && i < n; i++) {
-        const gr_column *c = &batch->columns[i];
-        ret[i] = gr_column_is_null(c, 0) ? 0 : ((const int64_t *)c->data)[0];
+/* One row for each partition: its key, rows, checksum, then first and last of each instant column. */
+static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dialect, gr_arena *arena) {
+    gr_str key = gr_sql_partition_key(r, dialect, arena), checksum = gr_sql_checksum(r, dialect, arena);
+    gr_buf sql;
+    gr_buf_init(&sql, 1 << 20);
+    gr_buf_printf(&sql, "SELECT " GR_FMT ", count(*), " GR_FMT, GR_ARG(key), GR_ARG(checksum));
+    for (size_t i = 0; i < r->n_columns; i++) {
+        gr_str name = gr_sql_quote(dialect, r->columns[i].name, arena);
+        if (r->columns[i].is_instant)
+            gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
+        else
+            gr_buf_z(&sql, ", CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)");
     }
-    stream->close(stream);
-    return status;
+    gr_buf_printf(&sql, " FROM " GR_FMT " GROUP BY 1 ORDER BY 1", GR_ARG(table));
+    gr_str text = gr_arena_dup(arena, gr_buf_str(&sql));
+    gr_buf_done(&sql);
+    return text;
+}
+
+static void take_row(const gr_rollup *r, const gr_batch *b, size_t row, gr_arena *arena, gr_store_stat *out) {
+    gr_store_part_stat part = {.key_us = ((const int64_t *)b->columns[0].data)[row],
+                               .rows = ((const int64_t *)b->columns[1].data)[row],
+                               .checksum = gr_arena_dup(arena, gr_column_text(&b->columns[2], row))};
+    out->parts[out->n_parts++] = part;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const gr_column *lo = &b->columns[3 + 2 * i], *hi = &b->columns[4 + 2 * i];
+        if (gr_column_is_null(lo, row)) continue;
+        int64_t min = ((const int64_t *)lo->data)[row], max = ((const int64_t *)hi->data)[row];
+        if (min < out->min_us[i]) out->min_us[i] = min;
+        if (max > out->max_us[i]) out->max_us[i] = max;
+    }
+    out->rows += part.rows;
 }
 
 gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, gr_str table,
                               const gr_dialect *dialect, gr_store_stat *ret, gr_error *err) {
-    gr_buf sql;
-    gr_buf_init(&sql, 1 << 20);
-    gr_buf_z(&sql, "SELECT count(*)");
-    for (size_t i = 0; i < r->n_columns; i++) {
-        gr_str name = gr_sql_quote(dialect, r->columns[i].name, ctx->arena);
-        if (r->columns[i].is_instant)
-            gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
-        else
-            gr_buf_z(&sql, ", CAST(0 AS BIGINT), CAST(0 AS BIGINT)");
+    gr_stream *stream;
+    const gr_batch *batch;
+    gr_store_stat out = {.min_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1),
+                         .max_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1)};
+    for (size_t i = 0; i < r->n_columns; i++) out.min_us[i] = INT64_MAX, out.max_us[i] = INT64_MIN;
+    GR_TRY(conn->driver->query(conn, ctx, stat_text(r, table, dialect, ctx->arena), NULL, 0, false, &stream, err));
+    gr_status status = stream->next(stream, &batch, err);
+    while (!status && batch) {
+        gr_store_part_stat *parts = GR_NEW_N(ctx->arena, gr_store_part_stat, out.n_parts + batch->n_rows + 1);
+        if (out.n_parts) memcpy(parts, out.parts, out.n_parts * sizeof *parts);
+        out.parts = parts;
+        for (size_t i = 0; i < batch->n_rows; i++) take_row(r, batch, i, ctx->arena, &out);
+        status = stream->next(stream, &batch, err);
     }
-    gr_buf_printf(&sql, " FROM " GR_FMT, GR_ARG(table));
-    int64_t *values = GR_NEW_N(ctx->arena, int64_t, 1 + 2 * r->n_columns);
-    gr_str text = gr_arena_dup(ctx->arena, gr_buf_str(&sql));
-    gr_buf_done(&sql);
-    GR_TRY(one_row(conn, ctx, text, values, 1 + 2 * r->n_columns, err));
-    *ret = (gr_store_stat){.rows = values[0],
-                           .min_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1),
-                           .max_us = GR_NEW_N(ctx->arena, int64_t, r->n_columns + 1)};
-    for (size_t i = 0; i < r->n_columns; i++) {
-        ret->min_us[i] = values[1 + 2 * i];
-        ret->max_us[i] = values[2 + 2 * i];
-    }
+    stream->close(stream);
+    GR_TRY(status);
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (out.min_us[i] > out.max_us[i]) out.min_us[i] = out.max_us[i] = 0; /* there is none */
     /* Width of a row by its types is enough for a report; DuckDB does not say how many blocks one table has. */
-    ret->bytes = ret->rows * (int64_t)(8 * (r->n_columns + r->n_components));
+    out.bytes = out.rows * (int64_t)(8 * (r->n_columns + r->n_components));
+    *ret = out;
     return GR_OK;
 }
 

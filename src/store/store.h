@@ -11,9 +11,9 @@ typedef struct gr_store_table {
     gr_str text;                  /* qualified and quoted */
 } gr_store_table;
 
-/* `<cube>_<preagg>_<structure>_<build>` (decisions 22), where the rollup lives. Memory: arena. */
-gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rollup, gr_str structure_hash,
-                                   int64_t build, const gr_dialect *dialect, gr_arena *arena);
+/* `<cube>_<preagg>[<partition digits>]_<structure>_<build>` (decisions 22), where the rollup lives. Memory: arena. */
+gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rollup, gr_str digits,
+                                   gr_str structure_hash, int64_t build, const gr_dialect *dialect, gr_arena *arena);
 gr_str gr_store_name(const gr_rollup *rollup, gr_arena *arena); /* "embedded", "source:default" */
 
 /* A shared store is a folder, used by any number of processes: each table is a database file of its own, that is
@@ -33,9 +33,16 @@ GR_MUST_CHECK gr_status gr_store_detach(gr_engine_conn *conn, const gr_ctx *ctx,
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
                                                 const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                                 void (*on_progress)(void *, double), void *arg, gr_error *err);
+typedef struct gr_store_part_stat {
+    int64_t key_us; /* gr_sql_partition_key */
+    int64_t rows;
+    gr_str checksum;
+} gr_store_part_stat;
 typedef struct gr_store_stat {
     int64_t rows, bytes;
-    int64_t *min_us, *max_us; /* by rollup column; of instant columns only */
+    int64_t *min_us, *max_us;  /* by rollup column; of instant columns only */
+    gr_store_part_stat *parts; /* by partition; those that have rows */
+    size_t n_parts;
 } gr_store_stat;
 GR_MUST_CHECK gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
                                             gr_str table, const gr_dialect *dialect, gr_store_stat *ret, gr_error *err);

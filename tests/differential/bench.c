@@ -231,11 +231,11 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
         GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
     }
     if (plan->to_build) {
-        int64_t rows;
+        gr_build_result built;
+        const gr_build_ask ask = {.run = plan->to_build_run, .slice_us = 1};
         *ret_again = true;
         run->n_builds++;
-        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, NULL, (gr_build_progress){0},
-                             &rows, &run->err);
+        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, &ask, &built, &run->err);
     }
     copy_refusals(plan, ctx->arena, run);
     note_uses(plan, ctx->arena, run);

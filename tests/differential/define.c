@@ -42,10 +42,10 @@ static gr_status build(defining *d, int64_t entity_id, gr_error *err) {
     const gr_snapshot *s = gr_exec_snapshot_ref(d->bench->exec);
     gr_ctx ctx = {.arena = d->arena, .now_us = gr_clock_now_us()};
     const gr_tz *zone;
-    int64_t rows;
+    gr_build_result built;
+    const gr_build_ask ask = {.run = gr_run_all};
     const gr_rollup *r = gr_exec_rollup_of(s, entity_id, &zone);
-    gr_status status =
-        r ? gr_exec_build(d->bench->exec, &ctx, s, r, zone, NULL, (gr_build_progress){0}, &rows, err) : GR_OK;
+    gr_status status = r ? gr_exec_build(d->bench->exec, &ctx, s, r, zone, &ask, &built, err) : GR_OK;
     gr_exec_snapshot_unref(s);
     return status;
 }

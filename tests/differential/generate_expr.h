@@ -20,6 +20,7 @@ void diff_add_measures(diff_maker *m);
 /* Of generate_rollup.c. */
 void diff_add_rollups(diff_maker *m);
 void diff_add_build_ranges(diff_maker *m);
+void diff_add_partitions(diff_maker *m);
 /* Of generate_more.c: for cubes that are all there. */
 void diff_add_sub_queries(diff_maker *m);
 void diff_add_view(diff_maker *m);

@@ -168,3 +168,14 @@ void diff_add_build_ranges(diff_maker *m) {
             r->is_range_date = unit == units[0] && diff_chance(m->r, 50);
         }
 }
+
+void diff_add_partitions(diff_maker *m) {
+    static const char *const sizes[] = {"year", "year", "quarter", "quarter", "month", "week"};
+    for (size_t cube = 0; cube < m->w->n_cubes; cube++)
+        for (size_t i = 0; i < m->w->cubes[cube].n_rollups; i++) {
+            diff_rollup *r = &m->w->cubes[cube].rollups[i];
+            bool has_time = false;
+            for (size_t k = 0; k < r->n_items; k++) has_time |= r->items[k].kind == DIFF_ITEM_TIME;
+            if (has_time && diff_chance(m->r, 35)) r->partition = DIFF_ONE_OF(m->r, sizes);
+        }
+}

@@ -174,6 +174,7 @@ typedef struct diff_rollup {
     bool has_start, has_end;
     int64_t start_us, end_us; /* build range: what the first and the last stored time lie in */
     bool is_range_date;       /* written as DATE */
+    const char *partition;    /* partition_granularity, or NULL */
     bool is_cheapest;
     bool is_dropped;
 } diff_rollup;

@@ -346,6 +346,7 @@ static void add_rollups(const writer *w, const diff_cube *c) {
         if (r->filters.n) gr_buf_printf(w->out, "        filters: " GR_FMT "\n", GR_ARG(r->filters));
         if (r->has_start) add_bound(w->out, "build_range_start", r->start_us, r->is_range_date);
         if (r->has_end) add_bound(w->out, "build_range_end", r->end_us, r->is_range_date);
+        if (r->partition) gr_buf_printf(w->out, "        partition_granularity: %s\n", r->partition);
         if (r->is_cheapest) gr_buf_z(w->out, "        selection: cheapest\n");
         if (r->is_non_strict >= 0) gr_buf_z(w->out, "        allow_non_strict_date_range_match: false\n");
     }

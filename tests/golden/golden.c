@@ -142,9 +142,9 @@ static gr_str run(const gr_ctx *ctx, json_t *json, bool rollups) {
         const gr_snapshot *s = gr_exec_snapshot_ref(executor);
         gr_plan *plan = plan_of(ctx, s, json, rollups, false);
         if (plan->to_build) {
-            int64_t rows;
-            if (gr_exec_build(executor, ctx, s, plan->to_build, plan->to_build_zone, NULL, (gr_build_progress){0},
-                              &rows, &err))
+            gr_build_result built;
+            const gr_build_ask ask = {.run = plan->to_build_run};
+            if (gr_exec_build(executor, ctx, s, plan->to_build, plan->to_build_zone, &ask, &built, &err))
                 fail_msg("%s", err.message);
             gr_exec_snapshot_unref(s);
             continue;

@@ -52,6 +52,12 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_SHIFT_MICROS] = GR_STR_INIT("({0} + to_microseconds({1}))"),
             [GR_SQL_TIMESTAMP_LOWEST] = GR_STR_INIT("CAST('-infinity' AS TIMESTAMP)"),
             [GR_SQL_TIMESTAMP_HIGHEST] = GR_STR_INIT("CAST('infinity' AS TIMESTAMP)"),
+            [GR_SQL_EPOCH] = GR_STR_INIT("coalesce(epoch_us({0}), CAST(-9223372036854775808 AS BIGINT))"),
+            [GR_SQL_HASH_SUM] = GR_STR_INIT("coalesce(CAST(sum(hash({0})) AS VARCHAR), '')"),
+            [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),
+            [GR_SQL_IS_NEAR] =
+                GR_STR_INIT("(typeof({0}) IN ('DOUBLE', 'FLOAT') AND abs(CAST({0} AS DOUBLE) - CAST({1} AS DOUBLE)) <= "
+                            "1e-9 * CAST({2} AS DOUBLE))"),
             [GR_SQL_CONCAT_GEO] = GR_STR_INIT("(CAST({0} AS VARCHAR) || ',' || CAST({1} AS VARCHAR))"),
         },
 };

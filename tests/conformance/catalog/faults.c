@@ -99,10 +99,9 @@ static void killed_in_a_migration(fixture *f) {
         const char *point;
         int64_t number;
     } cases[] = {
-        {"catalog.migrate.4.before_commit", 3},
-        {"catalog.migrate.4.after_commit", 4},
-        {"catalog.migrate.5.before_commit", 4},
-        {"catalog.migrate.5.after_commit", 5},
+        {"catalog.migrate.4.before_commit", 3}, {"catalog.migrate.4.after_commit", 4},
+        {"catalog.migrate.5.before_commit", 4}, {"catalog.migrate.5.after_commit", 5},
+        {"catalog.migrate.6.before_commit", 5}, {"catalog.migrate.6.after_commit", 6},
     };
     need_faults();
     for (size_t i = 0; i < N_OF(cases); i++) {
@@ -112,7 +111,7 @@ static void killed_in_a_migration(fixture *f) {
         int64_t number = raw_i64(f, "SELECT max(number) FROM schema_migrations");
         assert_int_equal(number, f->postgres && cases[i].number == 3 ? 0 : cases[i].number);
         assert_ok(f, fixture_open(f));
-        assert_int_equal(raw_i64(f, "SELECT max(number) FROM schema_migrations"), 5);
+        assert_int_equal(raw_i64(f, "SELECT max(number) FROM schema_migrations"), 6);
         if (!f->postgres) assert_str(got(f, 7).serving.table_name, "serves");
         gr_preagg_decl d = main_decl(f);
         assert_int_equal(declared(f, "c", &d, 10).status, GR_PREAGG_PENDING);

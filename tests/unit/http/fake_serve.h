@@ -64,6 +64,9 @@ void gr_flight_unref(gr_flight *flight) {
     free(flight);
 }
 
+uint64_t gr_flight_subscribe_slice(gr_flight *flight, void (*fn)(void *), void *arg) {
+    return gr_flight_subscribe(flight, fn, arg);
+}
 uint64_t gr_flight_subscribe(gr_flight *flight, void (*fn)(void *), void *arg) {
     pthread_mutex_lock(&flight->lock);
     bool is_done = flight->is_done;

@@ -202,8 +202,11 @@ static void add_state(gr_snapshot *s, const known *k, gr_arena *arena) {
                                .has_range = k->from != NULL};
     assert_int_equal(gr_tz_get(gr_str_from(k->zone), &state->zone, NULL), GR_OK);
     if (k->from) {
-        state->range_from_us = at(k->from);
-        state->range_to_us = at(k->to);
+        gr_run *run = GR_NEW(arena, gr_run);
+        run->from_us = at(k->from);
+        run->to_us = at(k->to);
+        state->covered = run;
+        state->n_covered = 1;
     }
     s->states[index] = list;
 }

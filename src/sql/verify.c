@@ -1,0 +1,184 @@
+/* What a stored table is held against: the source's own numbers by partition, and fingerprints of the source's rows.
+ *
+ *   stored   SELECT k, merged components FROM table GROUP BY k      \   one row for each partition
+ *   source   SELECT k, components FROM joined tables GROUP BY k      >  in which they differ
+ *
+ * Counts and exact sums must be equal; sums in floating point within 1e-9 of the sum of the absolute values, for their
+ * order is not fixed. Where the joins repeat rows, the source's side is the load itself, aggregated: there the number
+ * of a partition is not the sum over its groups. */
+#include "sql/internal.h"
+
+/* Partition of a stored bucket as a number, for both sides alike. */
+static gr_str partition_key(gr_sqlw *w, const gr_rollup *r, gr_str bucket) {
+    if (r->partition == GR_GRAIN_NONE) return GR_STR("CAST(0 AS BIGINT)");
+    gr_str start = gr_sqlw_op2(w, GR_SQL_TRUNC, bucket, gr_sqlw_text_literal(w, gr_grain_name(r->partition)));
+    return gr_sqlw_op1(w, GR_SQL_EPOCH, start);
+}
+
+gr_str gr_sql_partition_key(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena) {
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
+    return partition_key(&w, rollup, rollup->ranged ? gr_sqlw_ident(&w, rollup->ranged->name) : GR_STR("NULL"));
+}
+
+static bool is_compared(const gr_rollup_component *c) {
+    return c->component.agg == GR_AGG_COUNT || c->component.agg == GR_AGG_SUM || c->component.agg == GR_AGG_MIN ||
+           c->component.agg == GR_AGG_MAX;
+}
+
+static gr_str column_named(gr_sqlw *w, char prefix, size_t i) {
+    return gr_arena_printf(w->arena, "\"%c%zu\"", prefix, i);
+}
+
+/* SELECT k, v<i>, a<i> FROM <table> GROUP BY k: stored columns merged. */
+static gr_str merged_side(gr_sqlw *w, const gr_rollup *r, gr_str table) {
+    gr_str bucket = r->ranged ? gr_sqlw_ident(w, r->ranged->name) : (gr_str){0};
+    gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT " AS k", GR_ARG(partition_key(w, r, bucket)));
+    for (size_t i = 0; i < r->n_components; i++) {
+        const gr_component *c = &r->components[i].component;
+        if (!is_compared(&r->components[i])) continue;
+        gr_str column = gr_sqlw_ident(w, r->components[i].name), none = {0};
+        gr_str merged = gr_sqlw_merge_values(w, c, column, none, none);
+        text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(merged),
+                               GR_ARG(column_named(w, 'v', i)));
+        if (c->agg != GR_AGG_SUM) continue;
+        gr_str size = gr_sqlw_op1(w, GR_SQL_SUM, gr_sqlw_op1(w, GR_SQL_ABS, column));
+        text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(size),
+                               GR_ARG(column_named(w, 'a', i)));
+    }
+    return gr_arena_printf(w->arena, GR_FMT " FROM " GR_FMT " GROUP BY 1", GR_ARG(text), GR_ARG(table));
+}
+
+static bool is_plain(const gr_rollup *r) { return r->groups.n == 1 && r->groups.v[0].key_node == GR_TREE_NONE; }
+
+/* The same from the joined rows. */
+static gr_str source_side(gr_sqlw *w, const gr_rollup *r) {
+    w->tree = &r->tree;
+    gr_str bucket = r->ranged ? gr_sqlw_stored_bucket(w, r->ranged->member, r->ranged->granularity) : (gr_str){0};
+    gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT " AS k", GR_ARG(partition_key(w, r, bucket)));
+    for (size_t i = 0; i < r->n_components; i++) {
+        const gr_component *c = &r->components[i].component;
+        if (!is_compared(&r->components[i])) continue;
+        gr_str value = gr_sqlw_component(w, c);
+        text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(value),
+                               GR_ARG(column_named(w, 'v', i)));
+        if (c->agg != GR_AGG_SUM) continue;
+        gr_str row = gr_sqlw_row_value(w, c->measure);
+        gr_str size = gr_sqlw_op1(w, GR_SQL_SUM, gr_sqlw_op1(w, GR_SQL_ABS, row));
+        text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(size),
+                               GR_ARG(column_named(w, 'a', i)));
+    }
+    gr_str where = gr_sqlw_where(w), from = gr_sqlw_from(w, &r->tree);
+    return gr_arena_printf(w->arena, GR_FMT GR_FMT GR_FMT " GROUP BY 1", GR_ARG(text), GR_ARG(from), GR_ARG(where));
+}
+
+/* `CASE WHEN NOT same THEN 'orders__amount: stored …, source …' …` */
+static gr_str difference(gr_sqlw *w, const gr_rollup *r) {
+    gr_str text = GR_STR("CASE");
+    for (size_t i = 0; i < r->n_components; i++) {
+        if (!is_compared(&r->components[i])) continue;
+        gr_str v = column_named(w, 'v', i), a = column_named(w, 'a', i);
+        gr_str stored = gr_arena_printf(w->arena, "t." GR_FMT, GR_ARG(v)),
+               source = gr_arena_printf(w->arena, "s." GR_FMT, GR_ARG(v));
+        gr_str same = gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, stored, source);
+        if (r->components[i].component.agg == GR_AGG_SUM) {
+            gr_str size = gr_arena_printf(w->arena, "s." GR_FMT, GR_ARG(a));
+            gr_str near = gr_sqlw_op(w, GR_SQL_IS_NEAR, (gr_str[]){stored, source, size});
+            same = gr_arena_printf(w->arena, GR_FMT " OR " GR_FMT, GR_ARG(same), GR_ARG(near));
+        }
+        gr_str name = gr_sqlw_text_literal(w, r->components[i].name);
+        gr_str a_text = gr_sqlw_op1(w, GR_SQL_TEXT, stored), b_text = gr_sqlw_op1(w, GR_SQL_TEXT, source);
+        text =
+            gr_arena_printf(w->arena,
+                            GR_FMT " WHEN (" GR_FMT ") IS NOT TRUE THEN " GR_FMT " || ': stored ' || coalesce(" GR_FMT
+                                   ", 'null') || ', source ' || coalesce(" GR_FMT ", 'null')",
+                            GR_ARG(text), GR_ARG(same), GR_ARG(name), GR_ARG(a_text), GR_ARG(b_text));
+    }
+    return gr_arena_printf(w->arena, GR_FMT " END", GR_ARG(text));
+}
+
+bool gr_sql_can_verify(const gr_rollup *r) {
+    for (size_t i = 0; i < r->n_components; i++)
+        if (is_compared(&r->components[i])) return true;
+    return false;
+}
+
+gr_status gr_sql_verify(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                        gr_sql_load_options options, gr_str table, const gr_dialect *dialect, gr_arena *arena,
+                        gr_sql *ret, gr_error *err) {
+    const gr_rollup *r = rollup->entity;
+    gr_sql_statement s = {0};
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
+    gr_str source;
+    if (is_plain(r)) {
+        source = source_side(&w, r);
+    } else {
+        gr_str load = gr_sqlw_load(&w, r);
+        source = merged_side(&w, r, gr_arena_printf(arena, "(" GR_FMT ") AS \"l\"", GR_ARG(load)));
+    }
+    gr_str stored = merged_side(&w, r, table), what = difference(&w, r);
+    return gr_sqlw_finish(&s,
+                          gr_arena_printf(arena,
+                                          "SELECT k, what FROM (SELECT coalesce(s.k, t.k) AS k, " GR_FMT
+                                          " AS what FROM (" GR_FMT ") AS s FULL JOIN (" GR_FMT
+                                          ") AS t ON s.k = t.k) AS d WHERE what IS NOT NULL ORDER BY 1",
+                                          GR_ARG(what), GR_ARG(source), GR_ARG(stored)),
+                          ret);
+}
+
+/* ---- fingerprints --------------------------------------------------------------------------------------------------
+ */
+
+/* All that decides what is stored of a row. */
+static gr_str row_values(gr_sqlw *w, const gr_rollup *r, const gr_group *group) {
+    gr_sql_grain grain = {.load = r};
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, r->n_columns + group->components.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_columns; i++) texts[n++] = gr_sqlw_grain_text(w, &grain, i);
+    for (size_t i = 0; i < group->components.n; i++) {
+        const gr_member *m = group->components.v[i].measure;
+        gr_str value = group->components.v[i].agg == GR_AGG_OPAQUE ? (gr_str){0} : gr_sqlw_row_value(w, m);
+        if (value.n) texts[n++] = value;
+    }
+    return gr_sqlw_join(w, texts, n, ", ");
+}
+
+gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                             gr_sql_load_options options, const gr_expr *change, const gr_dialect *dialect,
+                             gr_arena *arena, gr_sql *ret, gr_error *err) {
+    const gr_rollup *r = rollup->entity;
+    gr_sql_statement s = {0};
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
+    gr_str *texts = GR_NEW_N(arena, gr_str, r->groups.n + 1);
+    for (size_t i = 0; i < r->groups.n; i++) {
+        gr_sqlw g = w;
+        g.tree = &r->groups.v[i].tree;
+        gr_str bucket = r->ranged ? gr_sqlw_stored_bucket(&g, r->ranged->member, r->ranged->granularity) : (gr_str){0};
+        gr_str key = partition_key(&g, r, bucket), mark;
+        if (change)
+            mark = gr_sqlw_op1(&g, GR_SQL_TEXT, gr_sqlw_op1(&g, GR_SQL_MAX, gr_sqlw_expr(&g, change, r->preagg->cube)));
+        else
+            mark = gr_sqlw_op1(&g, GR_SQL_HASH_SUM, row_values(&g, r, &r->groups.v[i]));
+        gr_str where = gr_sqlw_where(&g), from = gr_sqlw_from(&g, g.tree);
+        texts[i] = gr_arena_printf(
+            arena, "SELECT " GR_FMT " AS k, %zu AS g, count(*) AS n, " GR_FMT " AS m" GR_FMT GR_FMT " GROUP BY 1",
+            GR_ARG(key), i, GR_ARG(mark), GR_ARG(from), GR_ARG(where));
+    }
+    gr_str all = gr_sqlw_join(&w, texts, r->groups.n, " UNION ALL ");
+    return gr_sqlw_finish(&s,
+                          gr_arena_printf(arena,
+                                          "SELECT k, CAST(n AS VARCHAR) || ':' || coalesce(m, '') AS f FROM (" GR_FMT
+                                          ") AS \"p\" ORDER BY k, g",
+                                          GR_ARG(all)),
+                          ret);
+}
+
+gr_str gr_sql_checksum(const gr_rollup *r, const gr_dialect *dialect, gr_arena *arena) {
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
+    gr_str *texts = GR_NEW_N(arena, gr_str, r->n_columns + r->n_components + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_columns; i++) texts[n++] = gr_sqlw_ident(&w, r->columns[i].name);
+    for (size_t i = 0; i < r->n_components; i++) texts[n++] = gr_sqlw_ident(&w, r->components[i].name);
+    return n ? gr_sqlw_op1(&w, GR_SQL_HASH_SUM, gr_sqlw_join(&w, texts, n, ", ")) : GR_STR("''");
+}
