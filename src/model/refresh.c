@@ -7,13 +7,13 @@
 static const char *const interval_rule = "does not match regexp: /^(\\d+) (second|minute|hour|day|week)s?$/";
 
 static bool is_interval(gr_str text) {
-    int64_t seconds, months;
-    return gr_every_parse(text, &seconds, &months);
+    gr_every every;
+    return gr_every_parse(text, &every);
 }
 
 static void check_every(gr_loader *l, const gr_fields *f, bool may_be_cron) {
     gr_str text = gr_fields_text(f, GR_KEY_REFRESH_KEY_EVERY);
-    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_EVERY) || is_interval(text) || (may_be_cron && gr_cron_is_valid(text)))
+    if (!gr_fields_get(f, GR_KEY_REFRESH_KEY_EVERY) || is_interval(text) || (may_be_cron && gr_cron_parse(text, &(gr_cron){0})))
         return;
     gr_diag *d = gr_model_bad_value(l, f, GR_KEY_REFRESH_KEY_EVERY, interval_rule);
     gr_model_hint(l, d,
