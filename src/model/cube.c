@@ -179,7 +179,7 @@ static void fill_cube(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     read_sql(l, cube, f);
     cube->refresh_key = gr_fields_get(f, GR_KEY_CUBE_REFRESH_KEY);
     gr_place place = {NULL, GR_STR("refreshKey"), -1};
-    if (cube->refresh_key) gr_model_check_refresh_key(l, cube->refresh_key, &place, true);
+    if (cube->refresh_key) cube->refresh = gr_model_read_refresh_key(l, cube->refresh_key, &place, true);
     static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
     cube->is_cheapest =
         gr_model_fields_word(l, f, GR_KEY_CUBE_SELECTION, selections, 2, "must be one of [first, cheapest]") == 1;
