@@ -137,12 +137,28 @@ static void test_inherited(void **state) {
     assert_null(model->preaggs[0]->refresh);
 }
 
+/* A fault of what is inherited is the parent's alone. */
+static void test_inherited_faults(void **state) {
+    (void)state;
+    static const char *const keys[] = {"{every: soon}", "{sql: \"select {at}\"}", "{update_window: 1 day}",
+                                       "{every: 1 day, incremental: true}"};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        gr_str yaml = gr_arena_printf(
+            arena, MODEL("%s", "{every: 1 day}") "  - {name: child, sql_table: c, extends: orders}\n", keys[i]);
+        assert_int_equal(load(yaml.p), GR_ERR_MODEL_INVALID_SET);
+        if (diags.n_errors != 1) print_diags();
+        assert_int_equal(diags.n_errors, 1);
+        for (size_t k = 0; k < diags.list.n; k++) assert_true(has(diags.list.v[k].message, "orders cube"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_times, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sql, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fingerprints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_inherited, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_inherited_faults, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
