@@ -182,8 +182,9 @@ static void test_even(void **state) {
         if (first_s != good[i].first_s || interval_s != good[i].interval_s)
             fail_msg("%s: %ld %ld", good[i].cron, (long)first_s, (long)interval_s);
     }
-    static const char *const bad[] = {"0 8 * * 1-3", "*/7 * * * *", "0 0 1 * *",   "0 0 * 2 *",  "0 */5 * * *",
-                                      "0,1 * * * *", "0 1,2 * * *", "0 */6 * * 1", "0 0 13 * 5", "*/15 1 * * *"};
+    static const char *const bad[] = {"0 8 * * 1-3", "*/7 * * * *", "0 0 1 * *",   "0 0 * 2 *",
+                                      "0 */5 * * *", "0,1 * * * *", "0 1,2 * * *", "0 13,14 * * *",
+                                      "0 */6 * * 1", "0 0 13 * 5",  "*/15 1 * * *"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         int64_t first_s = -1, interval_s = -1;
         gr_cron cron = cron_of(bad[i]);

@@ -78,6 +78,10 @@ static void test_numbers(void **state) {
         {"1 day", "America/Sao_Paulo", "2018-02-18T02:30:00Z", 17579, "2018-02-18T03:00:00Z"},
         /* Lord Howe is set by half an hour */
         {"1 hour", "Australia/Lord_Howe", "2024-04-06T14:45:00Z", 19820 * 24 + 1, "2024-04-06T15:30:00Z"},
+        /* St. John's fell back at one minute past midnight: three days began for a minute, and again an hour later */
+        {"3 days", "America/St_Johns", "2000-10-29T02:29:00Z", 3752, "2000-10-29T02:30:00Z"},
+        {"3 days", "America/St_Johns", "2000-10-29T02:30:00Z", 3753, "2000-10-29T02:31:00Z"},
+        {"3 days", "America/St_Johns", "2000-10-29T02:45:00Z", 3752, "2000-10-29T03:30:00Z"},
         {"1 month", "UTC", "1970-01-31T23:00:00Z", 0, "1970-02-01T00:00:00Z"},
         {"1 month", "UTC", "2024-02-29T00:00:00Z", 54 * 12 + 1, "2024-03-01T00:00:00Z"},
         {"3 months", "UTC", "2024-02-29T00:00:00Z", 54 * 4, "2024-04-01T00:00:00Z"},
@@ -99,11 +103,12 @@ static void test_numbers(void **state) {
 /* Between an instant and the next the number stays, and there it does not. */
 static void test_number_law(void **state) {
     (void)state;
-    static const char *const zones[] = {"America/New_York", "Europe/London", "Australia/Lord_Howe", "America/Sao_Paulo",
-                                        "Asia/Kolkata",     "Pacific/Apia",  "Pacific/Kwajalein",   "UTC",
-                                        "Africa/Monrovia",  "Asia/Pyongyang"};
+    static const char *const zones[] = {
+        "America/New_York", "Europe/London",  "Australia/Lord_Howe", "America/Sao_Paulo",
+        "Asia/Kolkata",     "Pacific/Apia",   "Pacific/Kwajalein",   "UTC",
+        "Africa/Monrovia",  "Asia/Pyongyang", "America/St_Johns"};
     static const char *const everys[] = {"1 second", "7 seconds", "1 minute",       "10 minutes", "7 minutes",
-                                         "1 hour",   "5 hours",   "1 day",          "2 days",     "1 week",
+                                         "1 hour",   "5 hours",   "1 day",          "3 days",     "1 week",
                                          "1 month",  "5 months",  "999999999 weeks"};
     uint64_t seed = 7;
     for (size_t i = 0; i < 20000; i++) {

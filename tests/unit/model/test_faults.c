@@ -95,6 +95,19 @@ static void test_pre_aggregations(void **state) {
          "looks at the rows of its own cube, and 'users' is another", 16, 36, "of 'orders'"},
         {CUBE ROLLUP BODY "        refresh_key: {fingerprint: [rows]}\n", GR_ERR_MODEL_INVALID,
          "(preAggregations.r.refreshKey.fingerprint = [object Object]) must be a string", 16, 36, NULL},
+        {"cubes:\n"
+         "  - {name: u, sql_table: u, dimensions: [{name: id, sql: id, type: number, primary_key: true}], measures: "
+         "[{name: "
+         "n, type: count}], joins: [{name: o, relationship: one_to_many, sql: \"{CUBE}.id = {o}.u\"}]}\n"
+         "  - name: o\n"
+         "    sql_table: o\n"
+         "    joins: [{name: u, relationship: many_to_one, sql: \"{CUBE}.u = {u}.id\"}]\n"
+         "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: k, sql: \"{u.n}\", type: "
+         "number, "
+         "sub_query: true}]\n"
+         "    pre_aggregations:\n"
+         "      - {name: r, dimensions: [id], refresh_key: {fingerprint: \"{k}\"}}\n",
+         GR_ERR_MODEL_INVALID, "a fingerprint cannot be made of 'o.k', which is a sub query", 8, 64, NULL},
         {CUBE ROLLUP BODY "        refresh_key: {sql: \"select max({CUBE}.x)\"}\n", GR_ERR_MODEL_INVALID,
          "'{CUBE}' has no meaning in the SQL of a refresh key", 16, 28, "({CUBE.sql()})"},
         {CUBE ROLLUP BODY "        refresh_key: {sql: \"select 1 from ({nobody.sql()})\"}\n", GR_ERR_MODEL_UNRESOLVED,
