@@ -141,8 +141,39 @@ gr_range gr_range_of_local(int64_t from_local_us, int64_t to_local_us, const gr_
 /* Both ends of the range are starts of buckets of the grain, on the wall clock. */
 bool gr_range_is_aligned(const gr_range *range, const gr_granularity *g, int64_t anchor_local_us);
 
-/* ---- schedules (kept and checked now, run by the refresh issue) ----------------------------------------------- */
-/* `every:` of a refresh key: "<n> second|minute|hour|day|week|month[s]"; *ret_seconds is 0 for months. */
-bool gr_every_parse(gr_str text, int64_t *ret_seconds, int64_t *ret_months);
-bool gr_cron_is_valid(gr_str text); /* 5 or 6 fields */
+/* ---- schedules (of refresh keys; cube.md 6.6) ------------------------------------------------------------------- */
+/* `every:` an interval. One of the two is 0, the other is greater. */
+typedef struct gr_every {
+    int64_t seconds, months;
+} gr_every;
+
+/* "<n> second|minute|hour|day|week|month[s]". False, and *ret untouched, when it is not of that form. */
+bool gr_every_parse(gr_str text, gr_every *ret);
+/* Which of the intervals since 1970 holds this instant, on the wall clock of `tz`: floor((offset + instant) / seconds),
+ * or the whole months divided by their number. */
+int64_t gr_every_number(gr_every every, const gr_tz *tz, int64_t utc_us);
+/* The first instant after this one at which that number is another: where an interval ends, or where the clock is set.
+ * INT64_MAX when that is beyond all time. */
+int64_t gr_every_next(gr_every every, const gr_tz *tz, int64_t utc_us);
+/* One interval later: seconds of time; months on the wall clock of `tz`, clamped to the month's end. */
+int64_t gr_every_add(gr_every every, const gr_tz *tz, int64_t utc_us);
+
+/* A cron line, as sets: bit i of a field is set when i is one of its values. */
+typedef struct gr_cron {
+    uint64_t seconds, minutes;
+    uint32_t hours, days, months;
+    uint32_t weekdays; /* 0 is Sunday */
+} gr_cron;
+
+/* Five fields (minute, hour, day of the month, month, day of the week) or six (a second before them). When both days
+ * are restricted, that is when neither field holds all its values, one of them is enough. False: *ret is untouched. */
+bool gr_cron_parse(gr_str text, gr_cron *ret);
+/* When the line fires, the clock being that of `tz`: the last time at or before an instant, the first one after it;
+ * INT64_MIN and INT64_MAX when there is none. A reading that the clock jumps over fires at the instant of the jump; one
+ * that it shows twice fires once, the first time. */
+int64_t gr_cron_last(const gr_cron *cron, const gr_tz *tz, int64_t utc_us);
+int64_t gr_cron_next(const gr_cron *cron, const gr_tz *tz, int64_t utc_us);
+/* The line fires at equal distances, on a clock that is never set: at *ret_first_s, the seconds from 1970 on, and then
+ * every *ret_interval_s. Else both are untouched. */
+bool gr_cron_is_even(const gr_cron *cron, int64_t *ret_first_s, int64_t *ret_interval_s);
 #endif

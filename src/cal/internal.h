@@ -33,6 +33,12 @@ int64_t gr_cal_add_months(int64_t local_us, int64_t months);
 int64_t gr_cal_grain_floor(gr_grain grain, int64_t local_us);
 int64_t gr_cal_grain_next(gr_grain grain, int64_t bucket_local_us);
 
+/* The furthest reading that the clock of `tz` has shown at or before an instant: ahead of what it shows now when it was
+ * set back. gr_tz_to_utc(local) <= utc_us  <=>  local <= this. */
+int64_t gr_cal_reached(const gr_tz *tz, int64_t utc_us);
+/* The next instant at which the offset changes; INT64_MAX when it never does again. */
+int64_t gr_cal_next_change(const gr_tz *tz, int64_t utc_us);
+
 /* A name of a unit: one of the eight grains, with "s" behind it when `allow_plural`. Exact case. */
 gr_grain gr_cal_unit_from_text(gr_str text, bool allow_plural);
 /* One unit as an interval. */

@@ -1,86 +1,56 @@
-/* Schedules of refresh keys: `every: <n> <unit>` and cron lines. Checked here; nothing here computes a next run.
- * Invariant: what is accepted has fields within their bounds, whole to the last character. */
+/* `every: <n> <unit>` of refresh keys: intervals that are counted from 1970 on, on the wall clock of a zone.
+ *
+ *   wall clock  |---- 6 ----|---- 7 ----|---- 8 ----|      the number of an interval
+ *   instants    |---- 6 --|-- 7 --|6|-- 7 ----|- 8 -|      where the clock is set back, a number can come again
+ *
+ * Invariant: the number is constant from an instant to the next one that gr_every_next gives. */
 #include "cal/internal.h"
 
-#define MAX_CRON_BYTES 256
+#define MONTHS_TO_1970 (INT64_C(1970) * 12)
+/* No clock is set back further than this. */
+#define MOST_SET_BACK_US (2 * INT64_C(26) * US_PER_HOUR)
 
-bool gr_every_parse(gr_str text, int64_t *ret_seconds, int64_t *ret_months) {
+bool gr_every_parse(gr_str text, gr_every *ret) {
     gr_cal_cursor c = gr_cal_cursor_of(text);
     int64_t n;
     if (!gr_cal_scan_number(&c, 1, 9, &n) || n == 0 || !gr_cal_scan_char(&c, ' ')) return false;
     gr_grain unit = gr_cal_unit_from_text((gr_str){c.p, (size_t)(c.end - c.p)}, true);
     if (unit == GR_GRAIN_NONE || unit > GR_GRAIN_MONTH) return false;
-    *ret_seconds = n * gr_grain_seconds(unit);
-    *ret_months = n * gr_cal_unit_interval(unit).months;
+    *ret = (gr_every){n * gr_grain_seconds(unit), n * gr_cal_unit_interval(unit).months};
     return true;
 }
 
-/* ---- cron ---------------------------------------------------------------------------------------------------- */
-
-typedef struct cron_field {
-    int64_t min, max;
-    const char *names; /* three letters each, from `min` on; or NULL */
-    bool has_any;      /* `?` stands for "no matter" */
-} cron_field;
-
-static const cron_field cron_fields[] = {
-    {0, 59, NULL, false}, /* second, only in the form of six */
-    {0, 59, NULL, false}, /* minute */
-    {0, 23, NULL, false}, /* hour */
-    {1, 31, NULL, true},  /* day of the month */
-    {1, 12, "janfebmaraprmayjunjulaugsepoctnovdec", false},
-    {0, 7, "sunmontuewedthufrisat", true}, /* day of the week; 7 is Sunday too */
-};
-#define N_CRON_FIELDS 6
-
-static bool cron_value(gr_cal_cursor *c, const cron_field *field, int64_t *ret) {
-    if (gr_cal_scan_number(c, 1, 4, ret)) return *ret >= field->min && *ret <= field->max;
-    if (!field->names || c->end - c->p < 3) return false;
-    for (size_t i = 0; field->names[3 * i]; i++) {
-        if (!gr_str_eq_nocase((gr_str){c->p, 3}, (gr_str){field->names + 3 * i, 3})) continue;
-        c->p += 3;
-        *ret = field->min + (int64_t)i;
-        return true;
-    }
-    return false;
+static int64_t number_of(gr_every every, int64_t local_us) {
+    if (every.months) return gr_cal_div_floor(gr_cal_month_index(local_us) - MONTHS_TO_1970, every.months);
+    return gr_cal_div_floor(local_us, gr_cal_mul(every.seconds, US_PER_SECOND));
 }
 
-/* `*`, `5`, `1-5`, each with or without `/step`. */
-static bool cron_item(gr_cal_cursor *c, const cron_field *field) {
-    int64_t from, to, step;
-    if (!gr_cal_scan_char(c, '*')) {
-        if (!cron_value(c, field, &from)) return false;
-        if (gr_cal_scan_char(c, '-') && (!cron_value(c, field, &to) || to < from)) return false;
-    }
-    if (!gr_cal_scan_char(c, '/')) return true;
-    return gr_cal_scan_number(c, 1, 4, &step) && step >= 1 && step <= field->max;
+/* The reading at which an interval begins. */
+static int64_t start_of(gr_every every, int64_t number) {
+    if (every.months) return gr_cal_add_months(0, gr_cal_mul(number, every.months));
+    return gr_cal_mul(number, gr_cal_mul(every.seconds, US_PER_SECOND));
 }
 
-static bool cron_field_is_valid(gr_str text, const cron_field *field) {
-    gr_cal_cursor c = gr_cal_cursor_of(text);
-    if (field->has_any && gr_str_eq(text, GR_STR("?"))) return true;
-    do {
-        if (!cron_item(&c, field)) return false;
-    } while (gr_cal_scan_char(&c, ','));
-    return c.p == c.end;
+int64_t gr_every_number(gr_every every, const gr_tz *tz, int64_t utc_us) {
+    return number_of(every, gr_tz_to_local(tz, utc_us));
 }
 
-bool gr_cron_is_valid(gr_str text) {
-    gr_str fields[N_CRON_FIELDS];
-    size_t n = 0;
-    if (text.n > MAX_CRON_BYTES) return false;
-    for (gr_cal_cursor c = gr_cal_cursor_of(text); c.p < c.end;) {
-        const char *first = c.p;
-        while (c.p < c.end && !gr_cal_is_space(*c.p)) c.p++;
-        if (c.p > first) {
-            if (n == N_CRON_FIELDS) return false;
-            fields[n++] = (gr_str){first, (size_t)(c.p - first)};
-        }
-        while (c.p < c.end && gr_cal_is_space(*c.p)) c.p++;
+int64_t gr_every_next(gr_every every, const gr_tz *tz, int64_t utc_us) {
+    int64_t number = gr_every_number(every, tz, utc_us);
+    int64_t start = start_of(every, number), end = start_of(every, number + 1);
+    if (end == INT64_MAX) return INT64_MAX;
+    /* From one setting of the clock to the next, as long as the number could go back or has been here before. */
+    for (;;) {
+        int64_t local = gr_tz_to_local(tz, utc_us), direct = gr_tz_to_utc(tz, end, NULL);
+        if (gr_cal_sub(local, start) > MOST_SET_BACK_US && direct > utc_us) return direct;
+        int64_t here = gr_cal_add(utc_us, gr_cal_sub(end, local)), change = gr_cal_next_change(tz, utc_us);
+        if (here < change || change == INT64_MAX) return here;
+        utc_us = change;
+        if (gr_every_number(every, tz, utc_us) != number) return utc_us;
     }
-    if (n < N_CRON_FIELDS - 1) return false;
-    const cron_field *kind = &cron_fields[N_CRON_FIELDS - n];
-    for (size_t i = 0; i < n; i++)
-        if (!cron_field_is_valid(fields[i], &kind[i])) return false;
-    return true;
+}
+
+int64_t gr_every_add(gr_every every, const gr_tz *tz, int64_t utc_us) {
+    if (!every.months) return gr_cal_add(utc_us, gr_cal_mul(every.seconds, US_PER_SECOND));
+    return gr_tz_to_utc(tz, gr_cal_add_months(gr_tz_to_local(tz, utc_us), every.months), NULL);
 }

@@ -263,6 +263,21 @@ int64_t gr_tz_to_utc(const gr_tz *tz, int64_t local_us, bool *ret_is_ambiguous) 
     return gr_cal_add(instant, back);
 }
 
+int64_t gr_cal_reached(const gr_tz *tz, int64_t utc_us) {
+    if (tz->is_utc) return utc_us;
+    int64_t back = cycles_us(tz, utc_us);
+    size_t i = segment_at(tz, utc_us - back);
+    int64_t wall = gr_cal_add(utc_us - back, tz->segments[i].offset_us);
+    if (i > 0 && tz->segments[i - 1].wall_sup_us > wall) wall = tz->segments[i - 1].wall_sup_us - 1;
+    return gr_cal_add(wall, back);
+}
+
+int64_t gr_cal_next_change(const gr_tz *tz, int64_t utc_us) {
+    int64_t back = cycles_us(tz, utc_us);
+    size_t next = segment_at(tz, utc_us - back) + 1;
+    return next < tz->n_segments ? gr_cal_add(tz->segments[next].start_us, back) : INT64_MAX;
+}
+
 static bool segments_divide(const gr_tz *tz, size_t first, size_t last, int64_t unit_us) {
     for (size_t i = first; i <= last; i++)
         if (tz->segments[i].offset_us % unit_us != 0) return false;

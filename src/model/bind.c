@@ -236,10 +236,34 @@ static void check_join_part(gr_loader *l, const gr_binding *b, const gr_part *pa
     }
 }
 
-static void report_meaningless(gr_loader *l, const gr_part *part) {
-    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc,
-                                 "'{" GR_FMT "}' has no meaning in the SQL of a cube", GR_ARG(part->text));
-    gr_model_hint(l, d, "name tables and columns themselves; {other_cube.sql()} is the SQL of another cube");
+/* Where only {cube.sql()} can be a hole. */
+static void report_meaningless(gr_loader *l, gr_role role, const gr_part *part) {
+    bool is_cube = role == GR_ROLE_CUBE_SQL;
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "'{" GR_FMT "}' has no meaning in the SQL of a %s",
+                                 GR_ARG(part->text), is_cube ? "cube" : "refresh key");
+    gr_model_hint(l, d,
+                  is_cube ? "name tables and columns themselves; {other_cube.sql()} is the SQL of another cube"
+                          : "name tables and columns themselves; ({CUBE.sql()}) are the rows of the cube");
+}
+
+/* A fingerprint has a value for each row of its cube. */
+static void check_fingerprint_part(gr_loader *l, const gr_binding *b, const gr_part *part) {
+    const gr_member *m = part->member;
+    if (part->cube != b->source->cube) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc,
+                                     "a fingerprint looks at the rows of its own cube, and '" GR_FMT "' is another",
+                                     GR_ARG(part->cube->name));
+        gr_model_hint(l, d, "refer to a column or a dimension of '" GR_FMT "': {CUBE}.updated_at",
+                      GR_ARG(b->source->cube->name));
+    } else if (part->kind == GR_PART_CUBE_SQL) {
+        gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc, "'{" GR_FMT "}' has no meaning in a fingerprint",
+                        GR_ARG(part->text));
+    } else if (m && (m->kind != GR_MEMBER_DIMENSION || m->is_sub_query)) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, part->loc,
+                                     "a fingerprint cannot be made of '" GR_FMT "', which is a %s", GR_ARG(m->id),
+                                     m->is_sub_query ? "sub query" : gr_model_kind_name(m->kind));
+        gr_model_hint(l, d, "refer to a column or a dimension: {CUBE}.updated_at");
+    }
 }
 
 static void bind_expr(gr_loader *l, const gr_binding *b) {
@@ -247,13 +271,15 @@ static void bind_expr(gr_loader *l, const gr_binding *b) {
     for (size_t i = 0; i < b->expr->n_parts; i++) {
         gr_part *part = &b->expr->parts[i];
         if (part->kind == GR_PART_TEXT) continue;
-        bool has_meaning = b->role != GR_ROLE_CUBE_SQL || part->kind == GR_PART_CUBE_SQL;
-        if (!has_meaning)
-            report_meaningless(l, part);
+        bool is_statement = b->role == GR_ROLE_CUBE_SQL || b->role == GR_ROLE_REFRESH_SQL;
+        if (is_statement && part->kind != GR_PART_CUBE_SQL)
+            report_meaningless(l, b->role, part);
         else if (!bind_part(l, b, part))
             is_whole = false;
         else if (b->role == GR_ROLE_JOIN)
             check_join_part(l, b, part);
+        else if (b->role == GR_ROLE_FINGERPRINT)
+            check_fingerprint_part(l, b, part);
         else if (b->draft)
             check_member_role(l, b, part);
     }
@@ -264,6 +290,10 @@ static void bind_expr(gr_loader *l, const gr_binding *b) {
     } else if (b->draft) {
         check_foreign_tables(l, b);
     }
+}
+
+void gr_model_bind_expr(gr_loader *l, gr_expr *expr, gr_role role) {
+    if (expr) bind_expr(l, &(gr_binding){.expr = expr, .role = role, .source = l->at, .is_inherited = l->is_inherited});
 }
 
 /* A calculated measure that looks at rows itself is as good as one with an aggregate, whatever the function is called:

@@ -173,13 +173,22 @@ static void read_sql(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     gr_model_add_binding(l, table, GR_ROLE_CUBE_SQL, NULL, NULL);
 }
 
+static void read_refresh_key(gr_loader *l, gr_cube *cube, const gr_fields *f) {
+    const gr_source *parent = l->at->parent;
+    gr_place place = {NULL, GR_STR("refreshKey"), -1};
+    cube->refresh_key = gr_fields_get(f, GR_KEY_CUBE_REFRESH_KEY);
+    if (!cube->refresh_key) return;
+    /* Of an inherited one, the parent has said so. */
+    l->is_inherited = parent && gr_fields_get(&parent->fields, GR_KEY_CUBE_REFRESH_KEY) == cube->refresh_key;
+    cube->refresh = gr_model_read_refresh_key(l, cube->refresh_key, &place, true);
+    l->is_inherited = false;
+}
+
 static void fill_cube(gr_loader *l, gr_cube *cube, const gr_fields *f) {
     gr_str source = gr_fields_text(f, GR_KEY_CUBE_DATA_SOURCE);
     cube->data_source = source.n ? source : GR_STR("default");
     read_sql(l, cube, f);
-    cube->refresh_key = gr_fields_get(f, GR_KEY_CUBE_REFRESH_KEY);
-    gr_place place = {NULL, GR_STR("refreshKey"), -1};
-    if (cube->refresh_key) gr_model_check_refresh_key(l, cube->refresh_key, &place, true);
+    read_refresh_key(l, cube, f);
     static const gr_str selections[] = {GR_STR_INIT("first"), GR_STR_INIT("cheapest")};
     cube->is_cheapest =
         gr_model_fields_word(l, f, GR_KEY_CUBE_SELECTION, selections, 2, "must be one of [first, cheapest]") == 1;

@@ -69,6 +69,8 @@ static inline gr_draft *gr_draft_of(const gr_member *member) { return (gr_draft 
 
 typedef enum gr_role {
     GR_ROLE_CUBE_SQL,
+    GR_ROLE_REFRESH_SQL,
+    GR_ROLE_FINGERPRINT,
     GR_ROLE_DIMENSION,
     GR_ROLE_SUB_QUERY,
     GR_ROLE_MEASURE,
@@ -175,6 +177,7 @@ void gr_model_make_joins(gr_loader *l); /* needs all cubes */
 void gr_model_make_views(gr_loader *l); /* needs all joins */
 void gr_model_number(gr_loader *l);     /* indexes of members; needs all views */
 void gr_model_bind(gr_loader *l);
+void gr_model_bind_expr(gr_loader *l, gr_expr *expr, gr_role role); /* one more, of the cube that is looked at */
 /* Takes apart measures that aggregate by themselves; fills model->members. Needs all names bound. */
 void gr_model_split_measures(gr_loader *l);
 void gr_model_bind_stages(gr_loader *l); /* dimensions listed by multi-stage measures */
@@ -200,7 +203,8 @@ void gr_model_check_sub_query(gr_loader *l, const gr_binding *b); /* bound; leav
 void gr_model_check_sub_query_uses(gr_loader *l);                 /* where a sub query dimension cannot be */
 void gr_model_read_currency(gr_loader *l, gr_draft *draft, const gr_fields *f, gr_key key, bool is_number);
 void gr_model_read_format(gr_draft *draft, const gr_yaml *format);
-void gr_model_check_refresh_key(gr_loader *l, const gr_yaml *node, const gr_place *place, bool is_cube);
+/* Of the cube that is looked at, or of a pre-aggregation of it. NULL when a fault leaves nothing to go on with. */
+const gr_refresh_key *gr_model_read_refresh_key(gr_loader *l, const gr_yaml *node, const gr_place *place, bool is_cube);
 void gr_model_set_titles(gr_loader *l, gr_member *member, gr_str title);
 
 /* What a reference means. */

@@ -135,6 +135,35 @@ struct gr_member {
     size_t n_drill_members;
 };
 
+/* `every:` and `timezone:` of a refresh key. */
+typedef struct gr_schedule {
+    gr_str text; /* as written */
+    bool is_cron;
+    gr_every every;  /* not is_cron */
+    gr_cron cron;    /* is_cron */
+    const gr_tz *tz; /* NULL: not given; cron lines are then of UTC, and intervals do not look at it */
+} gr_schedule;
+
+/* What tells whether rows came, went or changed, asked for all partitions at once (a key of Granary). */
+typedef enum gr_fingerprint { GR_FINGERPRINT_NONE, GR_FINGERPRINT_ROWS, GR_FINGERPRINT_SQL } gr_fingerprint;
+
+/* `refresh_key:` of a cube or a pre-aggregation, one of:
+ *   every                                               of both; of pre-aggregations also incremental, fingerprint
+ *   sql, maybe every (an interval)                      of both; of pre-aggregations also fingerprint
+ *   immutable                                           of cubes
+ *   fingerprint                                         of pre-aggregations
+ * (cube.md 1.5, 1.13; months: decisions 24). */
+typedef struct gr_refresh_key {
+    gr_loc loc;
+    const gr_expr *sql; /* a whole query; its only holes are {cube.sql()} */
+    bool has_every, is_immutable, is_incremental, has_update_window;
+    gr_schedule every;
+    gr_every update_window;
+    gr_str update_window_text;
+    gr_fingerprint fingerprint;
+    const gr_expr *fingerprint_sql; /* SQL: over columns and dimensions of the own cube, no aggregate */
+} gr_refresh_key;
+
 typedef enum gr_relationship { GR_JOIN_MANY_TO_ONE, GR_JOIN_ONE_TO_MANY, GR_JOIN_ONE_TO_ONE } gr_relationship;
 typedef struct gr_join {
     const gr_cube *from, *to;
@@ -170,9 +199,10 @@ struct gr_cube {
     bool is_cheapest; /* selection: cheapest */
     gr_hierarchy *hierarchies;
     size_t n_hierarchies;
-    uint32_t component;         /* connected component of the join graph, from 1 */
-    const gr_yaml *refresh_key; /* kept for the refresh room */
-    const gr_cube **view_cubes; /* views: the cubes behind it, roots first */
+    uint32_t component;            /* connected component of the join graph, from 1 */
+    const gr_yaml *refresh_key;    /* as written, or NULL */
+    const gr_refresh_key *refresh; /* the same, read; NULL when there is none */
+    const gr_cube **view_cubes;    /* views: the cubes behind it, roots first */
     size_t n_view_cubes;
     gr_path *view_paths; /* parallel: the join path of each */
 };
@@ -207,8 +237,9 @@ struct gr_preagg {
     bool is_cheapest;       /* selection: cheapest; one such rollup makes the choice of its cube one by rows */
     int is_external;        /* -1 unset, 0, 1 */
     int is_non_strict;      /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
-    const gr_yaml *refresh_key, *indexes, *build_range_start, *build_range_end; /* kept, or NULL */
-    gr_grain partition_granularity;                                             /* kept; GR_GRAIN_NONE */
+    const gr_yaml *refresh_key, *indexes, *build_range_start, *build_range_end; /* as written, or NULL */
+    const gr_refresh_key *refresh;  /* refresh_key, read; NULL when there is none */
+    gr_grain partition_granularity; /* kept; GR_GRAIN_NONE */
     bool scheduled_refresh;
 };
 

@@ -217,7 +217,7 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     p->indexes = gr_fields_get(f, GR_KEY_PREAGG_INDEXES);
     p->refresh_key = gr_fields_get(f, GR_KEY_PREAGG_REFRESH_KEY);
     gr_place place = {f->place, GR_STR("refreshKey"), -1};
-    if (p->refresh_key) gr_model_check_refresh_key(l, p->refresh_key, &place, false);
+    if (p->refresh_key) p->refresh = gr_model_read_refresh_key(l, p->refresh_key, &place, false);
     check_indexes(l, f);
     check_column_types(l, f);
     /* The parts of a rollup_join are refreshed, and it has no table. */

@@ -313,7 +313,7 @@ for (const [id, text, mark] of models)
   });
 
 test('model.no_effect: read, kept and warned of', async (t) => {
-  const text = cube('', '    refresh_key: {every: 1 hour}\n    pre_aggregations:\n      - {name: main, measures: [count], time_dimension: at, granularity: day, partition_granularity: month, refresh_key: {every: 10 minutes}}\n');
+  const text = cube('', '    rewrite_queries: true\n    pre_aggregations:\n      - {name: main, measures: [count], time_dimension: at, granularity: day, unique_key_columns: [id]}\n');
   const { granary } = workspace(t, { ...files, 'model/items.yml': text });
   const { code, json } = await granary(['check', '--json']);
   assert.equal(code, 0);

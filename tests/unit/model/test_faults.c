@@ -72,6 +72,46 @@ static void test_pre_aggregations(void **state) {
          "(preAggregations.r.refreshKey.timezone = Foo/Bar) unknown timezone. Take a look here", 16, 47, NULL},
         {CUBE ROLLUP BODY "        refresh_key: {immutable: true, every: 1 day}\n", GR_ERR_MODEL_INVALID,
          "(preAggregations.r.refreshKey.immutable = true) is not allowed", 16, 23, NULL},
+        {CUBE ROLLUP BODY "        refresh_key: {}\n", GR_ERR_MODEL_INVALID, "does not match any of the allowed types",
+         16, 22, "fingerprint: rows"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: rows, incremental: true}\n", GR_ERR_MODEL_INVALID,
+         "(preAggregations.r.refreshKey.incremental = true) is not allowed", 16, 42, "with every"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: rows, update_window: 1 day}\n", GR_ERR_MODEL_INVALID,
+         "(preAggregations.r.refreshKey.updateWindow = 1 day) is not allowed", 16, 42, "with every"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: rows, timezone: UTC}\n", GR_ERR_MODEL_INVALID,
+         "(preAggregations.r.refreshKey.timezone = UTC) is not allowed", 16, 42, NULL},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"\"}\n", GR_ERR_MODEL_EXPRESSION,
+         "(preAggregations.r.refreshKey.fingerprint) the expression is empty", 16, 36, NULL},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"max({CUBE}.x)\"}\n", GR_ERR_MODEL_INVALID,
+         "(preAggregations.r.refreshKey.fingerprint = max({CUBE}.x)) holds an aggregate function", 16, 36,
+         "by partition"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"{count}\"}\n", GR_ERR_MODEL_INVALID,
+         "a fingerprint cannot be made of 'orders.count', which is a measure", 16, 36, "{CUBE}.updated_at"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"{statsu}\"}\n", GR_ERR_MODEL_UNRESOLVED,
+         "statsu is not defined", 16, 36, "status"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"{CUBE.sql()}\"}\n", GR_ERR_MODEL_INVALID,
+         "'{CUBE.sql()}' has no meaning in a fingerprint", 16, 36, NULL},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: \"{users}.x\"}\n" USERS, GR_ERR_MODEL_INVALID,
+         "looks at the rows of its own cube, and 'users' is another", 16, 36, "of 'orders'"},
+        {CUBE ROLLUP BODY "        refresh_key: {fingerprint: [rows]}\n", GR_ERR_MODEL_INVALID,
+         "(preAggregations.r.refreshKey.fingerprint = [object Object]) must be a string", 16, 36, NULL},
+        {"cubes:\n"
+         "  - {name: u, sql_table: u, dimensions: [{name: id, sql: id, type: number, primary_key: true}], measures: "
+         "[{name: "
+         "n, type: count}], joins: [{name: o, relationship: one_to_many, sql: \"{CUBE}.id = {o}.u\"}]}\n"
+         "  - name: o\n"
+         "    sql_table: o\n"
+         "    joins: [{name: u, relationship: many_to_one, sql: \"{CUBE}.u = {u}.id\"}]\n"
+         "    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: k, sql: \"{u.n}\", type: "
+         "number, "
+         "sub_query: true}]\n"
+         "    pre_aggregations:\n"
+         "      - {name: r, dimensions: [id], refresh_key: {fingerprint: \"{k}\"}}\n",
+         GR_ERR_MODEL_INVALID, "a fingerprint cannot be made of 'o.k', which is a sub query", 8, 64, NULL},
+        {CUBE ROLLUP BODY "        refresh_key: {sql: \"select max({CUBE}.x)\"}\n", GR_ERR_MODEL_INVALID,
+         "'{CUBE}' has no meaning in the SQL of a refresh key", 16, 28, "({CUBE.sql()})"},
+        {CUBE ROLLUP BODY "        refresh_key: {sql: \"select 1 from ({nobody.sql()})\"}\n", GR_ERR_MODEL_UNRESOLVED,
+         "nobody is not defined", 16, 28, NULL},
         {CUBE ROLLUP BODY "        type: foo\n", GR_ERR_MODEL_INVALID,
          "\"preAggregations.r.type\" must be one of [autoRollup, originalSql, rollupJoin, rollup]. ", 16, 15, NULL},
         {CUBE ROLLUP BODY "        type: rolup\n", GR_ERR_MODEL_INVALID, "must be one of", 16, 15, "rollup"},
@@ -347,6 +387,12 @@ static void test_cubes_and_joins(void **state) {
          "(refreshKey.every = 1 day) is not allowed", 11, 36, NULL},
         {CUBE "    refresh_key: {every: 1 day, incremental: true}\n", GR_ERR_MODEL_INVALID,
          "(refreshKey.incremental = true) is not allowed", 11, 33, NULL},
+        {CUBE "    refresh_key: {every: 1 day, fingerprint: rows}\n", GR_ERR_MODEL_INVALID,
+         "(refreshKey.fingerprint = rows) is not allowed", 11, 33, "to the pre-aggregations"},
+        {CUBE "    refresh_key: {immutable: false}\n", GR_ERR_MODEL_INVALID, "does not match any of the allowed types",
+         11, 18, "immutable: true"},
+        {CUBE "    refresh_key: {sql: \"select {status}\"}\n", GR_ERR_MODEL_INVALID,
+         "'{status}' has no meaning in the SQL of a refresh key", 11, 24, "name tables"},
         {CUBE "    selection: best\n", GR_ERR_MODEL_INVALID, "(selection = best) must be one of [first, cheapest]", 11,
          16, NULL},
         {CUBE "    sql_alias: a-b\n", GR_ERR_MODEL_INVALID, "(sqlAlias = a-b) with value", 11, 16, NULL},

@@ -237,7 +237,7 @@ static void test_large_model(void **state) {
                   gr_arena_used_bytes(model->arena) >> 10);
     assert_int_equal(model->n_preaggs, 5 * N);
     assert_int_equal(model->n_members, 10 * N);
-    assert_int_equal(diags.n_warnings, 1);
+    assert_int_equal(diags.n_warnings, 0);
     assert_true(took_us <
                 20 * 1000000); /* well under a second as released; sanitizers and a busy machine take their share */
     for (int i = 0; i < N; i++) gr_buf_done(&texts[i]);
