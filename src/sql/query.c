@@ -271,6 +271,16 @@ gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, cons
     return gr_sqlw_finish(&s, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(select), GR_ARG(order)), ret);
 }
 
+gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, const gr_dialect *dialect, gr_arena *arena,
+                     gr_str *ret, gr_error *err) {
+    statement s = {0};
+    gr_sqlw w = {
+        .dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .params = &s.params, .status = &s.status, .err = err};
+    gr_str text = gr_sqlw_expr(&w, query, owner);
+    if (!s.status) *ret = text;
+    return s.status;
+}
+
 static bool expr_stays_home(const gr_expr *expr);
 
 static bool member_stays_home(const gr_member *m) {
