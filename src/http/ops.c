@@ -168,19 +168,6 @@ gr_status gr_http_do_reload(gr_http_request *request, gr_error *err) {
 }
 
 /* ---- status ---------------------------------------------------------------------------------- */
-typedef struct load_now {
-    size_t workers, busy, queued, parked, open, detached;
-} load_now;
-
-/* Of the lane that runs queries: the other one answers this very request. */
-static load_now measure(gr_http *http) {
-    const gr_http_lane *lane = &http->lanes[GR_HTTP_QUERY];
-    pthread_mutex_lock(&http->lock);
-    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open, http->n_detached};
-    pthread_mutex_unlock(&http->lock);
-    return now;
-}
-
 static void put_model(gr_jw *w, const gr_model *model) {
     size_t n_views = 0;
     for (size_t i = 0; i < model->n_cubes; i++) n_views += model->cubes[i]->is_view;
@@ -207,7 +194,8 @@ static const char *const counter_names[] = {[GR_HTTP_N_REQUESTS] = "requests",
 gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     (void)err;
     gr_http *http = request->http;
-    load_now now = measure(http);
+    gr_http_load_now now = gr_http_measure(http);
+    const gr_http_lane_now *lane = &now.lanes[GR_HTTP_QUERY]; /* the other one answers this very request */
     gr_jw writer, *w = &writer;
     gr_jw_init(w, &request->out);
     gr_jw_object(w);
@@ -217,9 +205,9 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(http->serve);
     put_model(w, snapshot->model);
     gr_serve_snapshot_unref(snapshot);
-    gr_jw_key_i64(w, "workers", (int64_t)now.workers);
-    gr_jw_key_i64(w, "busy_workers", (int64_t)now.busy);
-    gr_jw_key_i64(w, "queued", (int64_t)now.queued);
+    gr_jw_key_i64(w, "workers", (int64_t)lane->workers);
+    gr_jw_key_i64(w, "busy_workers", (int64_t)lane->busy);
+    gr_jw_key_i64(w, "queued", (int64_t)lane->queued);
     gr_jw_key_i64(w, "parked", (int64_t)now.parked);
     gr_jw_key_i64(w, "open_requests", (int64_t)now.open);
     gr_jw_key_i64(w, "detached", (int64_t)now.detached);

@@ -32,6 +32,7 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
     f->entity_id = state ? state->entity_id : 0;
     f->fraction = -1;
+    if (gr_trace_current()) f->trace = *gr_trace_current();
     f->started_us = gr_clock_now_us();
     pthread_mutex_init(&f->mutex, NULL);
     pthread_condattr_t attr;
@@ -238,6 +239,7 @@ static void run_flight(gr_flight *f) {
     gr_error err = {0};
     int64_t rows = 0;
     gr_build_progress progress = {note_progress, f};
+    gr_serve_build_begun(f);
     gr_status status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone,
                                      f->has_claim ? &f->claim : NULL, progress, &rows, &err);
     gr_arena_free(arena);
@@ -245,6 +247,7 @@ static void run_flight(gr_flight *f) {
     serve->lane.now = NULL;
     if (status) keep_failed(&serve->lane, f);
     pthread_mutex_unlock(&serve->lane.mutex);
+    gr_serve_build_ended(f, status, &err, rows);
     finish(f, status, &err, rows);
     gr_flight_unref(f);
 }
@@ -310,6 +313,16 @@ void gr_lane_stop(gr_serve *serve) {
     unref_all(old);
     pthread_mutex_destroy(&lane->mutex);
     pthread_cond_destroy(&lane->cond);
+}
+
+gr_builds_now gr_serve_builds_now(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    gr_builds_now now = {0};
+    if (!lane->is_running) return now;
+    pthread_mutex_lock(&lane->mutex);
+    now = (gr_builds_now){lane->now != NULL, lane->n_waiting};
+    pthread_mutex_unlock(&lane->mutex);
+    return now;
 }
 
 gr_flight_view gr_flight_look(gr_flight *f) {

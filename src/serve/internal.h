@@ -3,7 +3,9 @@
 #define GR_SERVE_INTERNAL_H
 #include "base/mem.h"
 #include "exec/exec.h"
+#include "serve/events.h"
 #include "serve/serve.h"
+#include "serve/stats.h"
 
 #include <pthread.h>
 
@@ -27,6 +29,8 @@ struct gr_flight {
     int64_t started_us, rows;
     struct gr_flight_waiter *waiters;
     uint64_t next_ticket;
+    gr_trace trace;                       /* that it was asked for in; empty: none */
+    int64_t number_before, begun_mono_us; /* announce.c, on the lane's thread */
 };
 
 typedef struct gr_flight_waiter {
@@ -60,6 +64,9 @@ struct gr_serve {
     pthread_mutex_t reload; /* serve.reload: one reload at a time */
     uint64_t fingerprint;   /* of the model folder as loaded; under `reload` */
     gr_str local_token;
+    gr_serve_bus *bus;
+    gr_serve_stats stats;
+    atomic_int_fast64_t stop_by_us; /* 0: not said */
 };
 
 /* The limits of the configuration, for parsing one query. */
@@ -70,6 +77,12 @@ GR_MUST_CHECK gr_status gr_serve_query_options(const gr_serve *serve, int64_t no
 GR_MUST_CHECK gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan,
                                               const gr_plan_report *report, bool wants_estimate, gr_repair *ret,
                                               gr_error *err);
+
+/* announce.c: around the run of a flight, on the lane's thread, which works for the flight's trace meanwhile; and after
+ * a reload that changed something. */
+void gr_serve_build_begun(gr_flight *flight);
+void gr_serve_build_ended(gr_flight *flight, gr_status status, const gr_error *err, int64_t rows);
+void gr_serve_reload_told(gr_serve *serve, const gr_snapshot *before);
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
