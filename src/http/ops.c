@@ -185,6 +185,23 @@ static void put_model(gr_jw *w, const gr_model *model) {
     gr_jw_object_end(w);
 }
 
+static void put_webhooks(gr_jw *w, gr_http *http) {
+    gr_jw_key(w, GR_STR("webhooks"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < http->config->n_webhooks; i++) {
+        gr_webhook_view view = gr_serve_bus_webhook(gr_serve_events(http->serve), i);
+        gr_jw_object(w);
+        gr_jw_key_str(w, "url", view.origin);
+        gr_jw_key_i64(w, "delivered", (int64_t)view.delivered);
+        gr_jw_key_i64(w, "retried", (int64_t)view.retried);
+        gr_jw_key_i64(w, "lost", (int64_t)view.lost);
+        gr_jw_key_i64(w, "dropped", (int64_t)view.dropped);
+        gr_jw_key_i64(w, "queued", (int64_t)view.waiting);
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
 static const char *const counter_names[] = {[GR_HTTP_N_REQUESTS] = "requests",
                                             [GR_HTTP_N_ERRORS] = "errors",
                                             [GR_HTTP_N_BUSY] = "busy",
@@ -211,6 +228,7 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     gr_jw_key_i64(w, "parked", (int64_t)now.parked);
     gr_jw_key_i64(w, "open_requests", (int64_t)now.open);
     gr_jw_key_i64(w, "detached", (int64_t)now.detached);
+    put_webhooks(w, http);
     gr_jw_key(w, GR_STR("counters"));
     gr_jw_object(w);
     for (size_t i = 0; i < GR_HTTP_N__COUNT; i++)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEPT = 1024, MAX_TEXT = 4096, MAX_JSON = 64 << 10 };
+enum { KEPT = 1024, MAX_TEXT = 1024, MAX_ERROR = 4096, MAX_JSON = 64 << 10 };
 
 struct gr_serve_bus {
     pthread_mutex_t lock; /* guards the ring */
@@ -49,9 +49,9 @@ void gr_serve_bus_free(gr_serve_bus *bus, int64_t until_mono_us) {
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
-/* Cut where a character begins. */
-static void put_text(gr_jw *w, const char *key, gr_str s) {
-    size_t n = s.n < MAX_TEXT ? s.n : MAX_TEXT;
+/* Cut where a character begins. Escaped, all texts together are shorter than MAX_JSON. */
+static void put_text(gr_jw *w, const char *key, gr_str s, size_t max) {
+    size_t n = s.n < max ? s.n : max;
     while (n && n < s.n && ((unsigned char)s.p[n] & 0xC0) == 0x80) n--;
     if (n) gr_jw_key_str(w, key, gr_str_sub(s, 0, n));
 }
@@ -66,14 +66,14 @@ static void put_json(gr_buf *out, const char *id, gr_event_kind kind, const gr_e
     gr_jw_key_str(w, "id", gr_str_from(id));
     gr_jw_key_str(w, "event", gr_event_name(kind));
     gr_jw_key_str(w, "at", (gr_str){at, n});
-    put_text(w, "pre_aggregation", f->pre_aggregation);
+    put_text(w, "pre_aggregation", f->pre_aggregation, MAX_TEXT);
     if (f->entity_id) gr_jw_key_i64(w, "entity_id", f->entity_id);
-    put_text(w, "zone", f->zone);
+    put_text(w, "zone", f->zone, MAX_TEXT);
     if (f->build_number) gr_jw_key_i64(w, "build_number", f->build_number);
-    put_text(w, "partition", f->partition);
+    put_text(w, "partition", f->partition, MAX_TEXT);
     if (f->has_rows) gr_jw_key_i64(w, "rows", f->rows);
     if (f->has_duration) gr_jw_key_i64(w, "duration_ms", f->duration_ms);
-    put_text(w, "error", f->error);
+    put_text(w, "error", f->error, MAX_ERROR);
     if (trace) gr_jw_key_str(w, "trace_id", gr_str_from(trace->trace_id));
     gr_jw_object_end(w);
 }

@@ -16,7 +16,8 @@
 
 typedef struct gr_serve_bus gr_serve_bus;
 
-/* What is empty, 0 or not `has_` is left out. Texts are borrowed for the call, and cut at 4 KiB. */
+/* What is empty, 0 or not `has_` is left out. Texts are borrowed for the call, and cut: names at 1 KiB, the error at 4.
+ */
 typedef struct gr_event_fields {
     gr_str pre_aggregation; /* "orders.main" */
     gr_str zone, partition, error;

@@ -285,6 +285,8 @@ test('userinfo, path, query and secret of a webhook are shown nowhere', async (t
       (await server.fetch('/ops/status')).text, (await server.fetch('/ops/metrics')).text, (await server.fetch('/openapi.json')).text,
       (await server.granary(['doctor'])).stdout, (await server.granary(['doctor', '--json'])).stdout, (await server.granary(['check'])).stdout,
     ];
+    assert.match(shown[0], new RegExp(`"webhooks":\\[\\{"url":"${receiver.url}","delivered":0,"retried":[01],"lost":3,`));
+    assert.match(shown[3], new RegExp(`webhook 0: ${receiver.url} is told of 12 of 12 kinds of events, signed`));
     const run = await server.stop();
     shown.push(run.stdout, run.stderr);
     assert.match(run.stderr, /webhook\.lost/);
