@@ -36,7 +36,7 @@ gr_serve_bus *gr_serve_bus_new(const gr_config *config) {
     gr_serve_bus *bus = gr_mem_calloc(1, sizeof *bus);
     pthread_mutex_init(&bus->lock, NULL);
     gr_random_hex(8, bus->life);
-    bus->hooks = gr_serve_hooks_new(config);
+    bus->hooks = gr_serve_hooks_new(config, 1000000);
     return bus;
 }
 

@@ -40,7 +40,7 @@ struct gr_serve_hooks {
     pthread_mutex_t lock;
     pthread_t thread;
     bool is_running, is_stopping;
-    int64_t until_us;
+    int64_t until_us, second_us;
     CURLM *multi;
 };
 
@@ -169,7 +169,8 @@ static void settle(gr_serve_hooks *hooks, hook *h, long status, const char *why)
     if (!is_taken && !is_again) say(hooks, h, "webhook.lost", status, why);
     if (is_again && h->tries == 1) say(hooks, h, "webhook.failed", status, why);
     if (is_again)
-        h->next_us = gr_clock_mono_us() + gr_serve_webhook_delay_us(h->tries, random_u32());
+        h->next_us =
+            gr_clock_mono_us() + gr_serve_webhook_delay_us(h->tries, random_u32()) * hooks->second_us / 1000000;
     else
         forget_now(h);
 }
@@ -256,8 +257,9 @@ static bool is_started(gr_serve_hooks *hooks) {
 }
 
 /* ---- from outside ---------------------------------------------------------------------------- */
-gr_serve_hooks *gr_serve_hooks_new(const gr_config *config) {
+gr_serve_hooks *gr_serve_hooks_new(const gr_config *config, int64_t second_us) {
     gr_serve_hooks *hooks = gr_mem_calloc(1, sizeof *hooks);
+    hooks->second_us = second_us;
     hooks->n = config->n_webhooks;
     hooks->v = gr_mem_calloc(hooks->n + 1, sizeof *hooks->v);
     for (size_t i = 0; i < hooks->n; i++) hooks->v[i].config = &config->webhooks[i];

@@ -7,8 +7,9 @@ typedef struct gr_serve_hooks gr_serve_hooks;
 
 enum { GR_WEBHOOK_TRIES = 8, GR_WEBHOOK_QUEUE = 256 };
 
-/* No thread is started before the first event that a hook wants. */
-gr_serve_hooks *gr_serve_hooks_new(const gr_config *config);
+/* No thread is started before the first event that a hook wants. `second_us`: how long a second between tries is; other
+ * than 1,000,000 in tests. */
+gr_serve_hooks *gr_serve_hooks_new(const gr_config *config, int64_t second_us);
 void gr_serve_hooks_free(gr_serve_hooks *hooks, int64_t until_mono_us); /* accepts NULL */
 /* Queue it for those that want it; takes references of its own. Never waits. */
 void gr_serve_hooks_put(gr_serve_hooks *hooks, gr_serve_told *told);

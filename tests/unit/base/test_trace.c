@@ -80,7 +80,7 @@ static void test_state(void **state) {
     char long_one[GR_TRACE_STATE_MAX + 2] = "a=";
     memset(long_one + 2, 'x', sizeof long_one - 3);
     char many[200] = "";
-    for (size_t i = 0; i < 33; i++) memcpy(many + 4 * i, "a=1,", 4);
+    for (size_t i = 0; i < 33 * 4; i++) many[i] = "a=1,"[i % 4];
     const char *const bad[] = {"a", "=1", "a=1,b", "a=\x01", "a=\xc3\xa9", ",", long_one, many};
     gr_trace trace;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

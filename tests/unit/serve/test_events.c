@@ -171,6 +171,32 @@ static void test_dead_receiver(void **state) {
     assert_true(gr_clock_mono_us() - started < 3000000);
 }
 
+/* With seconds that are milliseconds: eight tries, then it is lost, and the next one has its turn. */
+static void test_lost(void **state) {
+    (void)state;
+    gr_webhook_config one = {
+        .url = {GR_STR("http://127.0.0.1:1/")}, .origin = GR_STR("http://127.0.0.1:1"), .events = ~0u};
+    gr_config config = {.webhooks = &one, .n_webhooks = 1};
+    gr_serve_hooks *hooks = gr_serve_hooks_new(&config, 1000);
+    int64_t started = gr_clock_mono_us(), until = started + 20000000;
+    for (unsigned i = 0; i < 2; i++) {
+        gr_serve_told *told = gr_mem_calloc(1, sizeof *told + 2);
+        atomic_init(&told->refs, 1);
+        told->n = 2;
+        memcpy(told->json, "{}", 2);
+        gr_serve_hooks_put(hooks, told);
+        gr_serve_told_unref(told);
+    }
+    while (gr_serve_hooks_look(hooks, 0).lost < 2 && gr_clock_mono_us() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    gr_webhook_view view = gr_serve_hooks_look(hooks, 0);
+    assert_int_equal(view.lost, 2);
+    assert_int_equal(view.retried, 2 * (GR_WEBHOOK_TRIES - 1));
+    assert_int_equal(view.delivered + view.dropped + view.waiting, 0);
+    assert_true(gr_clock_mono_us() - started >= 2 * 98000); /* 1 + 2 + … + 60 less a fifth, in milliseconds */
+    gr_serve_hooks_free(hooks, gr_clock_mono_us() + 5000000);
+}
+
 static void test_stats(void **state) {
     (void)state;
     static gr_serve_stats stats;
@@ -205,6 +231,7 @@ static void test_stats(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ring),  cmocka_unit_test(test_seek),
                                        cmocka_unit_test(test_json),  cmocka_unit_test(test_rules),
-                                       cmocka_unit_test(test_stats), cmocka_unit_test(test_dead_receiver)};
+                                       cmocka_unit_test(test_stats), cmocka_unit_test(test_dead_receiver),
+                                       cmocka_unit_test(test_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
