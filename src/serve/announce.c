@@ -8,17 +8,17 @@ void gr_serve_event(gr_serve *serve, gr_event_kind kind, const gr_event_fields *
 /* ---- builds ---------------------------------------------------------------------------------- */
 typedef struct built {
     bool is_built;
-    int64_t entity_id, number;
+    int64_t entity_id, number, rows;
 } built;
 
 /* What serves now, by the newest snapshot: no question to the catalog. */
 static built look(gr_serve *serve, const gr_flight *f) {
     const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
-    const gr_rollup *r =
-        newest->model == f->snapshot->model ? f->rollup : gr_serve_rollup(newest, f->rollup->preagg->id);
+    const gr_rollup *r = gr_flight_rollup(f, newest);
     const gr_rollup_state *state = r ? gr_snapshot_state(newest, r->preagg, f->zone) : NULL;
     built found = {0};
-    if (state) found = (built){state->is_built, state->entity_id, state->is_built ? state->build_number : 0};
+    if (state) found.entity_id = state->entity_id;
+    if (state && state->is_built) found = (built){true, state->entity_id, state->build_number, state->rows};
     gr_serve_snapshot_unref(newest);
     return found;
 }
@@ -39,7 +39,7 @@ void gr_serve_build_begun(gr_flight *f) {
     gr_serve_event(f->serve, GR_EVENT_BUILD_STARTED, &fields);
 }
 
-void gr_serve_build_ended(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
+void gr_serve_build_ended(gr_flight *f, gr_status status, const gr_error *err) {
     int64_t us = gr_clock_mono_us() - f->begun_mono_us;
     built now = look(f->serve, f);
     gr_event_fields fields = fields_of(f, now);
@@ -52,8 +52,8 @@ void gr_serve_build_ended(gr_flight *f, gr_status status, const gr_error *err, i
         gr_serve_event(f->serve, GR_EVENT_BUILD_FAILED, &fields);
     } else {
         fields.build_number = now.number;
-        fields.has_rows = true;
-        fields.rows = rows;
+        fields.has_rows = now.is_built; /* a rollup_join has no table of its own */
+        fields.rows = now.rows;
         gr_serve_event(f->serve, GR_EVENT_BUILD_DONE, &fields);
         fields.has_duration = false;
         if (now.is_built && now.number != f->number_before)

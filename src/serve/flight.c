@@ -57,8 +57,7 @@ static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_ro
     return a == b || (gr_str_eq(a->preagg->id, b->preagg->id) && has_same_components(a, b));
 }
 
-/* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
-static const gr_rollup *as_of(const gr_snapshot *newest, const gr_flight *f) {
+const gr_rollup *gr_flight_rollup(const gr_flight *f, const gr_snapshot *newest) {
     return newest->model == f->snapshot->model ? f->rollup : gr_serve_rollup(newest, f->rollup->preagg->id);
 }
 
@@ -66,7 +65,7 @@ static const gr_rollup *as_of(const gr_snapshot *newest, const gr_flight *f) {
 static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
     const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
     bool is_reloaded = !gr_model_is_same_files(newest->model, f->snapshot->model);
-    const gr_rollup *r = is_reloaded ? NULL : as_of(newest, f);
+    const gr_rollup *r = is_reloaded ? NULL : gr_flight_rollup(f, newest);
     const gr_rollup_state *state = r ? gr_snapshot_state(newest, r->preagg, f->zone) : NULL;
     bool is_built = state && state->is_built && !state->lacks;
     bool is_known = is_built || (state && state->is_failed && gr_clock_now_us() < state->retry_at_us);
@@ -247,7 +246,7 @@ static void run_flight(gr_flight *f) {
     serve->lane.now = NULL;
     if (status) keep_failed(&serve->lane, f);
     pthread_mutex_unlock(&serve->lane.mutex);
-    gr_serve_build_ended(f, status, &err, rows);
+    gr_serve_build_ended(f, status, &err);
     finish(f, status, &err, rows);
     gr_flight_unref(f);
 }

@@ -78,10 +78,12 @@ GR_MUST_CHECK gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ct
                                               const gr_plan_report *report, bool wants_estimate, gr_repair *ret,
                                               gr_error *err);
 
+/* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
+const gr_rollup *gr_flight_rollup(const gr_flight *flight, const gr_snapshot *newest);
 /* announce.c: around the run of a flight, on the lane's thread, which works for the flight's trace meanwhile; and after
  * a reload that changed something. */
 void gr_serve_build_begun(gr_flight *flight);
-void gr_serve_build_ended(gr_flight *flight, gr_status status, const gr_error *err, int64_t rows);
+void gr_serve_build_ended(gr_flight *flight, gr_status status, const gr_error *err);
 void gr_serve_reload_told(gr_serve *serve, const gr_snapshot *before);
 
 void gr_lane_start(gr_serve *serve);
