@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/trace.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -51,6 +52,13 @@ static void add_pair(gr_buf *b, bool json, const char *key, gr_str value) {
     }
 }
 
+static void add_trace(gr_buf *b, bool json) {
+    const gr_trace *trace = gr_trace_current();
+    if (!trace) return;
+    add_pair(b, json, json ? "trace_id" : "trace", gr_str_from(trace->trace_id));
+    if (json) add_pair(b, json, "span_id", gr_str_from(trace->span_id));
+}
+
 void gr_log_event(gr_log_level level, const char *event, ...) {
     static const char *names[] = {"debug", "info", "warn", "error", "off"};
     if ((int)level < atomic_load(&least_level)) return;
@@ -71,6 +79,7 @@ void gr_log_event(gr_log_level level, const char *event, ...) {
     va_start(args, event);
     for (const char *key; (key = va_arg(args, const char *));) add_pair(&line, json, key, va_arg(args, gr_str));
     va_end(args);
+    add_trace(&line, json);
     gr_buf_z(&line, json ? "}\n" : "\n");
     gr_str text = gr_buf_str(&line);
     ssize_t written = write(STDERR_FILENO, text.p, text.n);

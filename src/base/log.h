@@ -1,5 +1,6 @@
-/* One line per event at the boundary: `ts level event key=value …`, or the same as JSON. Library rooms never call this
- * above debug. Threads: any. */
+/* One line per event at the boundary: `ts level event key=value …`, or the same as JSON. What is written while the
+ * thread works for a trace (base/trace.h) ends with `trace=…`, in JSON with trace_id and span_id. Library rooms never
+ * call this above debug. Threads: any. */
 #ifndef GR_BASE_LOG_H
 #define GR_BASE_LOG_H
 #include "base/str.h"

@@ -3,6 +3,7 @@
 #include "cli/docs.h"
 
 #include "cli/command.h"
+#include "http/metrics.h"
 #include "model/docs.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ static const struct {
 } documents[] = {
     {"errors.md", write_errors},         {"matching.md", gr_cli_write_matching_docs},
     {"config.md", gr_config_write_docs}, {"model-keys.md", gr_model_write_key_docs},
-    {"cli.md", gr_cli_args_write_docs},
+    {"cli.md", gr_cli_args_write_docs},  {"metrics.md", gr_http_metrics_write_docs},
 };
 
 static gr_status check_one(gr_cli *cli, gr_str path, gr_str text, bool *ret_is_current, gr_error *err) {

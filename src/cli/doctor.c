@@ -4,6 +4,7 @@
 #include "cli/door.h"
 #include "cli/table.h"
 #include "cli/version.h"
+#include "config/events.h"
 #include "engine/engine.h"
 #include "serve/serve.h"
 
@@ -170,6 +171,19 @@ static void look_at_catalog(doctor *d) {
         found(d, IS_OK, GR_STR("catalog"), gr_arena_printf(d->arena, GR_FMT " answers", GR_ARG(place)), "");
 }
 
+/* Whether they answer is not tried: they would take it for an event. */
+static void look_at_webhooks(doctor *d) {
+    for (size_t i = 0; i < d->config->n_webhooks; i++) {
+        const gr_webhook_config *hook = &d->config->webhooks[i];
+        int n = 0;
+        for (unsigned k = 0; k < GR_EVENT__COUNT; k++) n += hook->events >> k & 1;
+        found(d, IS_OK, gr_arena_printf(d->arena, "webhook %zu", i),
+              gr_arena_printf(d->arena, GR_FMT " is told of %d of %d kinds of events, %s", GR_ARG(hook->origin), n,
+                              (int)GR_EVENT__COUNT, hook->secret.value.n ? "signed" : "not signed"),
+              "");
+    }
+}
+
 static void look_at_safety(doctor *d) {
     if (!d->config->api_secret.value.n)
         found(d, IS_WARNING, GR_STR("access"),
@@ -256,6 +270,7 @@ gr_status gr_cli_run_doctor(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     look_at_engine(&d);
     look_at_store(&d);
     look_at_catalog(&d);
+    look_at_webhooks(&d);
     look_at_safety(&d);
     look_at_versions(&d);
     for (size_t i = 0; i < d.findings.n; i++)

@@ -20,11 +20,22 @@ typedef struct gr_secret {
     gr_str value;
 } gr_secret; /* prints as ***: never put .value in a message */
 
+/* Who is told of events (config/events.h). */
+typedef struct gr_webhook_config {
+    gr_secret url;    /* may hold a password: only `origin` is shown */
+    gr_str origin;    /* "https://host:8080" */
+    gr_secret secret; /* key of the signature; empty: none */
+    unsigned events;  /* 1 << kind for each that is sent */
+    gr_loc loc;
+} gr_webhook_config;
+
 typedef struct gr_config {
     gr_str file; /* absolute path of granary.yml */
     gr_str root; /* its folder, absolute; relative paths are relative to it */
     gr_source_config *sources;
     size_t n_sources;
+    gr_webhook_config *webhooks;
+    size_t n_webhooks;
     /* The scalar settings: one field per row of settings.def. */
 #define GR_SETTING_STR(field, ...) gr_str field;
 #define GR_SETTING_INT(field, ...) int64_t field;

@@ -67,13 +67,42 @@ static const char head[] =
     "| `read_only` | boolean | | Without it the source is read-only, unless a pre-aggregation of the model lives in "
     "it. |\n"
     "\n"
-    "## Settings\n"
+    "## Webhooks\n"
     "\n"
-    "| YAML path | Environment | Flag | Type and range | Default | Meaning |\n"
-    "|---|---|---|---|---|---|\n";
+    "`webhooks` is a list of those who are told what happens: each event is sent to `url` as a POST of JSON "
+    "(docs/http-api.md,\n"
+    "Events), in order, one at a time. An answer of 2xx within 10 seconds takes it. No answer, 408, 425, 429 and 5xx "
+    "are tried\n"
+    "again after 1, 2, 4, … 60 seconds, a fifth more or less, at most 8 times in all; any other answer, a redirect "
+    "too,\n"
+    "loses it. At most 256 events wait for each webhook: then the oldest is dropped. What was lost or dropped is "
+    "counted\n"
+    "(docs/metrics.md). What waits when the server stops is sent once more within `http.drain_ms`, and is not kept.\n"
+    "\n"
+    "| Key | Type | Default | Meaning |\n"
+    "|---|---|---|---|\n"
+    "| `url` | http or https URL | | Where to; required. Only scheme, host and port are ever shown. |\n"
+    "| `events` | list | all | Names of events, `*` standing for any text: `[\"preagg.build_*\"]`. |\n"
+    "| `secret` | secret | | Signs the body: `X-Granary-Signature: sha256=<hex of HMAC-SHA256>`. |\n"
+    "\n"
+    "```yaml\n"
+    "webhooks:\n"
+    "  - url: https://ops.example/granary\n"
+    "    events: [\"preagg.build_failed\", \"preagg.quarantined\"]\n"
+    "    secret: correct-horse\n"
+    "```\n"
+    "\n";
+
+static const char settings_head[] = "## Settings\n"
+                                    "\n"
+                                    "| YAML path | Environment | Flag | Type and range | Default | Meaning |\n"
+                                    "|---|---|---|---|---|---|\n";
 
 void gr_config_write_docs(struct gr_buf *out) {
     gr_buf_z(out, head);
+    gr_config_write_event_docs(out);
+    gr_buf_char(out, '\n');
+    gr_buf_z(out, settings_head);
     size_t n;
     const gr_setting_info *settings = gr_config_settings(&n);
     for (size_t i = 0; i < n; i++) row(out, &settings[i]);

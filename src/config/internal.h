@@ -5,6 +5,7 @@
 #include "data/yaml.h"
 
 enum { GR_CONFIG_MAX_SOURCES = 64 };
+enum { GR_CONFIG_MAX_WEBHOOKS = 32 };
 
 /* Where a value comes from, for messages: a flag, a variable, or a place in the file. */
 typedef struct gr_config_origin {
@@ -25,6 +26,9 @@ gr_status gr_config_check(gr_config *config, gr_arena *arena, gr_error *err);
 
 /* The map under `data_sources`. */
 gr_status gr_config_read_sources(gr_config *config, const gr_yaml *node, gr_arena *arena, gr_error *err);
+/* The list under `webhooks`. */
+gr_status gr_config_read_webhooks(gr_config *config, const gr_yaml *node, gr_arena *arena, gr_error *err);
+void gr_config_write_event_docs(gr_buf *out); /* a table */
 /* config.unknown_key for `key` at `loc`, which is none of `names`. `where` says in which map: "`http`". */
 gr_status gr_config_unknown_key(gr_str key, gr_loc loc, gr_str where, const gr_str *names, size_t n, gr_error *err);
 gr_status gr_config_invalid(gr_error *err, gr_loc loc, const char *format, ...) __attribute__((format(printf, 3, 4)));

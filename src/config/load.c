@@ -90,7 +90,10 @@ static gr_str group_of(gr_str path) {
 static size_t names_in(gr_str group, gr_str *names) {
     size_t n_settings, n = 0;
     const gr_setting_info *settings = gr_config_settings(&n_settings);
-    if (!group.n) names[n++] = GR_STR("data_sources");
+    if (!group.n) {
+        names[n++] = GR_STR("data_sources");
+        names[n++] = GR_STR("webhooks");
+    }
     for (size_t i = 0; i < n_settings; i++) {
         gr_str path = gr_str_from(settings[i].yaml_path), head = group_of(path);
         if (!group.n && !(n && gr_str_eq(names[n - 1], head))) names[n++] = head;
@@ -103,7 +106,7 @@ static size_t names_in(gr_str group, gr_str *names) {
 static gr_status unknown(gr_str group, const gr_yaml_pair *pair, gr_arena *arena, gr_error *err) {
     size_t n_settings;
     const gr_setting_info *settings = gr_config_settings(&n_settings);
-    gr_str *names = GR_NEW_N(arena, gr_str, n_settings + 1);
+    gr_str *names = GR_NEW_N(arena, gr_str, n_settings + 2);
     gr_str where = group.n ? gr_arena_printf(arena, "`" GR_FMT "`", GR_ARG(group)) : GR_STR("granary.yml");
     gr_status status = gr_config_unknown_key(pair->key, pair->key_loc, where, names, names_in(group, names), err);
     if (err && err->hint[0]) return status;
@@ -146,6 +149,7 @@ static gr_status read_group(gr_config *config, const gr_yaml_pair *group, gr_are
 
 static gr_status read_top(gr_config *config, const gr_yaml_pair *pair, gr_arena *arena, gr_error *err) {
     if (gr_str_eq_z(pair->key, "data_sources")) return gr_config_read_sources(config, pair->value, arena, err);
+    if (gr_str_eq_z(pair->key, "webhooks")) return gr_config_read_webhooks(config, pair->value, arena, err);
     if (is_group(pair->key)) return read_group(config, pair, arena, err);
     size_t setting = gr_str_find(pair->key, '.', 0) == SIZE_MAX ? gr_config_by_yaml(pair->key) : SIZE_MAX;
     if (setting == SIZE_MAX) return unknown((gr_str){0}, pair, arena, err);

@@ -54,9 +54,22 @@ void gr_exec_claim_drop(gr_exec *exec, const gr_build_claim *claim, const char *
 typedef struct gr_build_freshness {
     gr_str (*value)(const void *arg, int64_t to_utc_us, gr_arena *arena);
     const void *arg;
-    bool has_fingerprint;  /* where the value is another, only what has changed at the source is built anew */
-    const gr_expr *change; /* the change column of the fingerprint; NULL: all that is stored */
+    bool has_fingerprint;    /* kept with what is built, to be compared later */
+    bool checks_fingerprint; /* and compared now: what has changed at the source is not fresh either */
+    const gr_expr *change;   /* the change column of the fingerprint; NULL: all that is stored */
 } gr_build_freshness;
+/* What of an entity is not fresh, by what the catalog has. */
+typedef struct gr_exec_due {
+    bool is_built;             /* something serves */
+    size_t n_stale, n_missing; /* partitions; runs of time */
+    int64_t oldest_us;         /* the oldest build of what serves */
+    int64_t *open_ends_us;     /* instants at which partitions end, of those whose value is not the settled one */
+    size_t n_open;
+} gr_exec_due;
+/* `settled`: the value of a partition that never changes again. Errors: catalog.*. */
+GR_MUST_CHECK gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                       const gr_tz *zone, const gr_build_freshness *freshness, gr_str settled,
+                                       int64_t now_us, gr_arena *arena, gr_exec_due *ret, gr_error *err);
 typedef struct gr_build_ask {
     const gr_build_claim *claim; /* NULL: one is claimed first */
     gr_build_progress progress;

@@ -110,45 +110,27 @@ static gr_status read_fingerprints(work *w, gr_engine_conn *conn, gr_error *err)
     return status;
 }
 
-/* Only their refresh value is another: they are as they were at the source, and stay. */
-static gr_status note_unchanged(work *w, gr_error *err) {
-    gr_exec_job *j = w->job;
-    GR_VEC(gr_partition_row) kept = {0};
-    for (size_t i = 0; i < w->parts.n; i++) {
-        gr_exec_part *part = &w->parts.v[i];
-        if (!part->is_due || !part->row || !gr_str_eq(part->row->fingerprint, part->fingerprint)) continue;
-        part->is_due = false;
-        gr_partition_row row = *part->row;
-        row.refresh_value = part->value;
-        GR_PUSH(j->ctx->arena, &kept, row);
-    }
-    return kept.n ? gr_catalog_partitions_note(j->exec->catalog, kept.v, kept.n, err) : GR_OK;
-}
-
 static gr_status find_due(work *w, gr_engine_conn *conn, gr_error *err) {
     const gr_build_ask *ask = w->job->ask;
     const gr_build_freshness *f = ask->freshness;
-    bool has_changed = false;
+    bool has_due = false, has_any = false, must_look = f && f->checks_fingerprint;
     for (size_t i = 0; i < w->parts.n; i++) {
         gr_exec_part *part = &w->parts.v[i];
         if (f) part->value = f->value(f->arg, end_of(w, part), w->job->ctx->arena);
+        has_any |= part->row != NULL;
         if (!is_wanted(ask, part)) continue;
         bool is_stale = part->row && f && !gr_str_eq(part->row->refresh_value, part->value);
         part->is_due = !part->row || ask->is_forced || is_stale;
-        has_changed |= is_stale;
-    }
-    bool has_due = false, has_any = false;
-    for (size_t i = 0; i < w->parts.n; i++) {
-        has_due |= w->parts.v[i].is_due;
-        has_any |= w->parts.v[i].row != NULL;
+        has_due |= part->is_due;
     }
     /* Of what lies outside of the data there is nothing, in the shape of the newest partition (cube.md 6.4.3). */
     if (!has_due && !has_any && w->parts.n) w->parts.v[w->parts.n - 1].is_due = has_due = true;
-    if (f && f->has_fingerprint && has_due) {
-        GR_TRY(read_fingerprints(w, conn, err));
-        if (has_changed && !ask->is_forced) GR_TRY(note_unchanged(w, err));
+    if (f && f->has_fingerprint && (has_due || must_look)) GR_TRY(read_fingerprints(w, conn, err));
+    for (size_t i = 0; i < w->parts.n; i++) {
+        gr_exec_part *part = &w->parts.v[i];
+        part->is_due |= must_look && part->row && !gr_str_eq(part->row->fingerprint, part->fingerprint);
+        w->n_due += part->is_due;
     }
-    for (size_t i = 0; i < w->parts.n; i++) w->n_due += w->parts.v[i].is_due;
     return GR_OK;
 }
 
@@ -528,5 +510,35 @@ gr_status gr_exec_whole_made(gr_exec_job *j, const gr_exec_part *part, int64_t b
     row.id = j->added[0];
     GR_TRY(gr_catalog_partitions_made(j->exec->catalog, j->claim.build_id, &row, 1, err));
     j->n_added = 1;
+    return GR_OK;
+}
+
+/* ---- looking only --------------------------------------------------------------------------------------------------
+ */
+
+gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                         const gr_build_freshness *f, gr_str settled, int64_t now_us, gr_arena *arena,
+                         gr_exec_due *ret, gr_error *err) {
+    const gr_rollup *r = rollup->entity;
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
+    gr_exec_due due = {.is_built = state && state->is_built, .n_missing = state ? state->n_missing : 0};
+    gr_partition_row *rows;
+    size_t n = 0;
+    if (due.is_built) {
+        due.oldest_us = state->built_at_us;
+        GR_TRY(gr_catalog_partitions(exec->catalog, state->entity_id, arena, &rows, &n, err));
+    }
+    due.open_ends_us = GR_NEW_N(arena, int64_t, n + 1);
+    if (due.is_built && !n) due.n_stale = 1; /* built by an earlier Granary, which kept no values */
+    for (size_t i = 0; i < n; i++) {
+        if (!rows[i].since) continue;
+        bool is_timed = r->partition != GR_GRAIN_NONE && rows[i].to_us != INT64_MIN;
+        const gr_tz *tz = is_timed ? gr_exec_axis_of(r, zone, now_us).tz : NULL;
+        int64_t end_us = is_timed ? gr_tz_to_utc(tz, rows[i].to_us, NULL) : INT64_MAX;
+        gr_str value = f->value(f->arg, end_us, arena);
+        if (!gr_str_eq(value, rows[i].refresh_value)) due.n_stale++;
+        if (end_us != INT64_MAX && !gr_str_eq(value, settled)) due.open_ends_us[due.n_open++] = end_us;
+    }
+    *ret = due;
     return GR_OK;
 }

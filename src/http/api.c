@@ -108,6 +108,7 @@ static gr_status encode_load(gr_http_request *request, const gr_http_asked *aske
     request->planned_us = answer->planned_us;
     request->engine_us = answer->started_us;
     request->has_timing = true;
+    gr_serve_stats_answered(gr_serve_counts(request->http->serve), answer->plan);
     return GR_OK;
 }
 

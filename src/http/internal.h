@@ -17,6 +17,7 @@
 #ifndef GR_HTTP_INTERNAL_H
 #define GR_HTTP_INTERNAL_H
 #include "base/log.h"
+#include "base/trace.h"
 #include "data/json.h"
 #include "http/cube.h"
 #include "http/dj.h"
@@ -67,6 +68,7 @@ struct gr_http_request {
     gr_str segments[GR_HTTP_MAX_WILD];
     gr_http_params params;
     gr_str request_id;
+    gr_trace trace;            /* the client's, or a new one, with a span of this request's */
     gr_str token, local_token; /* borrowed from the connection */
     gr_buf body;
     bool is_body_over;
@@ -104,6 +106,8 @@ struct gr_http_request {
     int64_t stream_beat_us, stream_look_us;
     double stream_fraction;
     int64_t stream_rows;
+    bool is_event_stream; /* of /ops/events (event_stream.c) */
+    uint64_t event_cursor;
 };
 typedef TAILQ_HEAD(gr_http_list, gr_http_request) gr_http_list;
 
@@ -156,6 +160,24 @@ typedef enum gr_http_counter {
     GR_HTTP_N__COUNT
 } gr_http_counter;
 
+/* count.c: requests, by route and in groups of routes. */
+typedef enum gr_http_group {
+    GR_HTTP_GROUP_LOAD,
+    GR_HTTP_GROUP_PLAN, /* sql, dry-run, explain, meta */
+    GR_HTTP_GROUP_ENTITIES,
+    GR_HTTP_GROUP_OPS,
+    GR_HTTP_GROUP_HEALTH,
+    GR_HTTP_GROUP_NONE, /* no route */
+    GR_HTTP_GROUP__COUNT
+} gr_http_group;
+enum { GR_HTTP_METHODS = 7, GR_HTTP_CLASSES = 5 }; /* the methods of gr_http_methods, and others; 1xx to 5xx */
+typedef struct gr_http_seen {
+    size_t n_routes;
+    gr_http_group *groups;                                              /* by route, and one for none */
+    atomic_uint_fast64_t (*requests)[GR_HTTP_METHODS][GR_HTTP_CLASSES]; /* parallel to groups */
+    gr_histogram durations[GR_HTTP_GROUP__COUNT];
+} gr_http_seen;
+
 struct gr_http {
     gr_serve *serve;
     const gr_config *config;
@@ -185,7 +207,24 @@ struct gr_http {
     atomic_bool is_draining;
     gr_http_builds builds;
     atomic_uint_fast64_t counters[GR_HTTP_N__COUNT];
+    gr_http_seen seen;
 };
+
+/* Load as it is now. */
+typedef struct gr_http_lane_now {
+    size_t workers, busy, queued;
+} gr_http_lane_now;
+typedef struct gr_http_load_now {
+    gr_http_lane_now lanes[GR_HTTP_LANE__COUNT]; /* INLINE is empty */
+    size_t parked, open, detached;
+} gr_http_load_now;
+gr_http_load_now gr_http_measure(gr_http *http); /* lane.c */
+
+void gr_http_seen_init(gr_http_seen *seen);
+void gr_http_seen_done(gr_http_seen *seen);
+/* `route` NULL: there is none. No lock, no allocation. */
+void gr_http_seen_add(gr_http_seen *seen, const gr_http_route *route, unsigned method, int http_status, int64_t us);
+gr_str gr_http_group_name(gr_http_group group); /* static */
 
 /* request.c: the callbacks of MHD */
 void *gr_http_on_uri(void *cls, const char *uri, struct MHD_Connection *conn);
@@ -265,7 +304,7 @@ GR_MUST_CHECK gr_status gr_http_dry_run_set(gr_http_request *request, const gr_h
 /* api.c, ops.c: what the routes do */
 gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,
     gr_http_do_health, gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress,
-    gr_http_do_drop, gr_http_do_reload, gr_http_do_status;
+    gr_http_do_drop, gr_http_do_reload, gr_http_do_status, gr_http_do_metrics, gr_http_do_events;
 gr_http_handler gr_http_do_dj; /* dj_http.c: all routes that have a gr_dj_handler */
 /* Such a request has waited long enough for its build: answer how things are. */
 void gr_http_dj_take(gr_http_request *request, const gr_dj_answer *answer); /* status and headers of it */
@@ -279,6 +318,9 @@ bool gr_http_wants_stream(const gr_http_request *request);
 ssize_t gr_http_stream_read(void *cls, uint64_t pos, char *buf, size_t max);
 void gr_http_stream_begin(gr_http_request *request, gr_http_build *build);           /* takes the reference */
 void gr_http_stream_one(gr_http_request *request, const gr_http_progress *progress); /* one event, then the end */
+
+/* event_stream.c: put into `out` what has happened since the last look. */
+void gr_http_events_look(gr_http_request *request);
 
 /* builds.c */
 void gr_http_builds_init(gr_http_builds *builds);

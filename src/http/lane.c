@@ -220,12 +220,27 @@ static void *work(void *arg) {
         lane->n_busy++;
         request->state = GR_HTTP_RUNNING;
         pthread_mutex_unlock(&http->lock);
+        gr_trace trace = request->trace; /* the request may be given away, and gone, before the run ends */
+        gr_trace_enter(&trace);
         run(request);
+        gr_trace_enter(NULL);
         pthread_mutex_lock(&http->lock);
         lane->n_busy--;
     }
     pthread_mutex_unlock(&http->lock);
     return NULL;
+}
+
+gr_http_load_now gr_http_measure(gr_http *http) {
+    gr_http_load_now now = {0};
+    pthread_mutex_lock(&http->lock);
+    for (size_t i = 0; i < GR_HTTP_LANE__COUNT; i++)
+        now.lanes[i] = (gr_http_lane_now){http->lanes[i].n_threads, http->lanes[i].n_busy, http->lanes[i].n_queued};
+    now.parked = http->n_parked;
+    now.open = http->n_open;
+    now.detached = http->n_detached;
+    pthread_mutex_unlock(&http->lock);
+    return now;
 }
 
 gr_status gr_http_lane_start(gr_http_lane *lane, size_t n_threads, gr_error *err) {

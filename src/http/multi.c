@@ -147,6 +147,7 @@ static gr_status encode_part(parts *p, size_t index, gr_answer *answer, gr_error
     gr_http_add_served(p->request, answer);
     request->planned_us += answer->planned_us;
     request->engine_us += answer->started_us;
+    gr_serve_stats_answered(gr_serve_counts(request->http->serve), answer->plan);
     return GR_OK;
 }
 

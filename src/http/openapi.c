@@ -231,12 +231,13 @@ static void put_params(gr_jw *w, const gr_http_route *route, const wilds *wild, 
 }
 
 static void put_content(gr_jw *w, gr_str type) {
+    bool is_json = gr_str_find(type, '/', 0) == SIZE_MAX; /* else it is a type of content: text */
     gr_jw_key(w, GR_STR("content"));
     gr_jw_object(w);
-    gr_jw_key(w, GR_STR("application/json"));
+    gr_jw_key(w, is_json ? GR_STR("application/json") : type);
     gr_jw_object(w);
     gr_jw_key(w, GR_STR("schema"));
-    put_type(w, type);
+    put_type(w, is_json ? type : GR_STR("text"));
     gr_jw_object_end(w);
     gr_jw_object_end(w);
 }

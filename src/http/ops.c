@@ -168,19 +168,6 @@ gr_status gr_http_do_reload(gr_http_request *request, gr_error *err) {
 }
 
 /* ---- status ---------------------------------------------------------------------------------- */
-typedef struct load_now {
-    size_t workers, busy, queued, parked, open, detached;
-} load_now;
-
-/* Of the lane that runs queries: the other one answers this very request. */
-static load_now measure(gr_http *http) {
-    const gr_http_lane *lane = &http->lanes[GR_HTTP_QUERY];
-    pthread_mutex_lock(&http->lock);
-    load_now now = {lane->n_threads, lane->n_busy, lane->n_queued, http->n_parked, http->n_open, http->n_detached};
-    pthread_mutex_unlock(&http->lock);
-    return now;
-}
-
 static void put_model(gr_jw *w, const gr_model *model) {
     size_t n_views = 0;
     for (size_t i = 0; i < model->n_cubes; i++) n_views += model->cubes[i]->is_view;
@@ -198,6 +185,23 @@ static void put_model(gr_jw *w, const gr_model *model) {
     gr_jw_object_end(w);
 }
 
+static void put_webhooks(gr_jw *w, gr_http *http) {
+    gr_jw_key(w, GR_STR("webhooks"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < http->config->n_webhooks; i++) {
+        gr_webhook_view view = gr_serve_bus_webhook(gr_serve_events(http->serve), i);
+        gr_jw_object(w);
+        gr_jw_key_str(w, "url", view.origin);
+        gr_jw_key_i64(w, "delivered", (int64_t)view.delivered);
+        gr_jw_key_i64(w, "retried", (int64_t)view.retried);
+        gr_jw_key_i64(w, "lost", (int64_t)view.lost);
+        gr_jw_key_i64(w, "dropped", (int64_t)view.dropped);
+        gr_jw_key_i64(w, "queued", (int64_t)view.waiting);
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
 static const char *const counter_names[] = {[GR_HTTP_N_REQUESTS] = "requests",
                                             [GR_HTTP_N_ERRORS] = "errors",
                                             [GR_HTTP_N_BUSY] = "busy",
@@ -207,7 +211,8 @@ static const char *const counter_names[] = {[GR_HTTP_N_REQUESTS] = "requests",
 gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     (void)err;
     gr_http *http = request->http;
-    load_now now = measure(http);
+    gr_http_load_now now = gr_http_measure(http);
+    const gr_http_lane_now *lane = &now.lanes[GR_HTTP_QUERY]; /* the other one answers this very request */
     gr_jw writer, *w = &writer;
     gr_jw_init(w, &request->out);
     gr_jw_object(w);
@@ -217,12 +222,13 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(http->serve);
     put_model(w, snapshot->model);
     gr_serve_snapshot_unref(snapshot);
-    gr_jw_key_i64(w, "workers", (int64_t)now.workers);
-    gr_jw_key_i64(w, "busy_workers", (int64_t)now.busy);
-    gr_jw_key_i64(w, "queued", (int64_t)now.queued);
+    gr_jw_key_i64(w, "workers", (int64_t)lane->workers);
+    gr_jw_key_i64(w, "busy_workers", (int64_t)lane->busy);
+    gr_jw_key_i64(w, "queued", (int64_t)lane->queued);
     gr_jw_key_i64(w, "parked", (int64_t)now.parked);
     gr_jw_key_i64(w, "open_requests", (int64_t)now.open);
     gr_jw_key_i64(w, "detached", (int64_t)now.detached);
+    put_webhooks(w, http);
     gr_jw_key(w, GR_STR("counters"));
     gr_jw_object(w);
     for (size_t i = 0; i < GR_HTTP_N__COUNT; i++)

@@ -213,12 +213,13 @@ static void add_cors(const gr_http_request *request, struct MHD_Response *respon
     if (!gr_str_eq(origin, GR_STR("*"))) add_header(response, "Vary", GR_STR("Origin"));
     if (request->method != GR_HTTP_OPTIONS) {
         add_header(response, "Access-Control-Expose-Headers",
-                   GR_STR("x-request-id, x-granary-served-by, x-granary-timing, retry-after"));
+                   GR_STR("x-request-id, traceparent, x-granary-served-by, x-granary-timing, retry-after"));
         return;
     }
     add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
     add_header(response, "Access-Control-Allow-Headers",
-               GR_STR("authorization, content-type, x-request-id, x-cube-authorization, traceparent, accept"));
+               GR_STR("authorization, content-type, x-request-id, x-cube-authorization, traceparent, tracestate, "
+                      "last-event-id, accept"));
     add_header(response, "Access-Control-Max-Age", GR_STR("86400"));
 }
 
@@ -232,6 +233,14 @@ static void add_allowed(const gr_http_request *request, struct MHD_Response *res
         snprintf(text + n, sizeof text - n, ", %s", names[i].name);
     }
     add_header(response, "Allow", gr_str_from(text));
+}
+
+static void add_trace(const gr_http_request *request, struct MHD_Response *response) {
+    if (!request->trace.trace_id[0]) return;
+    char text[GR_TRACE_TEXT];
+    gr_trace_write(&request->trace, text);
+    (void)MHD_add_response_header(response, "traceparent", text);
+    if (request->trace.state[0]) (void)MHD_add_response_header(response, "tracestate", request->trace.state);
 }
 
 static void add_headers(const gr_http_request *request, struct MHD_Response *response, int64_t total_us) {
@@ -248,6 +257,7 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
     }
     add_cors(request, response);
     add_header(response, "x-request-id", request->request_id);
+    add_trace(request, response);
     add_header(response, "x-granary-served-by", request->served_by);
     if (request->has_timing) {
         char text[120];
@@ -260,6 +270,7 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
 }
 
 static void log_request(const gr_http_request *request, int64_t total_us, size_t bytes) {
+    const gr_trace *before = gr_trace_enter(&request->trace);
     gr_log_level level = request->http_status < 400    ? GR_LOG_DEBUG
                          : request->http_status < 500  ? GR_LOG_INFO
                          : request->http_status == 503 ? GR_LOG_WARN
@@ -267,6 +278,7 @@ static void log_request(const gr_http_request *request, int64_t total_us, size_t
     gr_log_event(level, "http.request", "path", request->path, "status", gr_log_i64(request->http_status), "us",
                  gr_log_i64(total_us), "bytes", gr_log_i64((int64_t)bytes), "served_by", request->served_by,
                  "request_id", request->request_id, NULL);
+    gr_trace_enter(before);
 }
 
 static enum MHD_Result respond(gr_http_request *request) {
@@ -291,6 +303,7 @@ static enum MHD_Result respond(gr_http_request *request) {
     int64_t total_us = gr_clock_mono_us() - request->started_mono_us;
     add_headers(request, response, total_us);
     log_request(request, total_us, bytes);
+    gr_http_seen_add(&request->http->seen, request->route, request->method, request->http_status, total_us);
     enum MHD_Result result = MHD_queue_response(request->conn, (unsigned)request->http_status, response);
     MHD_destroy_response(response);
     return result;
@@ -330,6 +343,7 @@ static enum MHD_Result begin(gr_http_request *request, const char *method) {
     request->state = GR_HTTP_RECEIVING;
     request->method = gr_http_method(method);
     request->request_id = request_id_of(request);
+    gr_trace_begin(header(request, "traceparent"), header(request, "tracestate"), &request->trace);
     if (admit(request, method, &err) == GR_OK) return MHD_YES;
     request->refusal = GR_NEW(request->arena, gr_error);
     *request->refusal = err;

@@ -52,7 +52,8 @@ typedef gr_status gr_http_handler(gr_http_request *request, gr_error *err);
 typedef gr_status gr_dj_handler(gr_dj *dj, gr_error *err);
 
 /* What openapi.c says of a route. `params`: "status*:Status, limit:integer" with * for what may be given several times;
- * the type is text when it is left out. `body` and `answer` are names of schemas; "[X]" is a list of X. */
+ * the type is text when it is left out. `body` and `answer` are names of schemas; "[X]" is a list of X; "text/plain" is
+ * what it says, and no JSON. */
 typedef struct gr_http_doc {
     const char *summary, *params, *body;
     int status;

@@ -151,6 +151,7 @@ static gr_http *make(gr_serve *serve, const gr_http_options *options) {
     http->max_runs = options->max_runs ? options->max_runs : GR_HTTP_MAX_RUNS;
     http->max_run_bytes = options->max_run_bytes ? options->max_run_bytes : GR_HTTP_MAX_RUN_BYTES;
     gr_http_builds_init(&http->builds);
+    gr_http_seen_init(&http->seen);
     for (size_t i = 0; i < GR_HTTP_LANE__COUNT; i++)
         gr_http_lane_init(&http->lanes[i], http, (size_t)config->queue_max);
     return http;
@@ -176,6 +177,7 @@ static void destroy(gr_http *http) {
     if (http->listen_fd >= 0) close(http->listen_fd);
     gr_http_builds_done(&http->builds);
     gr_http_runs_done(http);
+    gr_http_seen_done(&http->seen);
     pthread_cond_destroy(&http->changed);
     pthread_cond_destroy(&http->timer_wake);
     pthread_mutex_destroy(&http->lock);
@@ -244,6 +246,7 @@ static bool wait_for_none(gr_http *http, const size_t *count, int64_t until_us) 
 void gr_http_stop(gr_http *http) {
     if (!http) return;
     atomic_store(&http->is_draining, true);
+    gr_serve_stop_by(http->serve, gr_clock_mono_us() + http->drain_us);
     (void)MHD_quiesce_daemon(http->daemon);
     (void)shutdown(http->listen_fd, SHUT_RDWR);
     pthread_mutex_lock(&http->lock);

@@ -183,6 +183,7 @@ static gr_http_request *take_client(gr_http_request *request) {
                                 .route = request->route,
                                 .allowed = request->allowed,
                                 .request_id = gr_arena_dup(arena, request->request_id),
+                                .trace = request->trace,
                                 .started_mono_us = request->started_mono_us,
                                 .http_status = 200,
                                 .state = GR_HTTP_LEAVING};

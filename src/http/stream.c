@@ -83,7 +83,10 @@ ssize_t gr_http_stream_read(void *cls, uint64_t pos, char *buf, size_t max) {
         gr_buf_reset(&request->out);
         request->stream_sent = 0;
         if (request->is_stream_done) return MHD_CONTENT_READER_END_OF_STREAM;
-        look(request);
+        if (request->is_event_stream)
+            gr_http_events_look(request);
+        else
+            look(request);
     }
     size_t left = request->out.n - request->stream_sent;
     if (!left) return wait_for_timer(request) ? 0 : MHD_CONTENT_READER_END_OF_STREAM;

@@ -36,6 +36,7 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     f->is_forced = ask->is_forced;
     f->is_for_refresh = ask->is_for_refresh;
     f->fraction = -1;
+    if (gr_trace_current()) f->trace = *gr_trace_current();
     f->started_us = gr_clock_now_us();
     pthread_mutex_init(&f->mutex, NULL);
     pthread_condattr_t attr;
@@ -60,8 +61,7 @@ static bool is_same(const gr_flight *f, const gr_snapshot *snapshot, const gr_ro
     return a == b || (gr_str_eq(a->preagg->id, b->preagg->id) && has_same_components(a, b));
 }
 
-/* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
-static const gr_rollup *as_of(const gr_snapshot *newest, const gr_flight *f) {
+const gr_rollup *gr_flight_rollup(const gr_flight *f, const gr_snapshot *newest) {
     return newest->model == f->snapshot->model ? f->rollup : gr_serve_rollup(newest, f->rollup->preagg->id);
 }
 
@@ -69,7 +69,7 @@ static const gr_rollup *as_of(const gr_snapshot *newest, const gr_flight *f) {
 static bool is_settled(gr_serve *serve, const gr_flight *f, bool force) {
     const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
     bool is_reloaded = !gr_model_is_same_files(newest->model, f->snapshot->model);
-    const gr_rollup *r = is_reloaded ? NULL : as_of(newest, f);
+    const gr_rollup *r = is_reloaded ? NULL : gr_flight_rollup(f, newest);
     const gr_rollup_state *state = r ? gr_snapshot_state(newest, r->preagg, f->zone) : NULL;
     bool is_built = state && state->is_built && !state->lacks && !gr_rollup_is_missing(state, &f->run);
     bool is_known = is_built || (state && state->is_failed && gr_clock_now_us() < state->retry_at_us);
@@ -302,7 +302,10 @@ static void run_flight(gr_flight *f, size_t slot) {
                               .run = f->run,
                               .is_forced = f->is_forced,
                               .slice_us = serve->config->build_slice_ms * 1000};
+    bool is_first = !f->n_slices++;
     pthread_mutex_unlock(&lane->mutex);
+    gr_trace_enter(&f->trace);
+    if (is_first) gr_serve_build_begun(f);
     bool is_more = run_slice(serve, f, &ask, &status, &err);
     pthread_mutex_lock(&lane->mutex); /* who asks from here on plans with the new snapshot */
     lane->now[slot] = NULL;
@@ -313,6 +316,8 @@ static void run_flight(gr_flight *f, size_t slot) {
     }
     if (status) keep_failed(lane, f);
     pthread_mutex_unlock(&lane->mutex);
+    if (!is_more) gr_serve_build_ended(f, status, &err);
+    gr_trace_enter(NULL);
     if (is_more) return;
     finish(f, status, &err);
     gr_flight_unref(f);
@@ -420,6 +425,17 @@ void gr_lane_stop(gr_serve *serve) {
     unref_all(old);
     pthread_mutex_destroy(&lane->mutex);
     pthread_cond_destroy(&lane->cond);
+}
+
+gr_builds_now gr_serve_builds_now(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    gr_builds_now now = {0};
+    if (!lane->is_running) return now;
+    pthread_mutex_lock(&lane->mutex);
+    for (size_t i = 0; i < lane->n_threads; i++) now.running += lane->now[i] != NULL;
+    now.queued = lane->n_waiting;
+    pthread_mutex_unlock(&lane->mutex);
+    return now;
 }
 
 gr_flight_view gr_flight_look(gr_flight *f) {

@@ -3,7 +3,9 @@
 #define GR_SERVE_INTERNAL_H
 #include "base/mem.h"
 #include "exec/exec.h"
+#include "serve/events.h"
 #include "serve/serve.h"
+#include "serve/stats.h"
 
 #include <pthread.h>
 
@@ -21,6 +23,7 @@ struct gr_flight {
     gr_run run;            /* of a partitioned rollup: the time that is wanted; under the lane's lock */
     bool is_forced;        /* also what is fresh */
     bool is_for_refresh;   /* nobody waits for it: goes behind the others */
+    size_t n_slices;       /* that were begun */
     pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;
     bool is_done;
@@ -32,6 +35,8 @@ struct gr_flight {
     size_t n_built;
     struct gr_flight_waiter *waiters;
     uint64_t next_ticket;
+    gr_trace trace;                       /* that it was asked for in; empty: none */
+    int64_t number_before, begun_mono_us; /* announce.c, on the lane's thread */
 };
 
 typedef struct gr_flight_waiter {
@@ -79,6 +84,9 @@ struct gr_serve {
     pthread_mutex_t reload; /* serve.reload: one reload at a time */
     uint64_t fingerprint;   /* of the model folder as loaded; under `reload` */
     gr_str local_token;
+    gr_serve_bus *bus;
+    gr_serve_stats stats;
+    atomic_int_fast64_t stop_by_us; /* 0: not said */
 };
 
 /* The limits of the configuration, for parsing one query. */
@@ -89,6 +97,14 @@ GR_MUST_CHECK gr_status gr_serve_query_options(const gr_serve *serve, int64_t no
 GR_MUST_CHECK gr_status gr_serve_repairs_find(const gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan,
                                               const gr_plan_report *report, bool wants_estimate, gr_repair *ret,
                                               gr_error *err);
+
+/* The flight's rollup as the newest snapshot has it; NULL when its definition is gone. */
+const gr_rollup *gr_flight_rollup(const gr_flight *flight, const gr_snapshot *newest);
+/* announce.c: around the run of a flight, on the lane's thread, which works for the flight's trace meanwhile; and after
+ * a reload that changed something. */
+void gr_serve_build_begun(gr_flight *flight);
+void gr_serve_build_ended(gr_flight *flight, gr_status status, const gr_error *err);
+void gr_serve_reload_told(gr_serve *serve, const gr_snapshot *before);
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);

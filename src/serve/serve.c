@@ -62,6 +62,8 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
     serve->options = options;
     serve->arena = gr_arena_new();
     pthread_mutex_init(&serve->reload, NULL);
+    serve->bus = gr_serve_bus_new(config);
+    gr_serve_stats_init(&serve->stats);
     gr_str dir = config->model_dir;
     serve->model_dir = dir.n && dir.p[0] == '/'
                            ? gr_arena_dup(serve->arena, dir)
@@ -76,21 +78,40 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
     return status;
 }
 
+/* Until when webhooks may take what waits: the end of the drain time, of which some is left for them in any case. */
+static int64_t last_call(gr_serve *serve) {
+    enum { LEAST_US = 1000000 };
+    int64_t now = gr_clock_mono_us(), drain_us = serve->config->drain_ms * 1000;
+    int64_t until = atomic_load(&serve->stop_by_us), least = now + (drain_us < LEAST_US ? drain_us : LEAST_US);
+    if (!until) until = now + drain_us;
+    return until > least ? until : least;
+}
+
+void gr_serve_stop_by(gr_serve *serve, int64_t until_mono_us) { atomic_store(&serve->stop_by_us, until_mono_us); }
+
 void gr_serve_close(gr_serve *serve) {
     if (!serve) return;
     gr_lane_stop(serve);
+    gr_serve_bus_free(serve->bus, last_call(serve));
     gr_exec_close(serve->exec);
     pthread_mutex_destroy(&serve->reload);
     gr_arena_free(serve->arena);
     free(serve);
 }
 
+gr_serve_bus *gr_serve_events(gr_serve *serve) { return serve->bus; }
+gr_serve_stats *gr_serve_counts(gr_serve *serve) { return &serve->stats; }
 const gr_config *gr_serve_config(const gr_serve *serve) { return serve->config; }
 
 gr_status gr_serve_reload(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_error *err) {
+    bool has_changed = false;
     pthread_mutex_lock(&serve->reload);
-    gr_status status = load(serve, diags, ret_changed, err);
+    const gr_snapshot *before = gr_serve_snapshot_ref(serve);
+    gr_status status = load(serve, diags, &has_changed, err);
+    if (!status && has_changed) gr_serve_reload_told(serve, before);
+    gr_serve_snapshot_unref(before);
     pthread_mutex_unlock(&serve->reload);
+    if (!status && ret_changed) *ret_changed = has_changed;
     return status;
 }
 

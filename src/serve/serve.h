@@ -8,6 +8,8 @@
 #include "config/config.h"
 #include "data/batch.h"
 #include "plan/plan.h"
+#include "serve/events.h"
+#include "serve/stats.h"
 #include "sql/sql.h"
 
 typedef struct gr_serve gr_serve;
@@ -24,10 +26,24 @@ GR_MUST_CHECK gr_status gr_serve_open(const gr_config *config, gr_serve_options 
 /* Cancels what runs, waits for builds to stop, closes everything. */
 void gr_serve_close(gr_serve *serve);
 const gr_config *gr_serve_config(const gr_serve *serve);
+/* The server stops, and should be closed by then (monotonic us): how long webhooks may take. */
+void gr_serve_stop_by(gr_serve *serve, int64_t until_mono_us);
 /* Load the model again and swap it in; on errors the model in service stays. *ret_changed (may be NULL). */
 GR_MUST_CHECK gr_status gr_serve_reload(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_error *err);
 /* The model folder changed since the model in service was loaded (names, sizes, times); cheap, for the watcher. */
 bool gr_serve_model_changed(gr_serve *serve);
+
+/* ---- what happens, and how much of it -----------------------------------------------------------------------------
+ */
+/* Tell it to readers of /ops/events and to webhooks, in the trace that the thread works for. Never waits for anybody.
+ */
+void gr_serve_event(gr_serve *serve, gr_event_kind kind, const gr_event_fields *fields);
+gr_serve_bus *gr_serve_events(gr_serve *serve);
+gr_serve_stats *gr_serve_counts(gr_serve *serve);
+typedef struct gr_builds_now {
+    size_t running, queued;
+} gr_builds_now;
+gr_builds_now gr_serve_builds_now(gr_serve *serve);
 
 /* ---- snapshots --------------------------------------------------------------------------------------------------- */
 const gr_snapshot *gr_serve_snapshot_ref(gr_serve *serve); /* never NULL once open */

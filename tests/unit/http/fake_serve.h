@@ -46,6 +46,8 @@ struct gr_serve {
     size_t n_flights;
     gr_preagg_view views[1];
     bool is_reload_bad;
+    gr_serve_bus *bus;
+    gr_serve_stats stats;
     atomic_int n_running, n_queries, n_cancelled, n_builds, n_dropped, most_running;
 };
 
@@ -334,6 +336,8 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
                                        .rows = 42,
                                        .entity_id = 1};
     pthread_mutex_init(&serve->lock, NULL);
+    serve->bus = gr_serve_bus_new(&serve->config);
+    gr_serve_stats_init(&serve->stats);
     *ret = serve;
     return GR_OK;
 }
@@ -346,9 +350,17 @@ void gr_serve_close(gr_serve *serve) {
     fake_noted = (fake_notes){0};
     gr_model_unref(serve->loaded);
     pthread_mutex_destroy(&serve->lock);
+    gr_serve_bus_free(serve->bus, 0);
     free(serve);
 }
 
+gr_serve_bus *gr_serve_events(gr_serve *serve) { return serve->bus; }
+gr_serve_stats *gr_serve_counts(gr_serve *serve) { return &serve->stats; }
+gr_builds_now gr_serve_builds_now(gr_serve *serve) { return (gr_builds_now){0, serve->n_flights}; }
+void gr_serve_stop_by(gr_serve *serve, int64_t until_mono_us) {
+    (void)serve;
+    (void)until_mono_us;
+}
 const gr_config *gr_serve_config(const gr_serve *serve) { return &serve->config; }
 bool gr_serve_model_changed(gr_serve *serve) { return serve->is_reload_bad; }
 const gr_snapshot *gr_serve_snapshot_ref(gr_serve *serve) { return &serve->snapshot; }

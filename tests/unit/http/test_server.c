@@ -44,7 +44,8 @@ static void test_routing(void **state) {
     expect_header(&d, "GET /nothing HTTP/1.1", "Content-Type", "application/json; charset=utf-8");
     expect_header(&d, "OPTIONS /cubejs-api/v1/load HTTP/1.1", "Access-Control-Allow-Origin", "*");
     expect_header(&d, "OPTIONS /cubejs-api/v1/load HTTP/1.1", "Access-Control-Allow-Headers",
-                  "authorization, content-type, x-request-id, x-cube-authorization, traceparent, accept");
+                  "authorization, content-type, x-request-id, x-cube-authorization, traceparent, tracestate, "
+                  "last-event-id, accept");
     door_close(&d);
 }
 
