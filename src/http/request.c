@@ -47,6 +47,8 @@ void gr_http_request_free(gr_http_request *request) {
     gr_flight_unref(request->waited);
     gr_http_build_unref(request->stream);
     gr_http_answer_unref(request->answer);
+    gr_serve_cached_unref(request->cached);
+    for (size_t i = 0; i < request->stale.n; i++) gr_serve_cache_refreshed(request->stale.v[i]);
     gr_buf_done(&request->out);
     gr_buf_done(&request->body);
     gr_arena_free(request->work);
@@ -187,7 +189,7 @@ void gr_http_answer_error(gr_http_request *request, const gr_error *error) {
         gr_http_encode_error(error, request->request_id, &request->out);
         request->http_status = gr_http_error_status(error->status);
     }
-    request->has_timing = false;
+    request->has_timing = request->has_outcome = false;
     request->served_by = (gr_str){0};
     gr_http_count(request->http, error->status == GR_ERR_HTTP_BUSY ? GR_HTTP_N_BUSY : GR_HTTP_N_ERRORS);
 }
@@ -213,7 +215,7 @@ static void add_cors(const gr_http_request *request, struct MHD_Response *respon
     if (!gr_str_eq(origin, GR_STR("*"))) add_header(response, "Vary", GR_STR("Origin"));
     if (request->method != GR_HTTP_OPTIONS) {
         add_header(response, "Access-Control-Expose-Headers",
-                   GR_STR("x-request-id, x-granary-served-by, x-granary-timing, retry-after"));
+                   GR_STR("x-request-id, x-granary-served-by, x-granary-cache, x-granary-timing, retry-after"));
         return;
     }
     add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
@@ -249,6 +251,7 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
     add_cors(request, response);
     add_header(response, "x-request-id", request->request_id);
     add_header(response, "x-granary-served-by", request->served_by);
+    if (request->has_outcome) add_header(response, "x-granary-cache", gr_serve_cache_outcome_name(request->outcome));
     if (request->has_timing) {
         char text[120];
         int n = snprintf(text, sizeof text, "plan=%lld, engine=%lld, total=%lld", (long long)request->planned_us,
@@ -269,11 +272,27 @@ static void log_request(const gr_http_request *request, int64_t total_us, size_t
                  "request_id", request->request_id, NULL);
 }
 
+static void unref_cached(void *entry) { gr_serve_cached_unref(entry); }
+
+/* The entry's own bytes, for as long as the library sends them. */
+static struct MHD_Response *response_of(gr_cached *entry) {
+    union { /* the library only reads */
+        const char *from;
+        void *to;
+    } bytes = {entry->head.p};
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        entry->head.n, bytes.to, unref_cached, gr_serve_cached_ref(entry));
+    if (!response) gr_serve_cached_unref(entry);
+    return response;
+}
+
 static enum MHD_Result respond(gr_http_request *request) {
     struct MHD_Response *response;
     gr_http_answer *answer = request->answer;
-    size_t bytes = answer ? answer->out.n : request->out.n;
-    if (answer && bytes) {
+    size_t bytes = request->cached ? request->cached->head.n : answer ? answer->out.n : request->out.n;
+    if (request->cached) {
+        response = response_of(request->cached);
+    } else if (answer && bytes) {
         atomic_fetch_add(&answer->refs, 1);
         response =
             MHD_create_response_from_buffer_with_free_callback_cls(bytes, answer->out.p, gr_http_answer_unref, answer);
@@ -311,6 +330,7 @@ static enum MHD_Result dispatch(gr_http_request *request) {
         if (request->route->handle(request, &err)) gr_http_answer_error(request, &err);
         return respond(request);
     }
+    if (gr_http_cached_take(request)) return respond(request);
     MHD_suspend_connection(request->conn);
     if (gr_http_lane_submit(request)) return MHD_YES;
     if (atomic_load(&request->http->is_draining)) {

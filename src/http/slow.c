@@ -85,6 +85,8 @@ static gr_http_answer *answer_of(gr_http_request *request) {
     answer->planned_us = request->planned_us;
     answer->engine_us = request->engine_us;
     answer->has_timing = request->has_timing;
+    answer->has_outcome = request->has_outcome;
+    answer->outcome = request->outcome;
     return answer;
 }
 
@@ -104,6 +106,8 @@ static void adopt(gr_http_request *request, gr_http_answer *answer) {
     request->planned_us = answer->planned_us;
     request->engine_us = answer->engine_us;
     request->has_timing = answer->has_timing;
+    request->has_outcome = answer->has_outcome;
+    request->outcome = answer->outcome;
     request->state = GR_HTTP_DONE;
 }
 

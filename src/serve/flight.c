@@ -22,15 +22,10 @@ void gr_flight_unref(gr_flight *f) {
     free(f);
 }
 
-static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+gr_flight *gr_flight_new_query(gr_serve *serve) {
     gr_flight *f = gr_mem_calloc(1, sizeof *f);
-    atomic_init(&f->refs, 2); /* the lane's and the caller's */
+    atomic_init(&f->refs, 1);
     f->serve = serve;
-    f->snapshot = gr_exec_snapshot_hold(snapshot);
-    f->rollup = rollup;
-    f->zone = zone;
-    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
-    f->entity_id = state ? state->entity_id : 0;
     f->fraction = -1;
     f->started_us = gr_clock_now_us();
     pthread_mutex_init(&f->mutex, NULL);
@@ -39,6 +34,17 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&f->cond, &attr);
     pthread_condattr_destroy(&attr);
+    return f;
+}
+
+static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone) {
+    gr_flight *f = gr_flight_new_query(serve);
+    atomic_store(&f->refs, 2); /* the lane's and the caller's */
+    f->snapshot = gr_exec_snapshot_hold(snapshot);
+    f->rollup = rollup;
+    f->zone = zone;
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
+    f->entity_id = state ? state->entity_id : 0;
     return f;
 }
 
@@ -210,7 +216,7 @@ static void note_progress(void *arg, double fraction) {
     pthread_mutex_unlock(&f->mutex);
 }
 
-static void finish(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
+void gr_flight_finish(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
     pthread_mutex_lock(&f->mutex);
     f->is_done = true;
     f->status = status;
@@ -245,7 +251,7 @@ static void run_flight(gr_flight *f) {
     serve->lane.now = NULL;
     if (status) keep_failed(&serve->lane, f);
     pthread_mutex_unlock(&serve->lane.mutex);
-    finish(f, status, &err, rows);
+    gr_flight_finish(f, status, &err, rows);
     gr_flight_unref(f);
 }
 
@@ -283,7 +289,7 @@ static void *lane_main(void *arg) {
         if (!f || !is_stopping) continue;
         gr_error err;
         if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
-        finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
+        gr_flight_finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
         gr_flight_unref(f);
     }
 }
@@ -314,8 +320,12 @@ void gr_lane_stop(gr_serve *serve) {
 
 gr_flight_view gr_flight_look(gr_flight *f) {
     pthread_mutex_lock(&f->mutex);
-    gr_flight_view view = {f->rollup->preagg->id, f->is_done, f->status, f->is_done && !f->status ? 1 : f->fraction,
-                           f->started_us,         f->rows};
+    gr_flight_view view = {f->rollup ? f->rollup->preagg->id : (gr_str){0},
+                           f->is_done,
+                           f->status,
+                           f->is_done && !f->status ? 1 : f->fraction,
+                           f->started_us,
+                           f->rows};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }
