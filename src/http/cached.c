@@ -23,7 +23,7 @@ static gr_str text_of(gr_http_request *request) {
 static bool tells_request(const gr_http_request *request) { return request->http->config->dev_mode; }
 
 bool gr_http_cached_take(gr_http_request *request) {
-    if (!is_load(request) || tells_request(request)) return false;
+    if (!is_load(request) || tells_request(request) || gr_http_run_exists(request)) return false;
     gr_cached *entry = gr_serve_cache_quick(request->http->serve, text_of(request));
     if (!entry) return false;
     request->cached = entry;
@@ -49,15 +49,14 @@ void gr_http_cached_begin(gr_http_request *request, gr_http_asked *asked, int64_
 
 /* Of an answer in parts: the one that tells most about how old it may be. */
 static void note_outcome(gr_http_request *request, gr_cache_outcome outcome) {
-    static const int weight[] = {
-        [GR_CACHE_HIT] = 0, [GR_CACHE_BYPASS] = 1, [GR_CACHE_MISS] = 2, [GR_CACHE_STALE] = 3};
+    static const int weight[] = {[GR_CACHE_HIT] = 0, [GR_CACHE_BYPASS] = 1, [GR_CACHE_MISS] = 2, [GR_CACHE_STALE] = 3};
     if (request->has_outcome && weight[outcome] < weight[request->outcome]) return;
     request->outcome = outcome;
     request->has_outcome = true;
 }
 
-gr_status gr_http_cached_put(gr_http_request *request, gr_answer *answer, gr_http_load_options options,
-                             gr_arena *arena, gr_error *err) {
+gr_status gr_http_cached_put(gr_http_request *request, gr_answer *answer, gr_http_load_options options, gr_arena *arena,
+                             gr_error *err) {
     gr_http_load_marks marks;
     gr_cached *entry = answer->cached;
     gr_buf *out = &request->out;

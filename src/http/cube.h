@@ -26,7 +26,8 @@ typedef struct gr_http_load_options {
 } gr_http_load_options;
 
 /* Pull the answer's stream to its end and write the result in the query's format (default, compact or columnar); or put
- * it together from the cached one. The caller still calls gr_answer_done. `arena`: scratch. Errors: those of the stream, limit.exceeded. */
+ * it together from the cached one. The caller still calls gr_answer_done. `arena`: scratch. Errors: those of the
+ * stream, limit.exceeded. */
 GR_MUST_CHECK gr_status gr_http_encode_load(gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
                                             gr_buf *out, gr_error *err);
 /* The envelope around the results of a set: {"queryType","results":[ … ],"pivotQuery","slowQuery"}. The results are

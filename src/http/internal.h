@@ -102,10 +102,10 @@ struct gr_http_request {
     gr_cache_moment moment;   /* when the handler began to run */
     gr_cache_outcome outcome; /* of the least of its parts; with has_outcome */
     bool has_outcome, is_hot;
-    bool has_joined;  /* it has waited for an identical query, and does so no more */
-    bool is_refresh;  /* nobody waits for it: it makes cached answers anew */
-    GR_VEC(gr_cached *) stale;    /* owned, in arena: that this request is to have made anew */
-    GR_VEC(int64_t) entities;     /* in work: that served the cached parts */
+    bool has_joined;           /* it has waited for an identical query, and does so no more */
+    bool is_refresh;           /* nobody waits for it: it makes cached answers anew */
+    GR_VEC(gr_cached *) stale; /* owned, in arena: that this request is to have made anew */
+    GR_VEC(int64_t) entities;  /* in work: that served the cached parts */
 
     /* event stream of a build (stream.c) */
     gr_http_build *stream; /* owned */
@@ -180,7 +180,7 @@ struct gr_http {
     pthread_mutex_t lock;
     pthread_cond_t changed;                  /* n_open or n_active went down while draining */
     gr_http_lane lanes[GR_HTTP_LANE__COUNT]; /* INLINE is unused */
-    gr_http_list active, refreshes; /* the latter: that make cached answers anew, in_active */
+    gr_http_list active, refreshes;          /* the latter: that make cached answers anew, in_active */
     size_t n_open, n_active, n_parked;
     TAILQ_HEAD(, gr_http_run) runs; /* the one that was detached first is first */
     atomic_size_t n_runs;           /* written under the lock */
@@ -235,6 +235,8 @@ void gr_http_runs_done(gr_http *http);
 gr_buf gr_http_run_key(const gr_http_request *request);
 /* * Is it a load in a lane, and still somebody's? */
 bool gr_http_may_detach(const gr_http_request *request);
+/* An identical request was detached: this one may be its poll, and is for the lane. */
+bool gr_http_run_exists(const gr_http_request *request);
 /* * Take the client off the request. The result is LEAVING and in `active` in its place: have it answered. NULL: there
  * is no room, the request goes on as it is. */
 gr_http_request *gr_http_detach(gr_http_request *request, int64_t now);
@@ -284,8 +286,8 @@ GR_MUST_CHECK gr_status gr_http_cached_put(gr_http_request *request, gr_answer *
                                            gr_arena *arena, gr_error *err);
 /* The whole answer lies in `out`: it is worth being kept by the text of the request, or not. */
 void gr_http_cached_end(gr_http_request *request);
-/* The request is about to be answered with something stale: another one like it, that makes that anew. NULL: nothing is.
- * Owned: gr_http_request_free. */
+/* The request is about to be answered with something stale: another one like it, that makes that anew. NULL: nothing
+ * is. Owned: gr_http_request_free. */
 gr_http_request *gr_http_cached_again(gr_http_request *request);
 
 /* api.c, ops.c: what the routes do */

@@ -140,7 +140,6 @@ static gr_status await_build(parts *p, size_t index, const gr_answer *plan, gr_e
     if (!plan->plan->to_build) return GR_OK;
     gr_request request = request_of(p, index);
     gr_answer answer = {0};
-    request.may_cache = false; /* the part itself will find its way */
     gr_status status = gr_serve_query(p->request->http->serve, &p->ctx, &request, &answer, &p->request->flight, err);
     gr_answer_done(&answer);
     return status;

@@ -166,6 +166,17 @@ static void make_room(gr_http *http, const gr_http_run *newest) {
     }
 }
 
+bool gr_http_run_exists(const gr_http_request *request) {
+    gr_http *http = request->http;
+    if (!atomic_load(&http->n_runs)) return false;
+    gr_buf key = gr_http_run_key(request);
+    pthread_mutex_lock(&http->lock);
+    bool is_found = key.n && find(http, gr_buf_str(&key));
+    pthread_mutex_unlock(&http->lock);
+    gr_buf_done(&key);
+    return is_found;
+}
+
 /* ---- detaching and joining, under the lock --------------------------------------------------- */
 bool gr_http_may_detach(const gr_http_request *request) {
     return (request->state == GR_HTTP_QUEUED || request->state == GR_HTTP_RUNNING) && !request->is_waited_out &&

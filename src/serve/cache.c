@@ -29,8 +29,8 @@ static char *copy_text(char *at, gr_str *text) {
 
 gr_cached *gr_serve_cached_new(const gr_cached *fields) {
     size_t entity_bytes = fields->n_entities * sizeof *fields->entities;
-    size_t bytes = sizeof *fields + entity_bytes + fields->key.n + fields->renewal.n + fields->head.n +
-                   fields->tail.n + fields->served_by.n;
+    size_t bytes = sizeof *fields + entity_bytes + fields->key.n + fields->renewal.n + fields->head.n + fields->tail.n +
+                   fields->served_by.n;
     gr_cached *e = gr_mem_alloc(bytes);
     memset(e, 0, sizeof *e);
     e->key = fields->key;

@@ -26,11 +26,11 @@ typedef struct gr_cached {
     gr_str served_by;
     const int64_t *entities; /* that served it */
     size_t n_entities;
-    int64_t refreshed_us;                 /* as of when it is */
-    int64_t started_mono_us, max_age_us;  /* when its run began, and how long after that it may serve */
-    gr_cache_moment moment;               /* of the text of a request */
-    atomic_bool is_refreshing;            /* somebody makes a newer one in the background */
-    atomic_int_fast64_t hit_second;       /* of its last hit */
+    int64_t refreshed_us;                /* as of when it is */
+    int64_t started_mono_us, max_age_us; /* when its run began, and how long after that it may serve */
+    gr_cache_moment moment;              /* of the text of a request */
+    atomic_bool is_refreshing;           /* somebody makes a newer one in the background */
+    atomic_int_fast64_t hit_second;      /* of its last hit */
     /* the table's */
     atomic_uint refs;
     uint64_t hash;
@@ -49,8 +49,8 @@ void gr_serve_cached_unref(gr_cached *entry); /* accepts NULL */
 
 /* The entry of a key, which counts as asked for; owned, or NULL. */
 gr_cached *gr_serve_cache_get(gr_cache *cache, gr_str key);
-/* Take an entry in, in place of the one with its key, unless that was made of the same by a run that began later. False:
- * it was not taken. The table takes a reference of its own. */
+/* Take an entry in, in place of the one with its key, unless that was made of the same by a run that began later.
+ * False: it was not taken. The table takes a reference of its own. */
 bool gr_serve_cache_put(gr_cache *cache, gr_cached *entry);
 
 typedef struct gr_cache_sizes {

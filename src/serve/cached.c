@@ -47,17 +47,21 @@ static gr_flight *join_or_lead(gr_serve *serve, gr_cache_ticket *ticket, gr_aren
     return joined;
 }
 
-/* Those who waited look into the cache; when nothing was kept they run on their own. */
-void gr_serve_cached_lead_end(gr_flight *flight) {
+void gr_serve_cached_lead_end(gr_cache_ticket *ticket) {
+    gr_flight *flight = ticket->lead;
     if (!flight) return;
     gr_serve *serve = flight->serve;
+    bool is_cancelled = ticket->is_cancelled && atomic_load(ticket->is_cancelled);
+    ticket->lead = NULL;
     gr_lead *lead, **at;
     pthread_mutex_lock(&serve->leads_lock);
     for (at = &serve->leads; (*at)->flight != flight; at = &(*at)->next) continue;
     lead = *at;
     *at = lead->next;
     pthread_mutex_unlock(&serve->leads_lock);
-    gr_flight_finish(flight, GR_OK, NULL, 0);
+    gr_error err = {0};
+    gr_status status = is_cancelled ? gr_error_set(&err, GR_ERR_CANCELLED, "The request was cancelled") : GR_OK;
+    gr_flight_finish(flight, status, &err, 0);
     gr_flight_unref(lead->flight);
     gr_flight_unref(flight);
     free(lead->text);
@@ -106,14 +110,14 @@ static gr_status take_ticket(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, g
     gr_error why = {0};
     bool asks_anew = a->query->cache == GR_CACHE_MUST_REVALIDATE;
     gr_cache_ticket ticket = {0};
-    gr_status status =
-        gr_serve_renewal(serve, ctx, a, asks_anew ? GR_RENEWAL_ANEW : GR_RENEWAL_CACHED, &ticket, &why);
+    gr_status status = gr_serve_renewal(serve, ctx, a, asks_anew ? GR_RENEWAL_ANEW : GR_RENEWAL_CACHED, &ticket, &why);
     if (status == GR_ERR_CANCELLED || status == GR_ERR_TIMEOUT) {
         if (err) *err = why;
         return status;
     }
     if (status) return GR_OK;
     ticket.key = key;
+    ticket.is_cancelled = ctx->is_cancelled;
     a->ticket = ticket;
     a->outcome = GR_CACHE_MISS;
     return GR_OK;
@@ -220,10 +224,8 @@ void gr_serve_cache_quick_put(gr_serve *serve, const gr_cached *fields) {
 /* ---- counts ---------------------------------------------------------------------------------- */
 gr_cache_stats gr_serve_cache_stats(gr_serve *serve) {
     gr_cache_sizes sizes = gr_serve_cache_sizes(serve->cache);
-    gr_cache_stats stats = {.evictions = sizes.evictions,
-                            .entries = sizes.entries,
-                            .bytes = sizes.bytes,
-                            .max_bytes = sizes.max_bytes};
+    gr_cache_stats stats = {
+        .evictions = sizes.evictions, .entries = sizes.entries, .bytes = sizes.bytes, .max_bytes = sizes.max_bytes};
     for (size_t i = 0; i < GR_CACHE__COUNT; i++) stats.count[i] = atomic_load(&serve->outcomes[i]);
     return stats;
 }

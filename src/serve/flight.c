@@ -320,12 +320,8 @@ void gr_lane_stop(gr_serve *serve) {
 
 gr_flight_view gr_flight_look(gr_flight *f) {
     pthread_mutex_lock(&f->mutex);
-    gr_flight_view view = {f->rollup ? f->rollup->preagg->id : (gr_str){0},
-                           f->is_done,
-                           f->status,
-                           f->is_done && !f->status ? 1 : f->fraction,
-                           f->started_us,
-                           f->rows};
+    gr_flight_view view = {f->rollup ? f->rollup->preagg->id : (gr_str){0}, f->is_done,    f->status,
+                           f->is_done && !f->status ? 1 : f->fraction,      f->started_us, f->rows};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }

@@ -8,7 +8,8 @@
 
 #include <pthread.h>
 
-/* One running or waiting build, or a query that identical ones wait for (without rollup and snapshot). Counted: the lane, the registry and each waiter hold it. */
+/* One running or waiting build, or a query that identical ones wait for (without rollup and snapshot). Counted: the
+ * lane, the registry and each waiter hold it. */
 struct gr_flight {
     atomic_int refs;
     gr_serve *serve;
@@ -103,7 +104,7 @@ gr_keys_ask gr_serve_ask_key; /* arg: the gr_serve */
 GR_MUST_CHECK gr_status gr_serve_cached_look(gr_serve *serve, const gr_ctx *ctx, const gr_request *request,
                                              gr_answer *answer, gr_flight **ret_flight, gr_error *err);
 void gr_serve_cached_count(gr_serve *serve, const gr_answer *answer); /* when it is handed out */
-void gr_serve_cached_lead_end(gr_flight *lead);                       /* accepts NULL; takes the reference */
+void gr_serve_cached_lead_end(gr_cache_ticket *ticket);               /* the run has ended; its lead is NULL then */
 /* flight.c: one that is ended by gr_flight_finish alone. References: the caller's. */
 gr_flight *gr_flight_new_query(gr_serve *serve);
 void gr_flight_finish(gr_flight *flight, gr_status status, const gr_error *err, int64_t rows);

@@ -123,8 +123,8 @@ static gr_status ask(gr_keys *keys, const gr_ctx *ctx, key *k, gr_str data_sourc
     pthread_mutex_unlock(&keys->lock);
     gr_status status = keys->ask(keys->arg, ctx, data_source, sql, &value, &error);
     if (!status && value.is_over)
-        status = gr_error_set(&error, GR_ERR_LIMIT, "The value of the refresh key is longer than %d bytes",
-                              MAX_VALUE_BYTES);
+        status =
+            gr_error_set(&error, GR_ERR_LIMIT, "The value of the refresh key is longer than %d bytes", MAX_VALUE_BYTES);
     pthread_mutex_lock(&keys->lock);
     k->is_asking = false;
     if (!status) {

@@ -20,8 +20,8 @@ gr_keys *gr_serve_keys_new(size_t max_keys, gr_keys_ask *ask, void *arg);
 void gr_serve_keys_free(gr_keys *keys); /* accepts NULL; nobody may be asking */
 
 /* The value as of at most max_age_us ago; 0: of an asking that begins no sooner than this call. Waits while somebody
- * asks for the same. *ret is in ctx->arena. Errors: those of asking (the same for all for max_age_us; *ret_is_news, which
- * may be NULL, tells the one who found it out), cancelled, timeout. */
+ * asks for the same. *ret is in ctx->arena. Errors: those of asking (the same for all for max_age_us; *ret_is_news,
+ * which may be NULL, tells the one who found it out), cancelled, timeout. */
 GR_MUST_CHECK gr_status gr_serve_keys_get(gr_keys *keys, const gr_ctx *ctx, gr_str data_source, gr_str sql,
                                           int64_t max_age_us, gr_str *ret, bool *ret_is_news, gr_error *err);
 /* What is known, without asking; false: nothing, or the last asking failed. *ret_asked_mono_us may be NULL. */

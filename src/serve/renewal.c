@@ -201,7 +201,7 @@ static void put_params(gr_buf *out, const gr_sql *sql) {
     }
 }
 
-/* The answer tells them when it comes from the source. */
+/* The answer tells them when it comes from the source: those of one from rollups do not matter. */
 static void put_refusals(gr_buf *out, const gr_plan *plan) {
     for (size_t i = 0; i < plan->n_refusals; i++) {
         const gr_refusal *r = &plan->refusals[i];
@@ -238,7 +238,7 @@ gr_status gr_serve_renewal(gr_serve *serve, const gr_ctx *ctx, const gr_answer *
     gr_buf_char(&text, '\0');
     put_params(&text, &a->sql);
     gr_buf_add(&text, gr_plan_version_key(a->plan, ctx->arena));
-    put_refusals(&text, a->plan);
+    if (a->plan->reads_source || !a->plan->n_uses) put_refusals(&text, a->plan);
     if (reads_source(a->plan)) status = put_source(serve, ctx, a->plan, how, &text, &least, err);
     if (!status) {
         ret->renewal = gr_digest_md5_hex(gr_buf_str(&text), ctx->arena);

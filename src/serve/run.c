@@ -73,12 +73,12 @@ void gr_answer_done(gr_answer *a) {
     if (!a) return;
     if (a->stream) a->stream->close(a->stream);
     if (a->snapshot) gr_serve_snapshot_unref(a->snapshot);
+    if (a->cached && a->wants_refresh) atomic_store(&a->cached->is_refreshing, false); /* it was not taken over */
     gr_serve_cached_unref(a->cached);
-    gr_serve_cached_lead_end(a->ticket.lead);
+    gr_serve_cached_lead_end(&a->ticket);
     a->stream = NULL;
     a->snapshot = NULL;
     a->cached = NULL;
-    a->ticket.lead = NULL;
 }
 
 gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,

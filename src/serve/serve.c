@@ -54,7 +54,7 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
     }
     gr_model_unref(model);
     atomic_fetch_add(&serve->reloads, 1); /* what the sources hold may have changed with it */
-    serve->fingerprint = seen; /* a broken model is not tried again until it changes */
+    serve->fingerprint = seen;            /* a broken model is not tried again until it changes */
     return status;
 }
 

@@ -41,8 +41,10 @@ typedef struct gr_request {
     bool has_cache;
     bool without_rollups; /* answer from the source (tests and `granary query --no-rollups`) */
     bool must_not_wait;   /* a needed build: return it as ret_flight at once instead of waiting for it */
-    /* The caller can answer from gr_answer.cached, and calls gr_answer_keep. With must_not_wait it may also be given the
-     * flight of an identical query that runs already (gr_answer.is_joined); unless must_run: it has waited for one. */
+    /* The caller can answer from gr_answer.cached, and calls gr_answer_keep. With must_not_wait it may also be given
+     * the flight of an identical query that runs already (gr_answer.is_joined); unless must_run: it has waited for one.
+     * When such a flight ends, its answer is in the cache, or was not kept, or its caller was cancelled (the flight's
+     * status): then somebody else should run, for all. */
     bool may_cache, must_run;
     gr_str form; /* what else than the query the text of its answer depends on */
 } gr_request;
@@ -61,7 +63,8 @@ gr_str gr_serve_cache_outcome_name(gr_cache_outcome outcome); /* static: "hit" â
 typedef struct gr_cache_ticket {
     gr_str key, renewal; /* in ctx->arena; an empty key: it is not kept */
     int64_t started_mono_us, max_age_us;
-    gr_flight *lead; /* owned: identical queries wait for this one */
+    gr_flight *lead;                 /* owned: identical queries wait for this one */
+    const atomic_bool *is_cancelled; /* of its caller's ctx */
 } gr_cache_ticket;
 
 /* A running answer: rows are pulled from `stream`. Release with gr_answer_done in any case. */

@@ -141,8 +141,8 @@ static void test_threads(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_late_runs),
-                                       cmocka_unit_test(test_least_recently_used), cmocka_unit_test(test_bounds),
-                                       cmocka_unit_test(test_many), cmocka_unit_test(test_threads)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_late_runs), cmocka_unit_test(test_least_recently_used),
+        cmocka_unit_test(test_bounds),     cmocka_unit_test(test_many),      cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,8 +55,8 @@ static void close_fixture(fixture *f) {
 static void expect(fixture *f, const char *sql, int64_t max_age_us, const char *value) {
     gr_str got;
     gr_error err = {0};
-    assert_int_equal(gr_serve_keys_get(f->keys, &f->ctx, GR_STR("default"), gr_str_from(sql), max_age_us, &got, NULL, &err),
-                     GR_OK);
+    assert_int_equal(
+        gr_serve_keys_get(f->keys, &f->ctx, GR_STR("default"), gr_str_from(sql), max_age_us, &got, NULL, &err), GR_OK);
     if (!gr_str_eq_z(got, value)) fail_msg("%s: wanted %s, got %.*s", sql, value, (int)got.n, got.p);
 }
 
@@ -105,8 +105,9 @@ static void test_failures(void **state) {
     open_fixture(&f, 10);
     atomic_store(&f.source.status, GR_ERR_ENGINE_SQL);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(gr_serve_keys_get(f.keys, &f.ctx, GR_STR("default"), GR_STR("a"), LONG, &value, &is_news, &err),
-                         GR_ERR_ENGINE_SQL);
+        assert_int_equal(
+            gr_serve_keys_get(f.keys, &f.ctx, GR_STR("default"), GR_STR("a"), LONG, &value, &is_news, &err),
+            GR_ERR_ENGINE_SQL);
         assert_string_equal(err.message, "it broke");
         assert_int_equal(is_news, i == 0);
     }
@@ -137,8 +138,8 @@ static void test_bound(void **state) {
         snprintf(sql, sizeof sql, "k%d", i);
         (void)nanosleep(&(struct timespec){0, 2000}, NULL);
         gr_error err;
-        assert_int_equal(gr_serve_keys_get(f.keys, &f.ctx, GR_STR("default"), gr_str_from(sql), LONG, &value, NULL, &err),
-                         GR_OK);
+        assert_int_equal(
+            gr_serve_keys_get(f.keys, &f.ctx, GR_STR("default"), gr_str_from(sql), LONG, &value, NULL, &err), GR_OK);
     }
     int n_known = 0;
     for (int i = 0; i < 20; i++) {
@@ -220,8 +221,8 @@ static void test_deadline(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ages),     cmocka_unit_test(test_changes),
-                                       cmocka_unit_test(test_failures), cmocka_unit_test(test_bound),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ages),          cmocka_unit_test(test_changes),
+                                       cmocka_unit_test(test_failures),      cmocka_unit_test(test_bound),
                                        cmocka_unit_test(test_single_flight), cmocka_unit_test(test_deadline)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
