@@ -88,14 +88,35 @@ static bool is_safe_id(gr_str id) {
     return true;
 }
 
+/* From a store of the thread: one call of the system for many requests. */
+static void take_random(unsigned char *ret, size_t n) {
+    static _Thread_local unsigned char store[1024];
+    static _Thread_local size_t left;
+    if (left < n) {
+        left = sizeof store;
+        if (getrandom(store, sizeof store, 0) != (ssize_t)sizeof store) {
+            memcpy(store, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
+            left = n;
+        }
+    }
+    left -= n;
+    memcpy(ret, store + left, n);
+}
+
 static gr_str make_id(gr_arena *arena) {
-    unsigned char r[16] = {0};
-    if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) memcpy(r, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
+    static const char hex[] = "0123456789abcdef", form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-span-1";
+    unsigned char r[16];
+    take_random(r, sizeof r);
     r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
-    return gr_arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x-span-1", r[0],
-                           r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-                           r[15]);
+    size_t n = sizeof form - 1;
+    char *p = GR_NEW_N(arena, char, n);
+    for (size_t i = 0, digit = 0; i < n; i++) {
+        bool is_digit = form[i] == 'x';
+        p[i] = is_digit ? hex[digit % 2 ? r[digit / 2] & 15 : r[digit / 2] >> 4] : form[i];
+        digit += is_digit;
+    }
+    return (gr_str){p, n};
 }
 
 static gr_str request_id_of(const gr_http_request *request) {
