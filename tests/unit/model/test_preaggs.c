@@ -150,8 +150,8 @@ static void test_kept_keys_of_cubes(void **state) {
         "views:\n"
         "  - {name: v, cubes: [{join_path: a, includes: \"*\"}], folders: [{name: f, includes: [d]}]}\n");
     assert_int_equal(diags.n_errors, 0);
-    if (diags.n_warnings != 13) print_diags();
-    assert_int_equal(diags.n_warnings, 13);
+    if (diags.n_warnings != 12) print_diags();
+    assert_int_equal(diags.n_warnings, 12);
     assert_false(gr_model_cube(model, GR_STR("a"))->is_cheapest);
     assert_false(member("a.d")->propagates_filters);
     assert_non_null(gr_model_cube(model, GR_STR("a"))->refresh_key);
