@@ -120,7 +120,7 @@ gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
     if (asked.type) return gr_http_load_set(request, &asked, &ctx, err);
     gr_answer answer = {0};
     gr_status status = gr_serve_query(request->http->serve, &ctx, &asked.serve, &answer, &request->flight, err);
-    request->has_joined |= answer.is_joined;
+    if (answer.joined.n) request->joined = gr_arena_dup(request->arena, answer.joined);
     if (!status && !request->flight) status = encode_load(request, &asked, &answer, err);
     gr_answer_done(&answer);
     return status;

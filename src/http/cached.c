@@ -41,7 +41,8 @@ void gr_http_cached_begin(gr_http_request *request, gr_http_asked *asked, int64_
     request->entities.n = request->entities.cap = 0; /* their arena was reset */
     request->entities.v = NULL;
     asked->serve.may_cache = !gr_http_param_is_on(request, GR_STR("explain"));
-    asked->serve.must_run = request->has_joined;
+    asked->serve.must_run = request->joined.n > 0;
+    asked->serve.accepts = request->joined;
     if (!request->is_refresh) return;
     asked->serve.cache = GR_CACHE_NO_CACHE;
     asked->serve.has_cache = true;
@@ -69,7 +70,7 @@ gr_status gr_http_cached_put(gr_http_request *request, gr_answer *answer, gr_htt
     note_outcome(request, answer->outcome);
     gr_http_add_served(request, answer);
     if (entry) {
-        request->is_hot &= gr_serve_cache_is_hot(entry, request->moment.second * 1000000);
+        request->is_hot &= gr_serve_cache_is_hot(entry, request->moment.second * 1000000) && !answer->is_late;
         for (size_t i = 0; i < entry->n_entities; i++) GR_PUSH(request->work, &request->entities, entry->entities[i]);
         return GR_OK;
     }

@@ -102,7 +102,7 @@ struct gr_http_request {
     gr_cache_moment moment;   /* when the handler began to run */
     gr_cache_outcome outcome; /* of the least of its parts; with has_outcome */
     bool has_outcome, is_hot;
-    bool has_joined;           /* it has waited for an identical query, and does so no more */
+    gr_str joined;             /* it has waited for an identical query, made from this; in arena */
     bool is_refresh;           /* nobody waits for it: it makes cached answers anew */
     GR_VEC(gr_cached *) stale; /* owned, in arena: that this request is to have made anew */
     GR_VEC(int64_t) entities;  /* in work: that served the cached parts */

@@ -208,7 +208,7 @@ static void run_refresh(gr_http_request *request) {
 static void run(gr_http_request *request) {
     gr_error err = {0};
     /* The client of the query that this one waited for has left: another one of those who wait is to run. */
-    if (request->flight && gr_flight_look(request->flight).status == GR_ERR_CANCELLED) request->has_joined = false;
+    if (request->flight && gr_flight_look(request->flight).status == GR_ERR_CANCELLED) request->joined = (gr_str){0};
     gr_flight_unref(request->flight);
     request->flight = NULL;
     if (request->is_waited_out) {

@@ -163,7 +163,7 @@ static gr_status run_part(parts *p, size_t index, gr_error *err) {
     gr_request request = request_of(p, index);
     GR_TRY(check_time(p, err));
     gr_status status = gr_serve_query(p->request->http->serve, &p->ctx, &request, &answer, &p->request->flight, err);
-    p->request->has_joined |= answer.is_joined;
+    if (answer.joined.n) p->request->joined = gr_arena_dup(p->request->arena, answer.joined);
     if (!status && !p->request->flight) status = encode_part(p, index, &answer, err);
     gr_answer_done(&answer);
     gr_arena_reset(p->ctx.arena);

@@ -75,6 +75,11 @@ static bool is_current(const gr_cached *entry, gr_str renewal) {
     return gr_str_eq(entry->renewal, renewal) && is_young(entry);
 }
 
+/* Who waited came when the keys were these. */
+static bool is_accepted(const gr_cached *entry, gr_str accepts) {
+    return accepts.n && gr_str_eq(entry->renewal, accepts);
+}
+
 static void serve_entry(gr_answer *a, gr_cached *entry, gr_cache_outcome outcome) {
     a->cached = entry;
     a->outcome = outcome;
@@ -135,7 +140,9 @@ gr_status gr_serve_cached_look(gr_serve *serve, const gr_ctx *ctx, const gr_requ
     GR_TRY(take_ticket(serve, ctx, a, key, err));
     if (!a->ticket.key.n || mode == GR_CACHE_NO_CACHE) return GR_OK;
     entry = gr_serve_cache_get(serve->cache, key);
-    if (entry && is_current(entry, a->ticket.renewal)) {
+    bool is_valid = entry && is_current(entry, a->ticket.renewal);
+    if (is_valid || (entry && is_accepted(entry, request->accepts))) {
+        a->is_late = !is_valid;
         serve_entry(a, entry, GR_CACHE_HIT);
         return GR_OK;
     }

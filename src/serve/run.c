@@ -193,7 +193,7 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     if (rollup) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, false, &flight, err);
     bool is_parked = !status && request->must_not_wait && ret_flight && !gr_flight_look(flight).is_done;
     if (is_parked) {
-        *ret = (gr_answer){.is_joined = is_joined};
+        *ret = (gr_answer){.joined = is_joined ? a.ticket.renewal : (gr_str){0}};
         *ret_flight = flight;
     } else if (!status) {
         status = wait_for(flight, ctx, err);

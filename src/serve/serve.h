@@ -42,11 +42,12 @@ typedef struct gr_request {
     bool without_rollups; /* answer from the source (tests and `granary query --no-rollups`) */
     bool must_not_wait;   /* a needed build: return it as ret_flight at once instead of waiting for it */
     /* The caller can answer from gr_answer.cached, and calls gr_answer_keep. With must_not_wait it may also be given
-     * the flight of an identical query that runs already (gr_answer.is_joined); unless must_run: it has waited for one.
+     * the flight of an identical query that runs already (gr_answer.joined); unless must_run: it has waited for one.
      * When such a flight ends, its answer is in the cache, or was not kept, or its caller was cancelled (the flight's
      * status): then somebody else should run, for all. */
     bool may_cache, must_run;
-    gr_str form; /* what else than the query the text of its answer depends on */
+    gr_str accepts; /* what it has waited for (gr_answer.joined): its answer will do, also when keys have moved since */
+    gr_str form;    /* what else than the query the text of its answer depends on */
 } gr_request;
 
 /* Where an answer came from. */
@@ -85,7 +86,8 @@ typedef struct gr_answer {
     gr_cache_outcome outcome;
     gr_cached *cached;  /* owned: the answer, instead of `stream` */
     bool wants_refresh; /* of a stale one: this caller is to run it again, and call gr_serve_cache_refreshed(cached) */
-    bool is_joined;     /* with a flight: it is that of an identical query */
+    gr_str joined;      /* with a flight: it is that of an identical query, made from this; in ctx->arena */
+    bool is_late;       /* the cached one is what was waited for, and keys have moved since: for nobody else */
     gr_cache_ticket ticket;
 } gr_answer;
 

@@ -407,13 +407,14 @@ describe('who may', () => {
 
 describe('many at once', () => {
   // A run takes a while, so that all the others come while it is running.
-  const slow = `  - name: slow
-    sql: "SELECT random() + hash(a.i, b.i) % 10 * 0 AS r FROM range(6000) AS a(i), range(6000) AS b(i)"
+  const slow = (name, key, rows) => `  - name: ${name}
+    sql: "SELECT random() + hash(a.i, b.i) % 10 * 0 AS r FROM range(${rows}) AS a(i), range(${rows}) AS b(i)"
+    refresh_key: {${key}}
     measures:
       - {name: value, type: max, sql: r}
       - {name: bad, type: max, sql: "CASE WHEN {CUBE}.r > 2 THEN 1 ELSE error('it broke after all') END"}
 `;
-  const server = shared({ ...files('http: {continue_wait_ms: 20000}\n'), 'model/slow.yml': `cubes:\n${slow}` });
+  const server = shared({ ...files('http: {continue_wait_ms: 60000}\n'), 'model/slow.yml': `cubes:\n${slow('slow', 'immutable: true', 6000)}${slow('moving', 'every: 2 seconds', 10000)}` });
 
   test('200 identical queries run once', async () => {
     const before = await stats(server);
@@ -422,6 +423,17 @@ describe('many at once', () => {
     assert.equal(all.filter(({ from }) => from === 'miss').length, 1);
     const after = await stats(server);
     assert.deepEqual([after.misses - before.misses, after.hits - before.hits], [1, 199]);
+  });
+
+  test('those who came before the refresh key moved get what was made for them', async () => {
+    await until('the last part of a window', () => Date.now() % 2000 > 1200 && Date.now() % 2000 < 1400);
+    const { misses } = await stats(server);
+    const window = Math.floor(Date.now() / 2000);
+    const all = await Promise.all(Array.from({ length: 60 }, () => ask(server, value('moving'))));
+    assert.equal(new Set(all.map((one) => one.value)).size, 1);
+    assert.equal((await stats(server)).misses - misses, 1);
+    assert.ok(Math.floor(Date.now() / 2000) > window, 'it ran on into the next window');
+    assert.equal((await ask(server, value('moving'))).from, 'miss', 'whoever comes later does not');
   });
 
   test('those who wait for one that must run always do not get an older answer', async () => {
