@@ -70,7 +70,8 @@ gr_status gr_http_cached_put(gr_http_request *request, gr_answer *answer, gr_htt
     note_outcome(request, answer->outcome);
     gr_http_add_served(request, answer);
     if (entry) {
-        request->is_hot &= gr_serve_cache_is_hot(entry, request->moment.second * 1000000) && !answer->is_late;
+        bool is_for_all = !answer->is_late && answer->query->cache != GR_CACHE_MUST_REVALIDATE; /* asks each time */
+        request->is_hot &= gr_serve_cache_is_hot(entry, request->moment.second * 1000000) && is_for_all;
         for (size_t i = 0; i < entry->n_entities; i++) GR_PUSH(request->work, &request->entities, entry->entities[i]);
         return GR_OK;
     }

@@ -214,6 +214,15 @@ describe('the modes', () => {
     });
   }
 
+  test('must-revalidate asks each time, however often it is asked', async () => {
+    const query = { ...mode('must-revalidate', 'hourly'), limit: 13 };
+    for (let i = 1; i <= 4; i++) {
+      write(server.folder, 'data/versions.csv', versions(Date.now() + i));
+      assert.equal((await ask(server, query)).from, 'miss');
+      for (let k = 0; k < 5; k++) assert.equal((await ask(server, query)).from, 'hit');
+    }
+  });
+
   test('stale-while-revalidate answers at once, and one of many makes it anew', async () => {
     const query = mode('stale-while-revalidate', 'fast');
     const first = await ask(server, query);
