@@ -49,6 +49,8 @@ gr_str gr_str_trim(gr_str s) {
 
 uint64_t gr_str_hash(gr_str s) { return XXH3_64bits(s.p ? s.p : "", s.n); }
 
+uint64_t gr_str_hash_seeded(gr_str s, uint64_t seed) { return XXH3_64bits_withSeed(s.p ? s.p : "", s.n, seed); }
+
 bool gr_str_to_i64(gr_str s, int64_t *ret) {
     char buf[24];
     if (s.n == 0 || s.n >= sizeof buf) return false;

@@ -33,6 +33,7 @@ size_t gr_str_find(gr_str s, char c, size_t from);
 size_t gr_str_find_str(gr_str s, gr_str needle);
 gr_str gr_str_trim(gr_str s);
 uint64_t gr_str_hash(gr_str s);
+uint64_t gr_str_hash_seeded(gr_str s, uint64_t seed); /* for keys that strangers choose */
 /* The whole of `s` is a decimal integer that fits; *ret is untouched otherwise. */
 bool gr_str_to_i64(gr_str s, int64_t *ret);
 bool gr_str_to_f64(gr_str s, double *ret);

@@ -29,6 +29,9 @@ const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec);                /* NULL b
 const gr_snapshot *gr_exec_snapshot_hold(const gr_snapshot *snapshot); /* one more reference to this one */
 void gr_exec_snapshot_unref(const gr_snapshot *snapshot);
 
+/* Grows with every snapshot that is published: as long as it is the same, so is the snapshot in service. */
+uint64_t gr_exec_generation(const gr_exec *exec);
+
 /* Run a rendered plan on a pooled connection; the stream gives it back when closed. */
 GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
                                       gr_stream **ret, gr_error *err);

@@ -85,6 +85,7 @@ struct gr_exec {
     gr_str shared_dir; /* of a shared store; empty: the embedded one */
     pthread_mutex_t define, publish, mutex;
     gr_exec_snapshot *current;
+    atomic_uint_fast64_t generation; /* of `current` */
     gr_exec_failure *failures;
     gr_exec_hit hits[GR_EXEC_HIT_SLOTS]; /* since they were written last; open addressing by id */
     size_t n_hits;

@@ -64,6 +64,8 @@ const gr_snapshot *gr_exec_snapshot_ref(gr_exec *exec) {
     return s ? &s->pub : NULL;
 }
 
+uint64_t gr_exec_generation(const gr_exec *exec) { return atomic_load(&exec->generation); }
+
 gr_exec_base *gr_exec_base_of(const gr_snapshot *snapshot) { return own_of(snapshot)->base; }
 
 gr_exec_base *gr_exec_base_ref_current(gr_exec *exec) {
@@ -153,6 +155,7 @@ gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_tab
         pthread_mutex_lock(&exec->mutex);
         gr_exec_snapshot *old = exec->current;
         exec->current = fresh;
+        atomic_fetch_add(&exec->generation, 1);
         pthread_mutex_unlock(&exec->mutex);
         if (old) {
             old->next = fresh;

@@ -102,24 +102,26 @@ gr_http_load_options gr_http_load_options_of(const gr_http_request *request) {
 static gr_status encode_load(gr_http_request *request, const gr_http_asked *asked, gr_answer *answer, gr_error *err) {
     gr_http_load_options options = gr_http_load_options_of(request);
     options.is_multi = asked->is_multi;
-    GR_TRY(gr_http_encode_load(answer, &options, request->work, &request->out, err));
     request->served_by = (gr_str){0};
-    gr_http_add_served(request, answer);
+    GR_TRY(gr_http_cached_put(request, answer, options, request->work, err));
     request->planned_us = answer->planned_us;
     request->engine_us = answer->started_us;
     request->has_timing = true;
     gr_serve_stats_answered(gr_serve_counts(request->http->serve), answer->plan);
+    gr_http_cached_end(request);
     return GR_OK;
 }
 
 gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
     gr_http_asked asked;
+    gr_ctx ctx = gr_http_ctx(request);
     GR_TRY(read_asked(request, &asked, err));
     asked.serve.must_not_wait = true;
-    if (asked.type) return gr_http_load_set(request, &asked, err);
-    gr_ctx ctx = gr_http_ctx(request);
+    gr_http_cached_begin(request, &asked, ctx.now_us);
+    if (asked.type) return gr_http_load_set(request, &asked, &ctx, err);
     gr_answer answer = {0};
     gr_status status = gr_serve_query(request->http->serve, &ctx, &asked.serve, &answer, &request->flight, err);
+    if (answer.joined.n) request->joined = gr_arena_dup(request->arena, answer.joined);
     if (!status && !request->flight) status = encode_load(request, &asked, &answer, err);
     gr_answer_done(&answer);
     return status;

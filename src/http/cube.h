@@ -11,6 +11,10 @@
 enum { GR_HTTP_MAX_RESULT_BYTES = 256 << 20 };
 
 /* ---- /v1/load -------------------------------------------------------------------------------- */
+/* Which bytes of a result are the same whoever asks: [head, head_end) and [tail, tail_end) of `out`. */
+typedef struct gr_http_load_marks {
+    size_t head, head_end, tail, tail_end;
+} gr_http_load_marks;
 typedef struct gr_http_load_options {
     const gr_config *config; /* for the schema in the names of usedPreAggregations; borrowed */
     bool is_multi;           /* the envelope of queryType=multi around the one result */
@@ -18,10 +22,12 @@ typedef struct gr_http_load_options {
     size_t part;             /* which */
     bool want_explain;       /* add "explain": the decision with its words, and "preAggregationRefusals" in any case */
     gr_str request_id;       /* "requestId" in the result (developer mode); empty: left out */
+    gr_http_load_marks *marks; /* set, when given */
 } gr_http_load_options;
 
-/* Pull the answer's stream to its end and write the result in the query's format (default, compact or columnar). The
- * caller still calls gr_answer_done. `arena`: scratch. Errors: those of the stream, limit.exceeded. */
+/* Pull the answer's stream to its end and write the result in the query's format (default, compact or columnar); or put
+ * it together from the cached one. The caller still calls gr_answer_done. `arena`: scratch. Errors: those of the
+ * stream, limit.exceeded. */
 GR_MUST_CHECK gr_status gr_http_encode_load(gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
                                             gr_buf *out, gr_error *err);
 /* The envelope around the results of a set: {"queryType","results":[ … ],"pivotQuery","slowQuery"}. The results are

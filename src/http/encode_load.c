@@ -340,6 +340,7 @@ bool gr_http_is_external(const gr_plan *plan) {
 
 gr_str gr_http_served_by(const gr_answer *answer, gr_arena *arena) {
     const gr_plan *plan = answer->plan;
+    if (answer->cached) return answer->cached->served_by;
     gr_str all = plan->n_uses || !plan->to_build ? (gr_str){0} : plan->to_build->preagg->id;
     for (size_t i = 0; i < plan->n_uses; i++)
         all = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(all), all.n ? ", " : "",
@@ -428,16 +429,24 @@ static void put_facts(gr_jw *w, const gr_answer *answer) {
         gr_http_put_null_key(w, "total");
 }
 
-static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
-                            gr_error *err) {
-    gr_jw_object(w);
-    gr_jw_key(w, GR_STR("query"));
-    gr_http_put_normalized(w, options->set ? options->set->queries[options->part] : answer->query);
+/* Between the query and what tells this request: as the answer was when it was made. */
+static void put_head(gr_jw *w, const gr_answer *answer, const gr_http_load_options *options, gr_arena *arena) {
+    if (answer->cached) { /* begins with the comma */
+        gr_buf_add(w->out, answer->cached->head);
+        return;
+    }
     gr_jw_key(w, GR_STR("lastRefreshTime"));
     gr_http_put_instant(w, answer->refreshed_us);
     put_used(w, answer->plan, options->config, arena);
     put_short_refusals(w, answer->plan, options);
-    gr_http_put_text_key(w, "requestId", options->request_id);
+}
+
+static gr_status put_tail(gr_jw *w, gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
+                          gr_error *err) {
+    if (answer->cached) {
+        gr_buf_add(w->out, answer->cached->tail);
+        return GR_OK;
+    }
     gr_http_put_annotation(w, answer->query);
     put_facts(w, answer);
     if (options->want_explain) {
@@ -446,8 +455,25 @@ static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_opti
     }
     gr_jw_key(w, GR_STR("data"));
     out_columns columns = columns_of(answer->query, options, arena);
-    GR_TRY(forms[answer->query->format](w, answer, &columns, arena, err));
+    return forms[answer->query->format](w, answer, &columns, arena, err);
+}
+
+static gr_status put_result(gr_jw *w, gr_answer *answer, const gr_http_load_options *options, gr_arena *arena,
+                            gr_error *err) {
+    gr_http_load_marks marks;
+    gr_jw_object(w);
+    gr_jw_key(w, GR_STR("query"));
+    gr_http_put_normalized(w, options->set ? options->set->queries[options->part] : answer->query);
+    marks.head = w->out->n;
+    put_head(w, answer, options, arena);
+    marks.head_end = w->out->n;
+    gr_jw_key_bool(w, "fromCache", answer->cached != NULL);
+    gr_http_put_text_key(w, "requestId", options->request_id);
+    marks.tail = w->out->n;
+    GR_TRY(put_tail(w, answer, options, arena, err));
+    marks.tail_end = w->out->n;
     gr_jw_object_end(w);
+    if (options->marks) *options->marks = marks;
     return GR_OK;
 }
 

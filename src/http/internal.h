@@ -99,6 +99,16 @@ struct gr_http_request {
     int64_t planned_us, engine_us;
     bool has_timing;
 
+    /* the result cache (cached.c) */
+    gr_cached *cached;        /* owned: its head is the answer, instead of `out` */
+    gr_cache_moment moment;   /* when the handler began to run */
+    gr_cache_outcome outcome; /* of the least of its parts; with has_outcome */
+    bool has_outcome, is_hot;
+    gr_str joined;             /* it has waited for an identical query, made from this; in arena */
+    bool is_refresh;           /* nobody waits for it: it makes cached answers anew */
+    GR_VEC(gr_cached *) stale; /* owned, in arena: that this request is to have made anew */
+    GR_VEC(int64_t) entities;  /* in work: that served the cached parts */
+
     /* event stream of a build (stream.c) */
     gr_http_build *stream; /* owned */
     bool is_stream, is_stream_done;
@@ -126,7 +136,8 @@ struct gr_http_answer {
     int http_status;
     gr_buf served_by;
     int64_t planned_us, engine_us;
-    bool has_timing;
+    bool has_timing, has_outcome;
+    gr_cache_outcome outcome;
 };
 
 /* A load that went on without its client: exactly one of `work` (it runs, or waits for a worker) and `answer` is set.
@@ -191,7 +202,7 @@ struct gr_http {
     pthread_mutex_t lock;
     pthread_cond_t changed;                  /* n_open or n_active went down while draining */
     gr_http_lane lanes[GR_HTTP_LANE__COUNT]; /* INLINE is unused */
-    gr_http_list active;
+    gr_http_list active, refreshes;          /* the latter: that make cached answers anew, in_active */
     size_t n_open, n_active, n_parked;
     TAILQ_HEAD(, gr_http_run) runs; /* the one that was detached first is first */
     atomic_size_t n_runs;           /* written under the lock */
@@ -263,6 +274,8 @@ void gr_http_runs_done(gr_http *http);
 gr_buf gr_http_run_key(const gr_http_request *request);
 /* * Is it a load in a lane, and still somebody's? */
 bool gr_http_may_detach(const gr_http_request *request);
+/* An identical request was detached: this one may be its poll, and is for the lane. */
+bool gr_http_run_exists(const gr_http_request *request);
 /* * Take the client off the request. The result is LEAVING and in `active` in its place: have it answered. NULL: there
  * is no room, the request goes on as it is. */
 gr_http_request *gr_http_detach(gr_http_request *request, int64_t now);
@@ -297,9 +310,24 @@ void gr_http_add_served(gr_http_request *request, const gr_answer *answer);
 gr_http_load_options gr_http_load_options_of(const gr_http_request *request);
 /* The same routes for a comparison or a blend. One part that fails fails the whole; nothing runs before everything is
  * good and every build that is needed is there. */
-GR_MUST_CHECK gr_status gr_http_load_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
+GR_MUST_CHECK gr_status gr_http_load_set(gr_http_request *request, const gr_http_asked *asked, const gr_ctx *ctx,
+                                         gr_error *err);
 GR_MUST_CHECK gr_status gr_http_sql_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
 GR_MUST_CHECK gr_status gr_http_dry_run_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err);
+
+/* cached.c: the result cache */
+/* On the library's thread: the answer is known by the text of the request. */
+bool gr_http_cached_take(gr_http_request *request);
+/* The handler of a load begins to run: what its queries may do with the cache. */
+void gr_http_cached_begin(gr_http_request *request, gr_http_asked *asked, int64_t now_us);
+/* Encode one answer into `out`, keep it, and note what serves it and where it came from. */
+GR_MUST_CHECK gr_status gr_http_cached_put(gr_http_request *request, gr_answer *answer, gr_http_load_options options,
+                                           gr_arena *arena, gr_error *err);
+/* The whole answer lies in `out`: it is worth being kept by the text of the request, or not. */
+void gr_http_cached_end(gr_http_request *request);
+/* The request is about to be answered with something stale: another one like it, that makes that anew. NULL: nothing
+ * is. Owned: gr_http_request_free. */
+gr_http_request *gr_http_cached_again(gr_http_request *request);
 
 /* api.c, ops.c: what the routes do */
 gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,

@@ -162,6 +162,7 @@ static gr_status run_handler(gr_http_request *request, gr_error *err) {
     gr_buf_reset(&request->out);
     request->http_status = 200;
     request->content_type = request->exception = NULL;
+    request->has_outcome = false;
     return request->route->handle(request, err);
 }
 
@@ -186,8 +187,28 @@ static void answer_late(gr_http_request *request) {
         gr_http_answer_wait(request);
 }
 
+/* The client has its answer, of an older version: this worker makes it anew. What fails is made anew when it is asked
+ * for again. */
+static void run_refresh(gr_http_request *request) {
+    gr_http *http = request->http;
+    gr_error err = {0};
+    pthread_mutex_lock(&http->lock);
+    bool is_closed = http->is_closed;
+    if (!is_closed) TAILQ_INSERT_TAIL(&http->refreshes, request, in_active);
+    pthread_mutex_unlock(&http->lock);
+    if (!is_closed && run_handler(request, &err))
+        gr_log_event(GR_LOG_WARN, "cache.refresh_failed", "path", request->path, "error", gr_str_from(err.message),
+                     "request_id", request->request_id, NULL);
+    pthread_mutex_lock(&http->lock);
+    if (!is_closed) TAILQ_REMOVE(&http->refreshes, request, in_active);
+    pthread_mutex_unlock(&http->lock);
+    gr_http_request_free(request);
+}
+
 static void run(gr_http_request *request) {
     gr_error err = {0};
+    /* The client of the query that this one waited for has left: another one of those who wait is to run. */
+    if (request->flight && gr_flight_look(request->flight).status == GR_ERR_CANCELLED) request->joined = (gr_str){0};
     gr_flight_unref(request->flight);
     request->flight = NULL;
     if (request->is_waited_out) {
@@ -201,7 +222,9 @@ static void run(gr_http_request *request) {
         request->is_unanswered = true;
         answer_late(request);
     }
+    gr_http_request *again = gr_http_cached_again(request);
     gr_http_finish(request);
+    if (again) run_refresh(again);
 }
 
 static void *work(void *arg) {

@@ -30,8 +30,9 @@ static gr_status parse(parts *p, gr_error *err) {
     return gr_query_parse_set(p->snapshot->model, p->asked->serve.query, &options, p->request->work, &p->set, err);
 }
 
-static gr_status open_parts(parts *p, gr_http_request *request, const gr_http_asked *asked, gr_error *err) {
-    *p = (parts){.request = request, .asked = asked, .ctx = gr_http_ctx(request)};
+static gr_status open_parts(parts *p, gr_http_request *request, const gr_http_asked *asked, const gr_ctx *ctx,
+                            gr_error *err) {
+    *p = (parts){.request = request, .asked = asked, .ctx = *ctx};
     p->ctx.arena = gr_arena_new();
     p->snapshot = gr_serve_snapshot_ref(request->http->serve);
     request->served_by = (gr_str){0};
@@ -43,9 +44,14 @@ static void close_parts(parts *p) {
     gr_arena_free(p->ctx.arena);
 }
 
+/* Rows of a set have a column more. */
 static gr_request request_of(const parts *p, size_t index) {
     gr_request request = p->asked->serve;
     request.query = p->set.queries[index]->source;
+    request.form = p->set.type == GR_QUERY_COMPARE
+                       ? gr_arena_printf(p->ctx.arena, "compare " GR_FMT " " GR_FMT,
+                                         GR_ARG(p->set.ranges[index].from_text), GR_ARG(p->set.ranges[index].to_text))
+                       : gr_arena_printf(p->ctx.arena, "blend " GR_FMT, GR_ARG(p->set.granularity));
     return request;
 }
 
@@ -101,7 +107,8 @@ static gr_status put_sql(parts *p, size_t index, const gr_answer *answer, gr_err
 
 gr_status gr_http_sql_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err) {
     parts p;
-    gr_status status = open_parts(&p, request, asked, err);
+    gr_ctx ctx = gr_http_ctx(request);
+    gr_status status = open_parts(&p, request, asked, &ctx, err);
     gr_buf_char(&request->out, '[');
     for (size_t i = 0; i < p.set.n && !status; i++) status = plan_one(&p, i, true, put_sql, err);
     gr_buf_char(&request->out, ']');
@@ -118,7 +125,8 @@ static gr_status note_served(parts *p, size_t index, const gr_answer *answer, gr
 
 gr_status gr_http_dry_run_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err) {
     parts p;
-    gr_status status = open_parts(&p, request, asked, err);
+    gr_ctx ctx = gr_http_ctx(request);
+    gr_status status = open_parts(&p, request, asked, &ctx, err);
     for (size_t i = 0; i < p.set.n && !status; i++) status = plan_one(&p, i, true, note_served, err);
     if (!status) status = gr_http_encode_dry_run(&p.set, p.ctx.arena, &request->out, err);
     close_parts(&p);
@@ -143,8 +151,7 @@ static gr_status encode_part(parts *p, size_t index, gr_answer *answer, gr_error
     options.set = &p->set;
     options.part = index;
     if (index) gr_buf_char(&request->out, ',');
-    GR_TRY(gr_http_encode_load(answer, &options, p->ctx.arena, &request->out, err));
-    gr_http_add_served(p->request, answer);
+    GR_TRY(gr_http_cached_put(request, answer, options, p->ctx.arena, err));
     request->planned_us += answer->planned_us;
     request->engine_us += answer->started_us;
     gr_serve_stats_answered(gr_serve_counts(request->http->serve), answer->plan);
@@ -157,6 +164,7 @@ static gr_status run_part(parts *p, size_t index, gr_error *err) {
     gr_request request = request_of(p, index);
     GR_TRY(check_time(p, err));
     gr_status status = gr_serve_query(p->request->http->serve, &p->ctx, &request, &answer, &p->request->flight, err);
+    if (answer.joined.n) p->request->joined = gr_arena_dup(p->request->arena, answer.joined);
     if (!status && !p->request->flight) status = encode_part(p, index, &answer, err);
     gr_answer_done(&answer);
     gr_arena_reset(p->ctx.arena);
@@ -175,12 +183,13 @@ static gr_status run_parts(parts *p, gr_error *err) {
     }
     GR_TRY(gr_http_encode_set_end(&p->set, p->ctx.arena, &w, err));
     request->has_timing = true;
+    gr_http_cached_end(request);
     return GR_OK;
 }
 
-gr_status gr_http_load_set(gr_http_request *request, const gr_http_asked *asked, gr_error *err) {
+gr_status gr_http_load_set(gr_http_request *request, const gr_http_asked *asked, const gr_ctx *ctx, gr_error *err) {
     parts p;
-    gr_status status = open_parts(&p, request, asked, err);
+    gr_status status = open_parts(&p, request, asked, ctx, err);
     if (!status && !asked->is_multi)
         status = gr_error_set(err, GR_ERR_QUERY_UNSUPPORTED,
                               "'" GR_FMT "' query type is not supported by the client.Please update the client.",

@@ -98,7 +98,7 @@ static const gr_http_schema schemas[] = {
     {"CubeQuery", false, "query:any, queryType, cache"},
     {"CubeResult", false,
      "!data:any, query:object, annotation:object, lastRefreshTime:time?, usedPreAggregations:object, dataSource, "
-     "dbType, extDbType, external:boolean?, slowQuery:boolean, total:integer?, "
+     "dbType, extDbType, external:boolean?, slowQuery:boolean, fromCache:boolean, total:integer?, "
      "preAggregationRefusals:[object], explain:object"},
     {"CubeError", false, "type, !error, id, hint, location, requestId"},
     {"Health", false, "!health"},

@@ -208,6 +208,22 @@ static const char *const counter_names[] = {[GR_HTTP_N_REQUESTS] = "requests",
                                             [GR_HTTP_N_CONTINUE] = "continue_wait",
                                             [GR_HTTP_N_DISCONNECTED] = "disconnected"};
 
+static void put_cache(gr_jw *w, gr_serve *serve) {
+    static const char *const names[] = {[GR_CACHE_BYPASS] = "bypasses",
+                                        [GR_CACHE_MISS] = "misses",
+                                        [GR_CACHE_HIT] = "hits",
+                                        [GR_CACHE_STALE] = "stale"};
+    gr_cache_stats stats = gr_serve_cache_stats(serve);
+    gr_jw_key(w, GR_STR("cache"));
+    gr_jw_object(w);
+    for (size_t i = 0; i < GR_CACHE__COUNT; i++) gr_jw_key_i64(w, names[i], (int64_t)stats.count[i]);
+    gr_jw_key_i64(w, "evictions", (int64_t)stats.evictions);
+    gr_jw_key_i64(w, "entries", (int64_t)stats.entries);
+    gr_jw_key_i64(w, "bytes", (int64_t)stats.bytes);
+    gr_jw_key_i64(w, "max_bytes", (int64_t)stats.max_bytes);
+    gr_jw_object_end(w);
+}
+
 gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     (void)err;
     gr_http *http = request->http;
@@ -234,6 +250,7 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
     for (size_t i = 0; i < GR_HTTP_N__COUNT; i++)
         gr_jw_key_i64(w, counter_names[i], (int64_t)atomic_load(&http->counters[i]));
     gr_jw_object_end(w);
+    put_cache(w, http->serve);
     gr_jw_object_end(w);
     return GR_OK;
 }

@@ -47,6 +47,8 @@ void gr_http_request_free(gr_http_request *request) {
     gr_flight_unref(request->waited);
     gr_http_build_unref(request->stream);
     gr_http_answer_unref(request->answer);
+    gr_serve_cached_unref(request->cached);
+    for (size_t i = 0; i < request->stale.n; i++) gr_serve_cache_refreshed(request->stale.v[i]);
     gr_buf_done(&request->out);
     gr_buf_done(&request->body);
     gr_arena_free(request->work);
@@ -86,14 +88,35 @@ static bool is_safe_id(gr_str id) {
     return true;
 }
 
+/* From a store of the thread: one call of the system for many requests. */
+static void take_random(unsigned char *ret, size_t n) {
+    static _Thread_local unsigned char store[1024];
+    static _Thread_local size_t left;
+    if (left < n) {
+        left = sizeof store;
+        if (getrandom(store, sizeof store, 0) != (ssize_t)sizeof store) {
+            memcpy(store, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
+            left = n;
+        }
+    }
+    left -= n;
+    memcpy(ret, store + left, n);
+}
+
 static gr_str make_id(gr_arena *arena) {
-    unsigned char r[16] = {0};
-    if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) memcpy(r, &(int64_t){gr_clock_mono_us()}, sizeof(int64_t));
+    static const char hex[] = "0123456789abcdef", form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-span-1";
+    unsigned char r[16];
+    take_random(r, sizeof r);
     r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
-    return gr_arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x-span-1", r[0],
-                           r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-                           r[15]);
+    size_t n = sizeof form - 1;
+    char *p = GR_NEW_N(arena, char, n);
+    for (size_t i = 0, digit = 0; i < n; i++) {
+        bool is_digit = form[i] == 'x';
+        p[i] = is_digit ? hex[digit % 2 ? r[digit / 2] & 15 : r[digit / 2] >> 4] : form[i];
+        digit += is_digit;
+    }
+    return (gr_str){p, n};
 }
 
 static gr_str request_id_of(const gr_http_request *request) {
@@ -187,7 +210,7 @@ void gr_http_answer_error(gr_http_request *request, const gr_error *error) {
         gr_http_encode_error(error, request->request_id, &request->out);
         request->http_status = gr_http_error_status(error->status);
     }
-    request->has_timing = false;
+    request->has_timing = request->has_outcome = false;
     request->served_by = (gr_str){0};
     gr_http_count(request->http, error->status == GR_ERR_HTTP_BUSY ? GR_HTTP_N_BUSY : GR_HTTP_N_ERRORS);
 }
@@ -213,7 +236,8 @@ static void add_cors(const gr_http_request *request, struct MHD_Response *respon
     if (!gr_str_eq(origin, GR_STR("*"))) add_header(response, "Vary", GR_STR("Origin"));
     if (request->method != GR_HTTP_OPTIONS) {
         add_header(response, "Access-Control-Expose-Headers",
-                   GR_STR("x-request-id, traceparent, x-granary-served-by, x-granary-timing, retry-after"));
+                   GR_STR("x-request-id, traceparent, x-granary-served-by, x-granary-cache, x-granary-timing, "
+                          "retry-after"));
         return;
     }
     add_header(response, "Access-Control-Allow-Methods", GR_STR("GET, HEAD, POST, PATCH, DELETE, OPTIONS"));
@@ -259,6 +283,7 @@ static void add_headers(const gr_http_request *request, struct MHD_Response *res
     add_header(response, "x-request-id", request->request_id);
     add_trace(request, response);
     add_header(response, "x-granary-served-by", request->served_by);
+    if (request->has_outcome) add_header(response, "x-granary-cache", gr_serve_cache_outcome_name(request->outcome));
     if (request->has_timing) {
         char text[120];
         int n = snprintf(text, sizeof text, "plan=%lld, engine=%lld, total=%lld", (long long)request->planned_us,
@@ -281,11 +306,27 @@ static void log_request(const gr_http_request *request, int64_t total_us, size_t
     gr_trace_enter(before);
 }
 
+static void unref_cached(void *entry) { gr_serve_cached_unref(entry); }
+
+/* The entry's own bytes, for as long as the library sends them. */
+static struct MHD_Response *response_of(gr_cached *entry) {
+    union { /* the library only reads */
+        const char *from;
+        void *to;
+    } bytes = {entry->head.p};
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        entry->head.n, bytes.to, unref_cached, gr_serve_cached_ref(entry));
+    if (!response) gr_serve_cached_unref(entry);
+    return response;
+}
+
 static enum MHD_Result respond(gr_http_request *request) {
     struct MHD_Response *response;
     gr_http_answer *answer = request->answer;
-    size_t bytes = answer ? answer->out.n : request->out.n;
-    if (answer && bytes) {
+    size_t bytes = request->cached ? request->cached->head.n : answer ? answer->out.n : request->out.n;
+    if (request->cached) {
+        response = response_of(request->cached);
+    } else if (answer && bytes) {
         atomic_fetch_add(&answer->refs, 1);
         response =
             MHD_create_response_from_buffer_with_free_callback_cls(bytes, answer->out.p, gr_http_answer_unref, answer);
@@ -324,6 +365,7 @@ static enum MHD_Result dispatch(gr_http_request *request) {
         if (request->route->handle(request, &err)) gr_http_answer_error(request, &err);
         return respond(request);
     }
+    if (gr_http_cached_take(request)) return respond(request);
     MHD_suspend_connection(request->conn);
     if (gr_http_lane_submit(request)) return MHD_YES;
     if (atomic_load(&request->http->is_draining)) {

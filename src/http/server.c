@@ -145,6 +145,7 @@ static gr_http *make(gr_serve *serve, const gr_http_options *options) {
     init_cond(&http->changed);
     init_cond(&http->timer_wake);
     TAILQ_INIT(&http->active);
+    TAILQ_INIT(&http->refreshes);
     gr_http_runs_init(http);
     http->orphan_us = (options->orphan_ms ? options->orphan_ms : ORPHAN_MS) * 1000;
     http->keep_us = (options->keep_ms ? options->keep_ms : KEEP_MS) * 1000;
@@ -254,6 +255,7 @@ void gr_http_stop(gr_http *http) {
     http->is_closed = true;
     gr_http_request *request;
     TAILQ_FOREACH(request, &http->active, in_active) atomic_store(&request->is_cancelled, true);
+    TAILQ_FOREACH(request, &http->refreshes, in_active) atomic_store(&request->is_cancelled, true);
     gr_http_runs_cancel(http);
     pthread_cond_broadcast(&http->timer_wake);
     (void)wait_for_none(http, &http->n_active, INT64_MAX);

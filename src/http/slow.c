@@ -85,6 +85,8 @@ static gr_http_answer *answer_of(gr_http_request *request) {
     answer->planned_us = request->planned_us;
     answer->engine_us = request->engine_us;
     answer->has_timing = request->has_timing;
+    answer->has_outcome = request->has_outcome;
+    answer->outcome = request->outcome;
     return answer;
 }
 
@@ -104,6 +106,8 @@ static void adopt(gr_http_request *request, gr_http_answer *answer) {
     request->planned_us = answer->planned_us;
     request->engine_us = answer->engine_us;
     request->has_timing = answer->has_timing;
+    request->has_outcome = answer->has_outcome;
+    request->outcome = answer->outcome;
     request->state = GR_HTTP_DONE;
 }
 
@@ -160,6 +164,17 @@ static void make_room(gr_http *http, const gr_http_run *newest) {
         next = TAILQ_NEXT(run, in_runs);
         if (run->answer && run != newest) drop(http, run);
     }
+}
+
+bool gr_http_run_exists(const gr_http_request *request) {
+    gr_http *http = request->http;
+    if (!atomic_load(&http->n_runs)) return false;
+    gr_buf key = gr_http_run_key(request);
+    pthread_mutex_lock(&http->lock);
+    bool is_found = key.n && find(http, gr_buf_str(&key));
+    pthread_mutex_unlock(&http->lock);
+    gr_buf_done(&key);
+    return is_found;
 }
 
 /* ---- detaching and joining, under the lock --------------------------------------------------- */

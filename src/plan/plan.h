@@ -422,6 +422,10 @@ GR_MUST_CHECK gr_status gr_plan_sub_query(const gr_snapshot *snapshot, const gr_
 /* The first and last value of a time dimension: a query of its own. */
 GR_MUST_CHECK gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err);
 
+/* The versions of everything stored that the plan reads, as a text for keys: two plans with the same one read the same
+ * rows of their rollups. Of tables that somebody else fills it says nothing. Memory: arena. */
+gr_str gr_plan_version_key(const gr_plan *plan, gr_arena *arena);
+
 /* ---- explanations --------------------------------------------------------------------------------------------------
  */
 /* One candidate for one grain group, with every rule that it fails; none: it fits by definition. */

@@ -22,19 +22,10 @@ void gr_flight_unref(gr_flight *f) {
     free(f);
 }
 
-static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                             const gr_lane_ask *ask) {
+gr_flight *gr_flight_new_query(gr_serve *serve) {
     gr_flight *f = gr_mem_calloc(1, sizeof *f);
-    atomic_init(&f->refs, 2); /* the lane's and the caller's */
+    atomic_init(&f->refs, 1);
     f->serve = serve;
-    f->snapshot = gr_exec_snapshot_hold(snapshot);
-    f->rollup = rollup;
-    f->zone = zone;
-    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
-    f->entity_id = state ? state->entity_id : 0;
-    f->run = ask->run;
-    f->is_forced = ask->is_forced;
-    f->is_for_refresh = ask->is_for_refresh;
     f->fraction = -1;
     if (gr_trace_current()) f->trace = *gr_trace_current();
     f->started_us = gr_clock_now_us();
@@ -44,6 +35,21 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&f->cond, &attr);
     pthread_condattr_destroy(&attr);
+    return f;
+}
+
+static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                             const gr_lane_ask *ask) {
+    gr_flight *f = gr_flight_new_query(serve);
+    atomic_store(&f->refs, 2); /* the lane's and the caller's */
+    f->snapshot = gr_exec_snapshot_hold(snapshot);
+    f->rollup = rollup;
+    f->zone = zone;
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
+    f->entity_id = state ? state->entity_id : 0;
+    f->run = ask->run;
+    f->is_forced = ask->is_forced;
+    f->is_for_refresh = ask->is_for_refresh;
     return f;
 }
 
@@ -254,11 +260,12 @@ static void call_waiters(gr_flight_waiter *w) {
     }
 }
 
-static void finish(gr_flight *f, gr_status status, const gr_error *err) {
+void gr_flight_finish(gr_flight *f, gr_status status, const gr_error *err, int64_t rows) {
     pthread_mutex_lock(&f->mutex);
     f->is_done = true;
     f->status = status;
     if (status) f->error = *err;
+    if (rows) f->rows = rows;
     gr_flight_waiter *waiters = take_waiters(f, true);
     pthread_cond_broadcast(&f->cond);
     pthread_mutex_unlock(&f->mutex);
@@ -319,7 +326,7 @@ static void run_flight(gr_flight *f, size_t slot) {
     if (!is_more) gr_serve_build_ended(f, status, &err);
     gr_trace_enter(NULL);
     if (is_more) return;
-    finish(f, status, &err);
+    gr_flight_finish(f, status, &err, 0);
     gr_flight_unref(f);
 }
 
@@ -368,7 +375,7 @@ static void stop_flight(gr_serve *serve, gr_flight *f, size_t slot) {
     serve->lane.now[slot] = NULL;
     pthread_mutex_unlock(&serve->lane.mutex);
     if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
-    finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err);
+    gr_flight_finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
     gr_flight_unref(f);
 }
 
@@ -440,8 +447,8 @@ gr_builds_now gr_serve_builds_now(gr_serve *serve) {
 
 gr_flight_view gr_flight_look(gr_flight *f) {
     pthread_mutex_lock(&f->mutex);
-    gr_flight_view view = {f->rollup->preagg->id, f->is_done, f->status, f->is_done && !f->status ? 1 : f->fraction,
-                           f->started_us,         f->rows};
+    gr_flight_view view = {f->rollup ? f->rollup->preagg->id : (gr_str){0}, f->is_done,    f->status,
+                           f->is_done && !f->status ? 1 : f->fraction,      f->started_us, f->rows};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }

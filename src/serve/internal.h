@@ -4,12 +4,14 @@
 #include "base/mem.h"
 #include "exec/exec.h"
 #include "serve/events.h"
+#include "serve/keys.h"
 #include "serve/serve.h"
 #include "serve/stats.h"
 
 #include <pthread.h>
 
-/* One running or waiting build. Counted: the lane, the registry and each waiter hold it. */
+/* One running or waiting build, or a query that identical ones wait for (without rollup and snapshot). Counted: the
+ * lane, the registry and each waiter hold it. */
 struct gr_flight {
     atomic_int refs;
     gr_serve *serve;
@@ -73,6 +75,13 @@ typedef struct gr_lane_ask {
     bool is_by_name;     /* also when it failed a moment ago */
     bool is_for_refresh; /* nobody waits */
 } gr_lane_ask;
+/* A query that runs, for identical ones to wait for. */
+typedef struct gr_lead {
+    struct gr_lead *next;
+    char *text; /* key and renewal */
+    size_t n_text;
+    gr_flight *flight;
+} gr_lead;
 
 struct gr_serve {
     const gr_config *config;
@@ -87,6 +96,11 @@ struct gr_serve {
     gr_serve_bus *bus;
     gr_serve_stats stats;
     atomic_int_fast64_t stop_by_us; /* 0: not said */
+    gr_cache *cache;
+    gr_keys *keys;
+    pthread_mutex_t leads_lock; /* serve.leads: stands alone */
+    gr_lead *leads;
+    atomic_uint_fast64_t reloads, outcomes[GR_CACHE__COUNT];
 };
 
 /* The limits of the configuration, for parsing one query. */
@@ -105,6 +119,28 @@ const gr_rollup *gr_flight_rollup(const gr_flight *flight, const gr_snapshot *ne
 void gr_serve_build_begun(gr_flight *flight);
 void gr_serve_build_ended(gr_flight *flight, gr_status status, const gr_error *err);
 void gr_serve_reload_told(gr_serve *serve, const gr_snapshot *before);
+/* ---- the result cache ---- */
+/* Which values of refresh keys an answer is compared with. */
+typedef enum gr_renewal_how {
+    GR_RENEWAL_CACHED, /* as young as the key wants */
+    GR_RENEWAL_ANEW,   /* asked now */
+    GR_RENEWAL_KNOWN,  /* nothing is asked; what is not known is no value */
+} gr_renewal_how;
+/* renewal.c: what was asked: equal texts, equal answers from the same versions. */
+gr_str gr_serve_identity(const gr_query *query, gr_str form, gr_arena *arena);
+/* What a planned and rendered answer is made from. Errors: those of asking a refresh key, cancelled, timeout. */
+GR_MUST_CHECK gr_status gr_serve_renewal(gr_serve *serve, const gr_ctx *ctx, const gr_answer *answer,
+                                         gr_renewal_how how, gr_cache_ticket *ret, gr_error *err);
+gr_keys_ask gr_serve_ask_key; /* arg: the gr_serve */
+/* cached.c. Of a planned answer whose SQL is rendered unless something must be built first. Sets answer->cached when
+ * that is the answer; *ret_flight (owned) when an identical query runs; else the ticket, with which it is run. */
+GR_MUST_CHECK gr_status gr_serve_cached_look(gr_serve *serve, const gr_ctx *ctx, const gr_request *request,
+                                             gr_answer *answer, gr_flight **ret_flight, gr_error *err);
+void gr_serve_cached_count(gr_serve *serve, const gr_answer *answer); /* when it is handed out */
+void gr_serve_cached_lead_end(gr_cache_ticket *ticket);               /* the run has ended; its lead is NULL then */
+/* flight.c: one that is ended by gr_flight_finish alone. References: the caller's. */
+gr_flight *gr_flight_new_query(gr_serve *serve);
+void gr_flight_finish(gr_flight *flight, gr_status status, const gr_error *err, int64_t rows);
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);

@@ -73,8 +73,12 @@ void gr_answer_done(gr_answer *a) {
     if (!a) return;
     if (a->stream) a->stream->close(a->stream);
     if (a->snapshot) gr_serve_snapshot_unref(a->snapshot);
+    if (a->cached && a->wants_refresh) atomic_store(&a->cached->is_refreshing, false); /* it was not taken over */
+    gr_serve_cached_unref(a->cached);
+    gr_serve_cached_lead_end(&a->ticket);
     a->stream = NULL;
     a->snapshot = NULL;
+    a->cached = NULL;
 }
 
 gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built, gr_answer *ret,
@@ -117,8 +121,8 @@ static gr_status read_total(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr
     return status;
 }
 
+/* Its SQL is rendered already. */
 static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
-    GR_TRY(gr_sql_query(a->plan, gr_exec_dialect(serve->exec), ctx->arena, &a->sql, err));
     int64_t start = gr_clock_mono_us();
     if (a->query->want_total) GR_TRY(read_total(serve, ctx, a, err));
     GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &a->sql, &a->stream, err));
@@ -173,26 +177,29 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     int64_t start = gr_clock_mono_us();
     gr_status status = plan_once(serve, ctx, request, false, failed, &a, err);
     a.planned_us = gr_clock_mono_us() - start;
-    if (!status && !a.plan->to_build) {
-        status = execute(serve, ctx, &a, err);
+    gr_flight *flight = NULL;
+    if (!status) status = gr_serve_cached_look(serve, ctx, request, &a, &flight, err);
+    bool is_joined = flight != NULL;
+    if (!status && !is_joined && (a.cached || !a.plan->to_build)) {
+        if (!a.cached) status = execute(serve, ctx, &a, err);
         *ret_again = is_forgotten(serve, ctx, &a, status, failed);
+        if (!status) gr_serve_cached_count(serve, &a);
         if (!status)
             *ret = a;
         else
             gr_answer_done(&a);
         return *ret_again ? GR_OK : status;
     }
-    gr_flight *flight = NULL;
-    const gr_rollup *rollup = status ? NULL : a.plan->to_build;
-    const gr_lane_ask ask = {.run = status ? gr_run_all : a.plan->to_build_run};
-    if (!status) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, &ask, &flight, err);
+    const gr_rollup *rollup = status || is_joined ? NULL : a.plan->to_build;
+    const gr_lane_ask ask = {.run = rollup ? a.plan->to_build_run : gr_run_all};
+    if (rollup) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, &ask, &flight, err);
     bool is_parked = !status && request->must_not_wait && ret_flight && !gr_flight_look(flight).is_done;
     if (is_parked) {
-        *ret = (gr_answer){0};
+        *ret = (gr_answer){.joined = is_joined ? a.ticket.renewal : (gr_str){0}};
         *ret_flight = flight;
     } else if (!status) {
         status = wait_for(flight, ctx, err);
-        if (!status && gr_flight_look(flight).status) GR_PUSH(ctx->arena, failed, rollup);
+        if (!status && rollup && gr_flight_look(flight).status) GR_PUSH(ctx->arena, failed, rollup);
         gr_flight_unref(flight);
         *ret_again = !status;
     }

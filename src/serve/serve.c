@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { MOST_KEYS = 4096 };
+
 /* Names, sizes and times of the YAML files below a folder. */
 static uint64_t fingerprint(const char *dir, int depth) {
     enum { DEEPEST = 16 };
@@ -51,7 +53,8 @@ static gr_status load(gr_serve *serve, gr_diags *diags, bool *ret_changed, gr_er
         if (!status && ret_changed) *ret_changed = !is_same;
     }
     gr_model_unref(model);
-    serve->fingerprint = seen; /* a broken model is not tried again until it changes */
+    atomic_fetch_add(&serve->reloads, 1); /* what the sources hold may have changed with it */
+    serve->fingerprint = seen;            /* a broken model is not tried again until it changes */
     return status;
 }
 
@@ -64,6 +67,9 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
     pthread_mutex_init(&serve->reload, NULL);
     serve->bus = gr_serve_bus_new(config);
     gr_serve_stats_init(&serve->stats);
+    pthread_mutex_init(&serve->leads_lock, NULL);
+    serve->cache = gr_serve_cache_new((size_t)config->cache_max_bytes);
+    serve->keys = gr_serve_keys_new(MOST_KEYS, gr_serve_ask_key, serve);
     gr_str dir = config->model_dir;
     serve->model_dir = dir.n && dir.p[0] == '/'
                            ? gr_arena_dup(serve->arena, dir)
@@ -94,6 +100,9 @@ void gr_serve_close(gr_serve *serve) {
     gr_lane_stop(serve);
     gr_serve_bus_free(serve->bus, last_call(serve));
     gr_exec_close(serve->exec);
+    gr_serve_cache_free(serve->cache);
+    gr_serve_keys_free(serve->keys);
+    pthread_mutex_destroy(&serve->leads_lock);
     pthread_mutex_destroy(&serve->reload);
     gr_arena_free(serve->arena);
     free(serve);

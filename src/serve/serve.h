@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "data/batch.h"
 #include "plan/plan.h"
+#include "serve/cache.h"
 #include "serve/events.h"
 #include "serve/stats.h"
 #include "sql/sql.h"
@@ -56,7 +57,32 @@ typedef struct gr_request {
     bool has_cache;
     bool without_rollups; /* answer from the source (tests and `granary query --no-rollups`) */
     bool must_not_wait;   /* a needed build: return it as ret_flight at once instead of waiting for it */
+    /* The caller can answer from gr_answer.cached, and calls gr_answer_keep. With must_not_wait it may also be given
+     * the flight of an identical query that runs already (gr_answer.joined); unless must_run: it has waited for one.
+     * When such a flight ends, its answer is in the cache, or was not kept, or its caller was cancelled (the flight's
+     * status): then somebody else should run, for all. */
+    bool may_cache, must_run;
+    gr_str accepts; /* what it has waited for (gr_answer.joined): its answer will do, also when keys have moved since */
+    gr_str form;    /* what else than the query the text of its answer depends on */
 } gr_request;
+
+/* Where an answer came from. */
+typedef enum gr_cache_outcome {
+    GR_CACHE_BYPASS, /* the cache was not asked: it is off, or must not serve this */
+    GR_CACHE_MISS,
+    GR_CACHE_HIT,
+    GR_CACHE_STALE, /* made from older versions, which the request allows */
+    GR_CACHE__COUNT
+} gr_cache_outcome;
+gr_str gr_serve_cache_outcome_name(gr_cache_outcome outcome); /* static: "hit" … */
+
+/* What an answer is kept under. */
+typedef struct gr_cache_ticket {
+    gr_str key, renewal; /* in ctx->arena; an empty key: it is not kept */
+    int64_t started_mono_us, max_age_us;
+    gr_flight *lead;                 /* owned: identical queries wait for this one */
+    const atomic_bool *is_cancelled; /* of its caller's ctx */
+} gr_cache_ticket;
 
 /* A running answer: rows are pulled from `stream`. Release with gr_answer_done in any case. */
 typedef struct gr_answer {
@@ -73,6 +99,12 @@ typedef struct gr_answer {
     gr_str data_source;
     int64_t planned_us, started_us; /* durations: parse+plan, engine until first batch (monotonic differences) */
     int64_t parsed_us, rendered_us; /* gr_serve_plan: parts of planned_us */
+    gr_cache_outcome outcome;
+    gr_cached *cached;  /* owned: the answer, instead of `stream` */
+    bool wants_refresh; /* of a stale one: this caller is to run it again, and call gr_serve_cache_refreshed(cached) */
+    gr_str joined;      /* with a flight: it is that of an identical query, made from this; in ctx->arena */
+    bool is_late;       /* the cached one is what was waited for, and keys have moved since: for nobody else */
+    gr_cache_ticket ticket;
 } gr_answer;
 
 /* Parse, plan, build on demand, execute. When a build is needed: with must_not_wait *ret_flight (owned:
@@ -81,10 +113,31 @@ typedef struct gr_answer {
 GR_MUST_CHECK gr_status gr_serve_query(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
                                        gr_flight **ret_flight, gr_error *err);
 void gr_answer_done(gr_answer *answer);
+/* The answer as text, whole: kept for the next one who asks the same, if it may be. */
+void gr_answer_keep(gr_serve *serve, gr_answer *answer, gr_str head, gr_str tail, gr_str served_by);
 
 /* Parse and plan only. With `as_if_built`, rollups match by definition alone. ret->stream is NULL. */
 GR_MUST_CHECK gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                                       gr_answer *ret, gr_error *err);
+
+/* ---- the result cache (cached.c) ---------------------------------------------------------------------------------
+ * Answers by query, valid for the versions and refresh keys that they were made from (cube.md 6.7); and, for what is
+ * asked often, whole texts by the text of the request, each for the moment in which it can mean nothing else. */
+gr_cache_moment gr_serve_cache_moment(const gr_serve *serve, int64_t now_us);
+/* The answer to the text of a request in this moment; owned, or NULL. Counts as a hit. */
+gr_cached *gr_serve_cache_quick(gr_serve *serve, gr_str text);
+/* The entry was asked for before, within the second of now_us: its text is worth being kept by text too. */
+bool gr_serve_cache_is_hot(gr_cached *entry, int64_t now_us);
+/* Keep `entry` (key, head, served_by, entities, moment) by text, unless its moment is over. */
+void gr_serve_cache_quick_put(gr_serve *serve, const gr_cached *entry);
+/* Whoever was to refresh a stale entry has done so, or has failed. Takes the reference. */
+void gr_serve_cache_refreshed(gr_cached *entry);
+typedef struct gr_cache_stats {
+    uint64_t count[GR_CACHE__COUNT]; /* answers by outcome */
+    uint64_t evictions;
+    size_t entries, bytes, max_bytes;
+} gr_cache_stats;
+gr_cache_stats gr_serve_cache_stats(gr_serve *serve);
 
 /* ---- explanations ------------------------------------------------------------------------------------------------ */
 typedef enum gr_change_kind {

@@ -315,6 +315,34 @@ void gr_answer_done(gr_answer *answer) {
     *answer = (gr_answer){0};
 }
 
+/* ---- the result cache: it is off ---- */
+void gr_answer_keep(gr_serve *serve, gr_answer *answer, gr_str head, gr_str tail, gr_str served_by) {
+    (void)serve, (void)answer, (void)head, (void)tail, (void)served_by;
+}
+gr_str gr_serve_cache_outcome_name(gr_cache_outcome outcome) {
+    return outcome == GR_CACHE_BYPASS ? GR_STR("bypass") : GR_STR("?");
+}
+gr_cache_moment gr_serve_cache_moment(const gr_serve *serve, int64_t now_us) {
+    (void)serve;
+    return (gr_cache_moment){.second = now_us / 1000000};
+}
+gr_cached *gr_serve_cache_quick(gr_serve *serve, gr_str text) {
+    (void)serve, (void)text;
+    return NULL;
+}
+bool gr_serve_cache_is_hot(gr_cached *entry, int64_t now_us) {
+    (void)entry, (void)now_us;
+    return false;
+}
+void gr_serve_cache_quick_put(gr_serve *serve, const gr_cached *entry) { (void)serve, (void)entry; }
+void gr_serve_cache_refreshed(gr_cached *entry) { (void)entry; }
+gr_cached *gr_serve_cached_ref(gr_cached *entry) { return entry; }
+void gr_serve_cached_unref(gr_cached *entry) { (void)entry; }
+gr_cache_stats gr_serve_cache_stats(gr_serve *serve) {
+    (void)serve;
+    return (gr_cache_stats){0};
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_diags *diags, gr_serve **ret,
                         gr_error *err) {

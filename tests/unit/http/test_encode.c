@@ -153,7 +153,7 @@ static void test_source_facts(void **state) {
     assert_int_equal(load(s, (gr_http_load_options){.request_id = GR_STR("r1")}, 0, -1, 1 << 20, &out), GR_OK);
     gr_str text = finish(&out);
     has(text, "{\"query\":{\"measures\":[\"orders.count\"]},\"lastRefreshTime\":\"2021-02-03T04:05:06.000Z\","
-              "\"requestId\":\"r1\",\"annotation\":");
+              "\"fromCache\":false,\"requestId\":\"r1\",\"annotation\":");
     has(text, "\"dataSource\":\"default\",\"dbType\":\"duckdb\",\"extDbType\":\"duckdb\",\"external\":null,"
               "\"slowQuery\":false,\"total\":null,\"data\":");
     has_not(text, "usedPreAggregations");
