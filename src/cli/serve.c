@@ -142,7 +142,8 @@ gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_diags diags;
     gr_serve *serve;
     gr_diags_init(&diags, cli->arena);
-    gr_status status = gr_serve_open(config, (gr_serve_options){0}, &diags, &serve, err);
+    gr_status status =
+        gr_serve_open(config, (gr_serve_options){.refreshes = config->refresh_enabled}, &diags, &serve, err);
     gr_cli_print_diags(&diags, true);
     GR_TRY(status);
     status = serve_until_signal(cli, config, serve, &signals, token, err);

@@ -256,13 +256,14 @@ static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, const gr_exec_
 /* A claim of this process; or *ret_is_done when another process has built it meanwhile, or is about to build more in
  * this one: who waits plans again. */
 static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
-                               const gr_tz *zone, gr_build_claim *ret, bool *ret_is_done, gr_error *err) {
+                               const gr_tz *zone, bool must_not_wait, gr_build_claim *ret, bool *ret_is_done,
+                               gr_error *err) {
     *ret_is_done = false;
     for (;;) {
         gr_actor actor = {gr_clock_now_us(), {0}};
         gr_status status = gr_exec_claim(exec, snapshot, r, zone, actor, ret, err);
         if (!status) return take_claim(exec, ret->build_id, ret) ? GR_OK : GR_ERR_INTERNAL;
-        if (status != GR_ERR_PREAGG_MATERIALIZING) return status;
+        if (status != GR_ERR_PREAGG_MATERIALIZING || must_not_wait) return status;
         gr_exec_entry e;
         pthread_mutex_lock(&exec->publish);
         status = gr_exec_entry_for(exec, gr_exec_base_of(snapshot), r, gr_rollup_zone(r, zone), &e, err);
@@ -362,15 +363,43 @@ static gr_status end_job(gr_exec_job *j, gr_error *err) {
     return status;
 }
 
+/* A background look that finds nothing leaves no trace: it is done before anything is claimed. */
+static gr_status is_fresh(const gr_exec_job *asked, bool *ret, gr_error *err) {
+    gr_exec_job j = *asked;
+    gr_exec_entry e;
+    gr_engine_conn *conn;
+    size_t n_due = 0;
+    j.current = j.snapshot;
+    pthread_mutex_lock(&j.exec->publish);
+    gr_status status = gr_exec_entry_for(j.exec, gr_exec_base_of(j.snapshot), j.rollup, j.zone, &e, err);
+    pthread_mutex_unlock(&j.exec->publish);
+    GR_TRY(status);
+    j.claim.entity_id = e.entity_id;
+    snprintf(j.claim.structure_hash, sizeof j.claim.structure_hash, GR_FMT, GR_ARG(e.identity.structure_hash));
+    GR_TRY(gr_pool_take(j.exec->pool, j.ctx, j.rollup->tree.nodes[0].cube->data_source, &conn, err));
+    if (j.rollup->partition != GR_GRAIN_NONE) {
+        status = gr_exec_parts_look(&j, conn, &n_due, err);
+    } else {
+        gr_exec_part part = {0};
+        status = gr_exec_whole_look(&j, conn, &part, err);
+        n_due = part.is_due;
+    }
+    gr_pool_give(j.exec->pool, conn);
+    *ret = !status && !n_due;
+    return status;
+}
+
 static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
                            const gr_tz *zone, const gr_build_ask *ask, gr_build_result *ret, gr_error *err) {
     gr_exec_job j = {
         .exec = exec, .ctx = ctx, .rollup = r, .ask = ask, .snapshot = snapshot, .zone = zone, .as_of_us = INT64_MAX};
     bool is_done = false;
+    if (!ask->claim && ask->must_not_wait && ask->freshness && !ask->is_forced) GR_TRY(is_fresh(&j, &is_done, err));
+    if (is_done) return GR_OK;
     if (ask->claim) /* gone: whoever needed it first has run it */
         is_done = !take_claim(exec, ask->claim->build_id, &j.claim);
     else
-        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, &j.claim, &is_done, err));
+        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, ask->must_not_wait, &j.claim, &is_done, err));
     if (is_done) return GR_OK;
     gr_error own = {0};
     gr_status status = run_job(&j, &own);

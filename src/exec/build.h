@@ -66,6 +66,8 @@ gr_str gr_exec_part_digits(const gr_rollup *rollup, int64_t start_us, gr_arena *
  * made stays made when this fails. */
 GR_MUST_CHECK gr_status gr_exec_parts_build(gr_exec_job *job, gr_engine_conn *conn, gr_error *err);
 
+/* How many are due, without building any. */
+GR_MUST_CHECK gr_status gr_exec_parts_look(gr_exec_job *job, gr_engine_conn *conn, size_t *ret_due, gr_error *err);
 /* Of a rollup without partitions: whether it is due, and with which values. */
 GR_MUST_CHECK gr_status gr_exec_whole_look(gr_exec_job *job, gr_engine_conn *conn, gr_exec_part *ret, gr_error *err);
 /* Its table is filled: recorded, to be published in place of the one before. */

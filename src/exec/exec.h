@@ -65,19 +65,22 @@ typedef struct gr_build_freshness {
 typedef struct gr_exec_due {
     bool is_built;             /* something serves */
     size_t n_stale, n_missing; /* partitions; runs of time */
-    int64_t oldest_us;         /* the oldest build of what serves */
+    int64_t newest_us;         /* the newest build of what serves */
     int64_t *open_ends_us;     /* instants at which partitions end, of those whose value is not the settled one */
     size_t n_open;
 } gr_exec_due;
-/* `settled`: the value of a partition that never changes again. Errors: catalog.*. */
+/* `settled`: the value of a partition that never changes again. What was built at `since_us` or later is not stale.
+ * Errors: catalog.*. */
 GR_MUST_CHECK gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, const gr_build_freshness *freshness, gr_str settled,
-                                       int64_t now_us, gr_arena *arena, gr_exec_due *ret, gr_error *err);
+                                       int64_t since_us, int64_t now_us, gr_arena *arena, gr_exec_due *ret,
+                                       gr_error *err);
 typedef struct gr_build_ask {
     const gr_build_claim *claim; /* NULL: one is claimed first */
     gr_build_progress progress;
     gr_run run;                          /* of a partitioned rollup: the time that is wanted */
     bool is_forced;                      /* also what is fresh */
+    bool must_not_wait;                  /* when another process builds it: preagg.materializing */
     const gr_build_freshness *freshness; /* NULL: whatever is built is fresh */
     int64_t slice_us; /* of a partitioned rollup: publish after this long, and say that there is more; 0: never */
 } gr_build_ask;

@@ -410,16 +410,23 @@ static bool is_replacing(const work *w) {
     return false;
 }
 
-static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
+/* The partitions that there should be, and what there is of them. */
+static gr_status list(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
     gr_arena *arena = j->ctx->arena;
-    gr_build_ask whole = *j->ask;
     GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->exec->dialect, &w->range,
                               err));
     GR_TRY(gr_exec_parts_list(j->rollup, j->zone, &w->range, j->exec->config->build_max_partitions, j->ctx->now_us,
                               arena, &w->parts, err));
     GR_TRY(gr_catalog_partitions(j->exec->catalog, j->claim.entity_id, arena, &w->rows, &w->n_rows, err));
     match_rows(w);
+    return GR_OK;
+}
+
+static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
+    gr_exec_job *j = w->job;
+    gr_build_ask whole = *j->ask;
+    GR_TRY(list(w, conn, err));
     if (is_replacing(w)) {
         whole.run = gr_run_all;
         whole.slice_us = 0;
@@ -439,6 +446,14 @@ static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
     j->result.is_more = !status && w->n_done < w->n_due;
     if (!status) status = list_ended(w, err);
     return status;
+}
+
+gr_status gr_exec_parts_look(gr_exec_job *j, gr_engine_conn *conn, size_t *ret_due, gr_error *err) {
+    work w = {.job = j};
+    GR_TRY(list(&w, conn, err));
+    GR_TRY(find_due(&w, conn, err));
+    *ret_due = w.n_due;
+    return GR_OK;
 }
 
 gr_status gr_exec_parts_build(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
@@ -517,17 +532,14 @@ gr_status gr_exec_whole_made(gr_exec_job *j, const gr_exec_part *part, int64_t b
  */
 
 gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                         const gr_build_freshness *f, gr_str settled, int64_t now_us, gr_arena *arena,
+                         const gr_build_freshness *f, gr_str settled, int64_t since_us, int64_t now_us, gr_arena *arena,
                          gr_exec_due *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
     gr_exec_due due = {.is_built = state && state->is_built, .n_missing = state ? state->n_missing : 0};
     gr_partition_row *rows;
     size_t n = 0;
-    if (due.is_built) {
-        due.oldest_us = state->built_at_us;
-        GR_TRY(gr_catalog_partitions(exec->catalog, state->entity_id, arena, &rows, &n, err));
-    }
+    if (due.is_built) GR_TRY(gr_catalog_partitions(exec->catalog, state->entity_id, arena, &rows, &n, err));
     due.open_ends_us = GR_NEW_N(arena, int64_t, n + 1);
     if (due.is_built && !n) due.n_stale = 1; /* built by an earlier Granary, which kept no values */
     for (size_t i = 0; i < n; i++) {
@@ -536,7 +548,8 @@ gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_ro
         const gr_tz *tz = is_timed ? gr_exec_axis_of(r, zone, now_us).tz : NULL;
         int64_t end_us = is_timed ? gr_tz_to_utc(tz, rows[i].to_us, NULL) : INT64_MAX;
         gr_str value = f->value(f->arg, end_us, arena);
-        if (!gr_str_eq(value, rows[i].refresh_value)) due.n_stale++;
+        if (!gr_str_eq(value, rows[i].refresh_value) && rows[i].built_us < since_us) due.n_stale++;
+        if (rows[i].built_us > due.newest_us) due.newest_us = rows[i].built_us;
         if (end_us != INT64_MAX && !gr_str_eq(value, settled)) due.open_ends_us[due.n_open++] = end_us;
     }
     *ret = due;

@@ -117,6 +117,7 @@ gr_status gr_http_do_load(gr_http_request *request, gr_error *err) {
     gr_ctx ctx = gr_http_ctx(request);
     GR_TRY(read_asked(request, &asked, err));
     asked.serve.must_not_wait = true;
+    asked.serve.since_us = ctx.now_us - (gr_clock_mono_us() - request->started_mono_us);
     gr_http_cached_begin(request, &asked, ctx.now_us);
     if (asked.type) return gr_http_load_set(request, &asked, &ctx, err);
     gr_answer answer = {0};

@@ -1,13 +1,13 @@
 /* Builds in flight: a hundred requests that need one rollup wait for one build. The lane runs them one after another.
  */
 #include "serve/entities.h"
-#include "serve/internal.h"
+#include "serve/refresher.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_WAITING = 1000, FRESH_US = 5000000 };
+enum { MOST_WAITING = 1000, FRESH_US = 5000000, KEY_AGE_US = 1000000 };
 
 gr_flight *gr_flight_ref(gr_flight *f) {
     atomic_fetch_add(&f->refs, 1);
@@ -50,6 +50,7 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     f->run = ask->run;
     f->is_forced = ask->is_forced;
     f->is_for_refresh = ask->is_for_refresh;
+    f->checks_fingerprint = ask->checks_fingerprint;
     return f;
 }
 
@@ -148,6 +149,7 @@ static void join(gr_flight *f, const gr_lane_ask *ask) {
     if (ask->run.to_us > f->run.to_us) f->run.to_us = ask->run.to_us;
     f->is_forced |= ask->is_forced;
     f->is_for_refresh &= ask->is_for_refresh;
+    f->checks_fingerprint |= ask->checks_fingerprint;
 }
 
 /* Under the lane's lock, before it runs. A claim that it had is gone: the catalog gives one at a time. */
@@ -292,8 +294,18 @@ static bool run_slice(gr_serve *serve, gr_flight *f, const gr_build_ask *asked, 
                   .is_cancelled = &serve->lane.is_stopping,
                   .now_us = gr_clock_now_us()};
     gr_build_result result = {0};
+    gr_serve_freshness freshness;
+    bool has = false;
+    gr_error why = {0};
+    /* A key that cannot be asked stands in nobody's way: what is built is then due when it can. */
+    if (!gr_serve_freshness_ask(serve, &ctx, f->rollup, f->zone, f->entity_id, KEY_AGE_US, &freshness, &has, &why) &&
+        has) {
+        freshness.pub.checks_fingerprint = f->checks_fingerprint;
+        ask.freshness = &freshness.pub;
+    }
     *ret_status = gr_exec_build(serve->exec, &ctx, f->snapshot, f->rollup, f->zone, &ask, &result, err);
     gr_arena_free(arena);
+    if (*ret_status == GR_ERR_PREAGG_MATERIALIZING && ask.must_not_wait) *ret_status = GR_OK; /* somebody does it */
     if (!*ret_status) note_slice(f, &result);
     return !*ret_status && result.is_more;
 }
@@ -308,6 +320,7 @@ static void run_flight(gr_flight *f, size_t slot) {
                               .progress = {note_progress, f},
                               .run = f->run,
                               .is_forced = f->is_forced,
+                              .must_not_wait = f->is_for_refresh,
                               .slice_us = serve->config->build_slice_ms * 1000};
     bool is_first = !f->n_slices++;
     pthread_mutex_unlock(&lane->mutex);

@@ -22,9 +22,10 @@ struct gr_flight {
     int64_t entity_id; /* 0: not known when it was asked for */
     bool has_claim;
     gr_build_claim claim;
-    gr_run run;            /* of a partitioned rollup: the time that is wanted; under the lane's lock */
-    bool is_forced;        /* also what is fresh */
-    bool is_for_refresh;   /* nobody waits for it: goes behind the others */
+    gr_run run;          /* of a partitioned rollup: the time that is wanted; under the lane's lock */
+    bool is_forced;      /* also what is fresh */
+    bool is_for_refresh; /* nobody waits for it: goes behind the others */
+    bool checks_fingerprint;
     size_t n_slices;       /* that were begun */
     pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;
@@ -74,7 +75,9 @@ typedef struct gr_lane_ask {
     bool is_forced;      /* also what is fresh */
     bool is_by_name;     /* also when it failed a moment ago */
     bool is_for_refresh; /* nobody waits */
+    bool checks_fingerprint;
 } gr_lane_ask;
+typedef struct gr_refresher gr_refresher;
 /* A query that runs, for identical ones to wait for. */
 typedef struct gr_lead {
     struct gr_lead *next;
@@ -93,6 +96,7 @@ struct gr_serve {
     pthread_mutex_t reload; /* serve.reload: one reload at a time */
     uint64_t fingerprint;   /* of the model folder as loaded; under `reload` */
     gr_str local_token;
+    gr_refresher *refresher; /* NULL: no background refresh */
     gr_serve_bus *bus;
     gr_serve_stats stats;
     atomic_int_fast64_t stop_by_us; /* 0: not said */
@@ -141,6 +145,16 @@ void gr_serve_cached_lead_end(gr_cache_ticket *ticket);               /* the run
 /* flight.c: one that is ended by gr_flight_finish alone. References: the caller's. */
 gr_flight *gr_flight_new_query(gr_serve *serve);
 void gr_flight_finish(gr_flight *flight, gr_status status, const gr_error *err, int64_t rows);
+
+/* refresher.c */
+void gr_refresher_start(gr_serve *serve);
+void gr_refresher_stop(gr_serve *serve); /* before the lane */
+void gr_refresher_free(gr_serve *serve); /* after it */
+/* freshness.c: what the plan reads and is not as its refresh keys say now is built anew: *ret_flight (owned), or NULL.
+ * What was built since `since_us` is fresh. Errors: preagg.refresh_key, … */
+GR_MUST_CHECK gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                            const gr_plan *plan, int64_t since_us, gr_flight **ret_flight,
+                                            gr_error *err);
 
 void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);

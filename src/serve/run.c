@@ -178,7 +178,11 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     gr_status status = plan_once(serve, ctx, request, false, failed, &a, err);
     a.planned_us = gr_clock_mono_us() - start;
     gr_flight *flight = NULL;
-    if (!status) status = gr_serve_cached_look(serve, ctx, request, &a, &flight, err);
+    bool must_revalidate = !status && !a.plan->to_build && a.query->cache == GR_CACHE_MUST_REVALIDATE;
+    int64_t since_us = request->since_us ? request->since_us : ctx->now_us;
+    if (must_revalidate) status = gr_serve_revalidate(serve, ctx, a.snapshot, a.plan, since_us, &flight, err);
+    bool is_renewed = flight != NULL;
+    if (!status && !is_renewed) status = gr_serve_cached_look(serve, ctx, request, &a, &flight, err);
     bool is_joined = flight != NULL;
     if (!status && !is_joined && (a.cached || !a.plan->to_build)) {
         if (!a.cached) status = execute(serve, ctx, &a, err);
@@ -195,7 +199,7 @@ static gr_status run_round(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     if (rollup) status = gr_lane_submit(serve, a.snapshot, rollup, a.plan->to_build_zone, &ask, &flight, err);
     bool is_parked = !status && request->must_not_wait && ret_flight && !gr_flight_look(flight).is_done;
     if (is_parked) {
-        *ret = (gr_answer){.joined = is_joined ? a.ticket.renewal : (gr_str){0}};
+        *ret = (gr_answer){.joined = is_joined && !is_renewed ? a.ticket.renewal : (gr_str){0}};
         *ret_flight = flight;
     } else if (!status) {
         status = wait_for(flight, ctx, err);

@@ -18,6 +18,7 @@ typedef struct gr_flight gr_flight; /* one running build that any number of call
 
 typedef struct gr_serve_options {
     bool is_check_only; /* model only: no engine, no catalog */
+    bool refreshes;     /* in the background (refresher.h) */
 } gr_serve_options;
 
 /* Load the model, open engine and catalog. Diagnostics (also of a failing load) go to `diags`. `config` is borrowed for
@@ -61,6 +62,7 @@ typedef struct gr_request {
      * the flight of an identical query that runs already (gr_answer.joined); unless must_run: it has waited for one.
      * When such a flight ends, its answer is in the cache, or was not kept, or its caller was cancelled (the flight's
      * status): then somebody else should run, for all. */
+    int64_t since_us; /* wall clock at which it came in; must-revalidate takes what is younger as fresh. 0: now */
     bool may_cache, must_run;
     gr_str accepts; /* what it has waited for (gr_answer.joined): its answer will do, also when keys have moved since */
     gr_str form;    /* what else than the query the text of its answer depends on */
@@ -138,6 +140,26 @@ typedef struct gr_cache_stats {
     size_t entries, bytes, max_bytes;
 } gr_cache_stats;
 gr_cache_stats gr_serve_cache_stats(gr_serve *serve);
+
+/* ---- background refresh (refresher.h) --------------------------------------------------------------------------- */
+typedef enum gr_refresh_state {
+    GR_REFRESH_RUNNING,
+    GR_REFRESH_PAUSED, /* nothing is refreshed by itself; what somebody asks for is built */
+    GR_REFRESH_DRAINED /* no build begins; what runs ends */
+} gr_refresh_state;
+gr_str gr_refresh_state_name(gr_refresh_state state); /* static */
+bool gr_refresh_state_from(gr_str name, gr_refresh_state *ret);
+void gr_serve_refresh_set(gr_serve *serve, gr_refresh_state state);
+gr_refresh_state gr_serve_refresh_state(gr_serve *serve);
+void gr_serve_refresh_now(gr_serve *serve); /* look at all keys now */
+typedef struct gr_refresh_view {
+    bool is_building;
+    int64_t next_us, looked_us; /* when its key is looked at next; was last. 0: not yet */
+    int64_t n_failures;
+    gr_str error;
+} gr_refresh_view;
+/* False: it is not refreshed by itself. */
+bool gr_serve_refresh_view(gr_serve *serve, int64_t entity_id, gr_arena *arena, gr_refresh_view *ret);
 
 /* ---- explanations ------------------------------------------------------------------------------------------------ */
 typedef enum gr_change_kind {
