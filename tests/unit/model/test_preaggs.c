@@ -114,8 +114,6 @@ static void test_kept_keys(void **state) {
         const char *key;
         uint32_t line, col;
     } rows[] = {
-        {"'partition_granularity'", 15, 9},
-        {"'scheduled_refresh'", 19, 9},
         {"'indexes'", 20, 9},
         {"'unique_key_columns'", 21, 9},
         {"'output_column_types'", 22, 9},
