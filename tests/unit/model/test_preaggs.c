@@ -97,7 +97,7 @@ static void test_kept_keys(void **state) {
         "        use_original_sql_pre_aggregations: false\n"
         "        union_with_source_data: \"false\"\n"
         "      - {name: q, measures: [total], refresh_key: {sql: select max(x) from o, every: 1 hour}, "
-        "partition_granularity: day}\n"
+        "partition_granularity: day, read_only: true}\n"
         "      - {name: s, measures: [total], dimensions: [status], refresh_key: {every: 30 5 * * *}}\n");
     const gr_preagg *p = model->preaggs[0];
     assert_int_equal(p->partition_granularity, GR_GRAIN_MONTH);
@@ -128,7 +128,7 @@ static void test_kept_keys(void **state) {
         assert_true(d->is_warning);
         expect_at(d, rows[i].line, rows[i].col);
     }
-    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'partition_granularity'")->hint,
+    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'read_only'")->hint,
                "first of 2 places; the others are not listed");
 }
 
