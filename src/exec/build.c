@@ -129,10 +129,21 @@ static gr_status run_whole(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) 
     return gr_exec_whole_made(j, &part, built_us, err);
 }
 
+/* It makes nothing that is needed: when it fails, everything stays as it was. */
+static void run_compaction(gr_exec_job *j, gr_engine_conn *conn) {
+    gr_error ignored;
+    gr_ctx after = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
+    if (gr_exec_parts_compact(j, conn, &ignored) == GR_OK) return;
+    j->n_added = j->n_ended = 0;
+    if (j->table.text.n) (void)!gr_store_drop(conn, &after, j->exec->shared_dir, j->table.text, &ignored);
+}
+
 static gr_status run(gr_exec_job *j, gr_error *err) {
     gr_engine_conn *conn = NULL;
     gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
-    if (!status)
+    if (!status && j->ask->is_compaction)
+        run_compaction(j, conn);
+    else if (!status)
         status = j->rollup->partition != GR_GRAIN_NONE ? gr_exec_parts_build(j, conn, err) : run_whole(j, conn, err);
     if (status) give_up(j, conn, err);
     if (conn) gr_pool_give(j->exec->pool, conn);

@@ -73,6 +73,10 @@ GR_MUST_CHECK gr_status gr_exec_whole_look(gr_exec_job *job, gr_engine_conn *con
 /* Its table is filled: recorded, to be published in place of the one before. */
 GR_MUST_CHECK gr_status gr_exec_whole_made(gr_exec_job *job, const gr_exec_part *part, int64_t built_us, gr_error *err);
 
+/* ---- compact.c ---- */
+/* The tables of the served version, where they are too many, in fewer; the job then has what is to be published. */
+GR_MUST_CHECK gr_status gr_exec_parts_compact(gr_exec_job *job, gr_engine_conn *conn, gr_error *err);
+
 /* ---- verify.c ---- */
 typedef struct gr_exec_key {
     int64_t key_us; /* gr_sql_verify */

@@ -80,6 +80,7 @@ typedef struct gr_build_ask {
     gr_build_progress progress;
     gr_run run;                          /* of a partitioned rollup: the time that is wanted */
     bool is_forced;                      /* also what is fresh */
+    bool is_compaction;                  /* builds nothing: puts many tables together (gr_exec_wants_compaction) */
     bool must_not_wait;                  /* when another process builds it: preagg.materializing */
     const gr_build_freshness *freshness; /* NULL: whatever is built is fresh */
     int64_t slice_us; /* of a partitioned rollup: publish after this long, and say that there is more; 0: never */
@@ -98,6 +99,8 @@ static const gr_run gr_run_all = {INT64_MIN, INT64_MAX};
 GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
                                       const gr_rollup *rollup, const gr_tz *zone, const gr_build_ask *ask,
                                       gr_build_result *ret, gr_error *err);
+/* It is read from more tables than is good. */
+bool gr_exec_wants_compaction(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone);
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);

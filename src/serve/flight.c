@@ -310,6 +310,23 @@ static bool run_slice(gr_serve *serve, gr_flight *f, const gr_build_ask *asked, 
     return !*ret_status && result.is_more;
 }
 
+/* After a build that left many tables; nobody waits for it any more. */
+static void tidy(gr_flight *f) {
+    gr_serve *serve = f->serve;
+    const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
+    const gr_rollup *r = gr_flight_rollup(f, newest);
+    if (r && !atomic_load(&serve->lane.is_stopping) && gr_exec_wants_compaction(newest, r, f->zone)) {
+        gr_arena *arena = gr_arena_new();
+        gr_ctx ctx = {.arena = arena, .is_cancelled = &serve->lane.is_stopping, .now_us = gr_clock_now_us()};
+        const gr_build_ask ask = {.run = gr_run_all, .is_compaction = true, .must_not_wait = true};
+        gr_build_result ignored;
+        gr_error err;
+        (void)!gr_exec_build(serve->exec, &ctx, newest, r, f->zone, &ask, &ignored, &err);
+        gr_arena_free(arena);
+    }
+    gr_serve_snapshot_unref(newest);
+}
+
 static void run_flight(gr_flight *f, size_t slot) {
     gr_serve *serve = f->serve;
     gr_lane *lane = &serve->lane;
@@ -340,6 +357,7 @@ static void run_flight(gr_flight *f, size_t slot) {
     gr_trace_enter(NULL);
     if (is_more) return;
     gr_flight_finish(f, status, &err, 0);
+    if (!status) tidy(f);
     gr_flight_unref(f);
 }
 

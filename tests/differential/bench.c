@@ -213,6 +213,25 @@ static void note_uses(const gr_plan *plan, gr_arena *arena, diff_run *run) {
     run->has_unmergeable = plan->rollup && has_unmergeable(plan);
 }
 
+/* In slices as small as can be, so that there are many tables; those are put together like a server does. */
+static gr_status build(diff_bench *b, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_plan *plan,
+                       gr_error *err) {
+    gr_build_result built;
+    const gr_build_ask ask = {.run = plan->to_build_run, .slice_us = 1};
+    const gr_build_ask compaction = {.run = gr_run_all, .is_compaction = true};
+    const gr_rollup *r = plan->to_build;
+    const gr_tz *zone = gr_rollup_zone(r, plan->to_build_zone);
+    GR_TRY(gr_exec_build(b->exec, ctx, snapshot, r, plan->to_build_zone, &ask, &built, err));
+    const gr_snapshot *newest = gr_exec_snapshot_ref(b->exec);
+    gr_status status = GR_OK;
+    if (gr_exec_wants_compaction(newest, r, zone))
+        status = gr_exec_build(b->exec, ctx, newest, r, zone, &compaction, &built, err);
+    if (!status && gr_exec_wants_compaction(newest, r, zone) && !built.build_number)
+        status = gr_error_set(err, GR_ERR_INTERNAL, "the tables were not put together");
+    gr_exec_snapshot_unref(newest);
+    return status;
+}
+
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */
 static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx,
                           gr_plan_options how, diff_run *run, bool *ret_again) {
@@ -231,11 +250,9 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
         GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
     }
     if (plan->to_build) {
-        gr_build_result built;
-        const gr_build_ask ask = {.run = plan->to_build_run, .slice_us = 1};
         *ret_again = true;
         run->n_builds++;
-        return gr_exec_build(b->exec, ctx, snapshot, plan->to_build, plan->to_build_zone, &ask, &built, &run->err);
+        return build(b, ctx, snapshot, plan, &run->err);
     }
     copy_refusals(plan, ctx->arena, run);
     note_uses(plan, ctx->arena, run);
