@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_TABLES = 12, KEPT_TABLES = 5 };
+enum { MOST_TABLES = 8, KEPT_TABLES = 3 };
 
 typedef struct table {
     gr_str name;
@@ -65,8 +65,7 @@ static gr_str order_of(const gr_exec_job *j) {
     gr_buf_init(&out, 1 << 20);
     for (size_t i = 0; i < r->n_columns; i++) {
         const gr_rollup_column *c = &r->columns[(i + r->n_columns - r->n_times) % r->n_columns];
-        gr_buf_printf(&out, "%s" GR_FMT, i ? ", " : "",
-                      GR_ARG(gr_sql_quote(j->exec->dialect, c->name, j->ctx->arena)));
+        gr_buf_printf(&out, "%s" GR_FMT, i ? ", " : "", GR_ARG(gr_sql_quote(j->exec->dialect, c->name, j->ctx->arena)));
     }
     gr_str text = gr_arena_dup(j->ctx->arena, gr_buf_str(&out));
     gr_buf_done(&out);
@@ -134,8 +133,8 @@ gr_status gr_exec_parts_compact(gr_exec_job *j, gr_engine_conn *conn, gr_error *
     bool is_found = false;
     GR_TRY(gr_catalog_get(j->exec->catalog, j->claim.entity_id, arena, &row, &is_found, err));
     GR_TRY(gr_catalog_partitions(j->exec->catalog, j->claim.entity_id, arena, &rows, &n, err));
-    bool is_same = is_found && row.has_serving &&
-                   gr_str_eq(row.serving.structure_hash, gr_str_from(j->claim.structure_hash));
+    bool is_same =
+        is_found && row.has_serving && gr_str_eq(row.serving.structure_hash, gr_str_from(j->claim.structure_hash));
     if (!is_same || !choose(j, rows, n, &all)) return GR_OK;
     chosen = GR_NEW_N(arena, gr_partition_row, n + 1);
     for (size_t i = 0; i < n; i++)

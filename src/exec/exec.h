@@ -6,6 +6,7 @@
 #ifndef GR_EXEC_EXEC_H
 #define GR_EXEC_EXEC_H
 #include "catalog/catalog.h"
+#include "exec/verified.h"
 #include "query/metrics.h"
 #include "store/store.h"
 
@@ -99,6 +100,14 @@ static const gr_run gr_run_all = {INT64_MIN, INT64_MAX};
 GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
                                       const gr_rollup *rollup, const gr_tz *zone, const gr_build_ask *ask,
                                       gr_build_result *ret, gr_error *err);
+/* ---- verification --------------------------------------------------------------------------------------------------
+ */
+/* Compare what serves with the source, partition by partition, over the same time; what is closed (it ends before
+ * ctx->now_us, and `freshness` says that it is fresh) and differs is quarantined, and a snapshot without it published.
+ * Errors: preagg.not_found (nothing is built), engine.*, catalog.*. */
+GR_MUST_CHECK gr_status gr_exec_verify_served(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                              const gr_rollup *rollup, const gr_tz *zone,
+                                              const gr_build_freshness *freshness, gr_verification *ret, gr_error *err);
 /* It is read from more tables than is good. */
 bool gr_exec_wants_compaction(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone);
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */

@@ -3,6 +3,7 @@
 #include "serve/refresher.h"
 
 #include "base/log.h"
+#include "serve/entity.h"
 
 /* All cubes that decide what is stored, the pre-aggregation's own first. */
 static size_t cubes_of(const gr_rollup *r, gr_arena *arena, const gr_cube ***ret) {
@@ -122,4 +123,54 @@ gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, const gr_snaps
         GR_TRY(gr_lane_submit(serve, snapshot, use->rollup, use->zone, &ask, ret_flight, err));
     }
     return GR_OK;
+}
+
+/* ---- verification --------------------------------------------------------------------------------------------------
+ */
+
+static void tell_verified(gr_serve *serve, const gr_rollup *r, const gr_tz *zone, const gr_verification *v) {
+    gr_event_fields fields = {.pre_aggregation = r->preagg->id, .zone = gr_tz_name(zone)};
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->parts[i].verdict != GR_VERDICT_QUARANTINED) continue;
+        fields.partition = v->parts[i].name;
+        fields.error = v->parts[i].what;
+        gr_serve_event(serve, GR_EVENT_QUARANTINED, &fields);
+        gr_log_event(GR_LOG_ERROR, "preagg.quarantined", "pre_aggregation", r->preagg->id, "partition",
+                     v->parts[i].name, "what", v->parts[i].what, NULL);
+    }
+    fields.partition = fields.error = (gr_str){0};
+    gr_serve_event(serve, GR_EVENT_VERIFIED, &fields);
+}
+
+gr_status gr_serve_verify_rollup(gr_serve *serve, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                 const gr_rollup *rollup, const gr_tz *zone, gr_verification *ret,
+                                 gr_flight **ret_flight, gr_error *err) {
+    gr_serve_freshness f;
+    gr_error ignored;
+    bool has = false;
+    const gr_rollup *r = rollup->entity;
+    const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
+    if (gr_serve_freshness_ask(serve, ctx, r, zone, state ? state->entity_id : 0, 0, &f, &has, &ignored)) has = false;
+    *ret_flight = NULL;
+    GR_TRY(gr_exec_verify_served(serve->exec, ctx, snapshot, r, zone, has ? &f.pub : NULL, ret, err));
+    tell_verified(serve, r, zone, ret);
+    if (!ret->counts[GR_VERDICT_QUARANTINED]) return GR_OK;
+    const gr_snapshot *newest = gr_serve_snapshot_ref(serve);
+    const gr_lane_ask ask = {.run = gr_run_all, .is_by_name = true};
+    gr_status status =
+        gr_lane_submit(serve, newest, gr_serve_rollup(newest, rollup->preagg->id), zone, &ask, ret_flight, err);
+    gr_serve_snapshot_unref(newest);
+    return status;
+}
+
+gr_status gr_serve_verify(gr_serve *serve, const gr_ctx *ctx, gr_str preagg_id, const gr_tz *zone, gr_verification *ret,
+                          gr_flight **ret_flight, gr_error *err) {
+    const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
+    const gr_rollup *rollup = gr_serve_rollup(snapshot, preagg_id);
+    gr_status status = rollup ? GR_OK : gr_serve_no_preagg(snapshot, preagg_id, err);
+    if (!status)
+        status =
+            gr_serve_verify_rollup(serve, ctx, snapshot, rollup, gr_rollup_zone(rollup, zone), ret, ret_flight, err);
+    gr_serve_snapshot_unref(snapshot);
+    return status;
 }

@@ -148,8 +148,9 @@ void gr_flight_finish(gr_flight *flight, gr_status status, const gr_error *err, 
 
 /* refresher.c */
 void gr_refresher_start(gr_serve *serve);
-void gr_refresher_stop(gr_serve *serve); /* before the lane */
-void gr_refresher_free(gr_serve *serve); /* after it */
+void gr_refresher_stop(gr_serve *serve);                           /* before the lane */
+void gr_refresher_free(gr_serve *serve);                           /* after it */
+void gr_refresher_note_served(gr_serve *serve, int64_t entity_id); /* a query: one in verify.one_in is verified */
 /* freshness.c: what the plan reads and is not as its refresh keys say now is built anew: *ret_flight (owned), or NULL.
  * What was built since `since_us` is fresh. Errors: preagg.refresh_key, … */
 GR_MUST_CHECK gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, const gr_snapshot *snapshot,

@@ -36,7 +36,9 @@ struct gr_refresher {
     pthread_cond_t wake;
     pthread_t thread;
     bool is_running, is_stopping, wants_sync;
-    bool is_paused; /* by people */
+    bool is_paused;      /* by people */
+    int64_t samples[16]; /* entities that served a sampled query, to be verified */
+    size_t n_samples;
     ended *ended;
     shown *shown; /* by id */
     size_t n_shown;
@@ -45,7 +47,7 @@ struct gr_refresher {
     gr_arena *arena;             /* policies */
     GR_VEC(watched) items;
     uint64_t generation;
-    int64_t synced_us;
+    int64_t synced_us, sampled_us;
     atomic_bool is_cancelled;
 };
 
@@ -250,6 +252,42 @@ static bool is_paused(gr_refresher *r) {
     return is;
 }
 
+/* One now and then: comparing costs the source what building does. */
+static void verify_sample(gr_refresher *r) {
+    enum { PAUSE_US = 1000000 };
+    int64_t id = 0, now = gr_clock_mono_us();
+    pthread_mutex_lock(&r->mutex);
+    if (r->n_samples && now - r->sampled_us > PAUSE_US) id = r->samples[--r->n_samples];
+    pthread_mutex_unlock(&r->mutex);
+    const watched *w = id ? find(r, id) : NULL;
+    if (!w) return;
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = {.arena = arena,
+                  .now_us = gr_clock_now_us(),
+                  .is_cancelled = &r->is_cancelled,
+                  .deadline_mono_us = now + r->serve->config->query_timeout_ms * 1000};
+    gr_verification ignored;
+    gr_flight *flight = NULL;
+    gr_error err = {0};
+    r->sampled_us = now;
+    if (gr_serve_verify_rollup(r->serve, &ctx, r->snapshot, w->rollup, w->zone, &ignored, &flight, &err))
+        gr_log_event(GR_LOG_WARN, "preagg.verify_failed", "pre_aggregation", w->rollup->preagg->id, "error",
+                     gr_str_from(err.message), NULL);
+    gr_flight_unref(flight);
+    gr_arena_free(arena);
+}
+
+void gr_refresher_note_served(gr_serve *serve, int64_t entity_id) {
+    gr_refresher *r = serve->refresher;
+    static _Thread_local unsigned turns;
+    if (!r || !serve->config->verify_one_in || turns++ % (unsigned)serve->config->verify_one_in) return;
+    pthread_mutex_lock(&r->mutex);
+    bool is_known = r->n_samples == sizeof r->samples / sizeof *r->samples;
+    for (size_t i = 0; i < r->n_samples; i++) is_known |= r->samples[i] == entity_id;
+    if (!is_known) r->samples[r->n_samples++] = entity_id;
+    pthread_mutex_unlock(&r->mutex);
+}
+
 static void *refresher_main(void *arg) {
     gr_refresher *r = arg;
     bool wants_sync = false;
@@ -263,6 +301,7 @@ static void *refresher_main(void *arg) {
         bool has_any = false;
         for (int i = 0; i < MOST_STEPS && !is_paused(r) && gr_scheduler_step(r->scheduler, gr_clock_now_us()); i++)
             has_any = true;
+        if (!is_paused(r)) verify_sample(r);
         if (has_any || is_old || wants_sync || !r->shown) show(r);
     }
     return NULL;

@@ -29,4 +29,8 @@ GR_MUST_CHECK gr_status gr_serve_key_value(gr_serve *serve, const gr_ctx *ctx, c
 GR_MUST_CHECK gr_status gr_serve_freshness_ask(gr_serve *serve, const gr_ctx *ctx, const gr_rollup *rollup,
                                                const gr_tz *zone, int64_t entity_id, int64_t max_age_us,
                                                gr_serve_freshness *ret, bool *ret_has, gr_error *err);
+/* As gr_serve_verify, of a rollup of a snapshot. */
+GR_MUST_CHECK gr_status gr_serve_verify_rollup(gr_serve *serve, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                               const gr_rollup *rollup, const gr_tz *zone, gr_verification *ret,
+                                               gr_flight **ret_flight, gr_error *err);
 #endif

@@ -132,6 +132,7 @@ static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_er
         const gr_rollup_state *state = a->plan->uses[i].state;
         if (state && a->plan->uses[i].built_at_us < a->refreshed_us) a->refreshed_us = a->plan->uses[i].built_at_us;
         if (state) gr_exec_note_hit(serve->exec, state->entity_id, ctx->now_us);
+        if (state) gr_refresher_note_served(serve, state->entity_id);
     }
     return GR_OK;
 }
