@@ -89,7 +89,7 @@ void gr_dj_put_message(gr_dj *dj, const char *format, ...) __attribute__((format
 
 gr_dj_handler gr_dj_do_list, gr_dj_do_get, gr_dj_do_cubes_of, gr_dj_do_remove, gr_dj_do_builds, gr_dj_do_history_of,
     gr_dj_do_of_cube, gr_dj_do_of_node;                                                 /* dj_preaggs.c */
-gr_dj_handler gr_dj_do_materialize, gr_dj_do_backfill;                                  /* dj_build.c */
+gr_dj_handler gr_dj_do_verify, gr_dj_do_materialize, gr_dj_do_backfill;                 /* dj_build.c */
 gr_dj_handler gr_dj_do_plan, gr_dj_do_groups, gr_dj_do_register, gr_dj_do_availability; /* dj_plan.c */
 gr_dj_handler gr_dj_do_config, gr_dj_do_workflow_clear, gr_dj_do_workflows_clear;       /* dj_config.c */
 gr_dj_handler gr_dj_do_nodes, gr_dj_do_node_details, gr_dj_do_node, gr_dj_do_revisions, gr_dj_do_node_delete,

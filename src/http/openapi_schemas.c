@@ -32,6 +32,10 @@ static const gr_http_schema schemas[] = {
      "!related_metrics:[text]?, !is_current:boolean, !is_in_service:boolean, !problem:text?, !hits:integer, "
      "!last_served_at:time?, !created_at:time?, !updated_at:time?"},
     {"PreAggregationList", false, "!items:[PreAggregation], !total:integer, !limit:integer, !offset:integer"},
+    {"VerifiedPartition", false, "!partition:text?, !verdict, !rows:integer, !difference:text?"},
+    {"Verification", false,
+     "!pre_aggregation, !can_verify:boolean, !equal:integer, !stale:integer, !quarantined:integer, "
+     "!rebuilding:boolean, !partitions:[VerifiedPartition]"},
     {"Build", false,
      "!id:integer, !pre_aggregation_id:integer, !version:integer, !status:BuildStatus, !progress:number?, "
      "!table:text?, !started_at:time?, !finished_at:time?, !build_ms:integer?, !rows:integer?, !bytes:integer?, "

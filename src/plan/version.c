@@ -6,8 +6,7 @@ static void put_partitions(gr_buf *out, const gr_plan *plan, int depth) {
     enum { DEEPEST = 32 };
     for (size_t i = 0; plan && i < plan->n_pieces && depth < DEEPEST; i++) {
         const gr_piece *p = &plan->pieces[i];
-        for (size_t k = 0; k < p->scan.reading.n; k++)
-            gr_buf_printf(out, "%lld,", (long long)p->scan.reading.v[k]->id);
+        for (size_t k = 0; k < p->scan.reading.n; k++) gr_buf_printf(out, "%lld,", (long long)p->scan.reading.v[k]->id);
         gr_buf_char(out, '|');
         put_partitions(out, p->window.inner, depth + 1);
         put_partitions(out, p->stage.rows, depth + 1);

@@ -3,7 +3,6 @@
 #include "serve/refresher.h"
 
 #include "base/log.h"
-#include "serve/entity.h"
 
 /* All cubes that decide what is stored, the pre-aggregation's own first. */
 static size_t cubes_of(const gr_rollup *r, gr_arena *arena, const gr_cube ***ret) {
@@ -163,14 +162,14 @@ gr_status gr_serve_verify_rollup(gr_serve *serve, const gr_ctx *ctx, const gr_sn
     return status;
 }
 
-gr_status gr_serve_verify(gr_serve *serve, const gr_ctx *ctx, gr_str preagg_id, const gr_tz *zone, gr_verification *ret,
-                          gr_flight **ret_flight, gr_error *err) {
+gr_status gr_serve_verify_entity(gr_serve *serve, const gr_ctx *ctx, int64_t entity_id, gr_verification *ret,
+                                 gr_flight **ret_flight, gr_error *err) {
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
-    const gr_rollup *rollup = gr_serve_rollup(snapshot, preagg_id);
-    gr_status status = rollup ? GR_OK : gr_serve_no_preagg(snapshot, preagg_id, err);
-    if (!status)
-        status =
-            gr_serve_verify_rollup(serve, ctx, snapshot, rollup, gr_rollup_zone(rollup, zone), ret, ret_flight, err);
+    const gr_tz *zone;
+    const gr_rollup *r = gr_exec_rollup_of(snapshot, entity_id, &zone);
+    gr_status status = r ? gr_serve_verify_rollup(serve, ctx, snapshot, r, zone, ret, ret_flight, err)
+                         : gr_error_set(err, GR_ERR_PREAGG_STALE, "Pre-aggregation %lld is not of the model in service",
+                                        (long long)entity_id);
     gr_serve_snapshot_unref(snapshot);
     return status;
 }

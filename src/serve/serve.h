@@ -162,10 +162,10 @@ typedef struct gr_refresh_view {
 /* False: it is not refreshed by itself. */
 bool gr_serve_refresh_view(gr_serve *serve, int64_t entity_id, gr_arena *arena, gr_refresh_view *ret);
 
-/* Compare "cube.name" in a zone with its source. What is found wrong is built anew in the background: *ret_flight
- * (owned), or NULL. Memory: ctx->arena. Errors: preagg.not_found, engine.*. */
-GR_MUST_CHECK gr_status gr_serve_verify(gr_serve *serve, const gr_ctx *ctx, gr_str preagg_id, const gr_tz *zone,
-                                        gr_verification *ret, gr_flight **ret_flight, gr_error *err);
+/* Compare what an entity stores with its source. What is found wrong is built anew in the background: *ret_flight
+ * (owned), or NULL. Memory: ctx->arena. Errors: preagg.not_found, preagg.stale, engine.*. */
+GR_MUST_CHECK gr_status gr_serve_verify_entity(gr_serve *serve, const gr_ctx *ctx, int64_t entity_id,
+                                               gr_verification *ret, gr_flight **ret_flight, gr_error *err);
 
 /* ---- explanations ------------------------------------------------------------------------------------------------ */
 typedef enum gr_change_kind {
