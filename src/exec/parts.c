@@ -410,12 +410,26 @@ static bool is_replacing(const work *w) {
     return false;
 }
 
+/* Time within what is known already: no need to ask the source again where its data begins and ends. */
+static bool is_range_known(work *w) {
+    const gr_exec_job *j = w->job;
+    const gr_run *run = &j->ask->run;
+    const gr_rollup_state *s = gr_snapshot_state(j->current, j->rollup->preagg, j->zone);
+    bool has_changed = s && s->entity_id != j->claim.entity_id;
+    if (!s || !s->n_partitions || has_changed || s->n_missing) return false;
+    if (run->from_us < s->wanted.from_us || run->to_us > s->wanted.to_us) return false;
+    w->range =
+        (gr_exec_range){s->wanted, s->limits.from_us != INT64_MIN, s->limits.to_us != INT64_MAX, s->n_without_time};
+    return true;
+}
+
 /* The partitions that there should be, and what there is of them. */
 static gr_status list(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
     gr_arena *arena = j->ctx->arena;
-    GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->exec->dialect, &w->range,
-                              err));
+    if (!is_range_known(w))
+        GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->exec->dialect,
+                                  &w->range, err));
     GR_TRY(gr_exec_parts_list(j->rollup, j->zone, &w->range, j->exec->config->build_max_partitions, j->ctx->now_us,
                               arena, &w->parts, err));
     GR_TRY(gr_catalog_partitions(j->exec->catalog, j->claim.entity_id, arena, &w->rows, &w->n_rows, err));

@@ -110,6 +110,9 @@ void gr_exec_parts_show(const gr_exec *exec, const gr_rollup *r, const gr_build_
     state->is_built = false;
     take_rows(&s, build, rows, n, arena);
     if (!s.n || !gr_exec_coverage_wanted(build->coverage, arena, &wanted, &limits, &n_without_time)) return;
+    state->wanted = wanted;
+    state->limits = limits;
+    state->n_without_time = n_without_time;
     find_live(&s, arena);
     find_covered(&s, wanted, limits, n_without_time, arena, state);
     state->is_built = true;

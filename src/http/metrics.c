@@ -206,6 +206,15 @@ static void put_preagg(scrape *s) {
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
+static void put_cache(scrape *s) {
+    gr_cache_stats stats = gr_serve_cache_stats(s->http->serve);
+    if (s->family == M_CACHE_EVICTIONS) put_one(s, stats.evictions);
+    if (s->family == M_CACHE_ENTRIES) put_one(s, stats.entries);
+    if (s->family == M_CACHE_BYTES) put_one(s, stats.bytes);
+    for (int i = 0; s->family == M_CACHE_ANSWERS && i < GR_CACHE__COUNT; i++)
+        put_count(s, &(label){"outcome", gr_serve_cache_outcome_name((gr_cache_outcome)i)}, 1, stats.count[i]);
+}
+
 static void put_events(scrape *s) {
     for (unsigned i = 0; i < GR_EVENT__COUNT; i++) {
         uint64_t n = gr_serve_bus_count(gr_serve_events(s->http->serve), (gr_event_kind)i);
@@ -274,6 +283,10 @@ static void (*const writers[M__COUNT])(scrape *s) = {
     [M_PREAGG_ROWS] = put_preagg,
     [M_PREAGG_BYTES] = put_preagg,
     [M_PREAGG_HITS] = put_preagg,
+    [M_CACHE_ANSWERS] = put_cache,
+    [M_CACHE_EVICTIONS] = put_cache,
+    [M_CACHE_ENTRIES] = put_cache,
+    [M_CACHE_BYTES] = put_cache,
     [M_EVENTS] = put_events,
     [M_WEBHOOKS] = put_webhooks,
     [M_WEBHOOK_RETRIES] = put_webhooks,

@@ -219,6 +219,8 @@ typedef struct gr_rollup_state {
     const gr_partition *partitions; /* in order of time, rows without time first */
     const gr_partition_table *tables;
     size_t n_partitions, n_tables;
+    gr_run wanted, limits;  /* what it is meant to hold; and beyond the limits (of the model) nothing is stored */
+    int64_t n_without_time; /* rows that have none, when it was looked last */
     const gr_run *missing; /* what its definition stores and is not built, in order */
     size_t n_missing;
 } gr_rollup_state;

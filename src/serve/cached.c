@@ -202,6 +202,13 @@ static bool is_now(const gr_serve *serve, const gr_cache_moment *moment, int64_t
            now.key_changes == moment->key_changes;
 }
 
+/* By the text that its header has. */
+static gr_serve_by served_by(const gr_cached *entry) {
+    bool reads_source = gr_str_ends(entry->served_by, GR_STR("source"));
+    if (!entry->n_entities) return GR_SERVE_BY_SOURCE;
+    return reads_source ? GR_SERVE_BY_BOTH : GR_SERVE_BY_ROLLUP;
+}
+
 gr_cached *gr_serve_cache_quick(gr_serve *serve, gr_str text) {
     if (!serve->config->cache_max_bytes) return NULL;
     gr_cached *entry = gr_serve_cache_get(serve->cache, text);
@@ -210,6 +217,7 @@ gr_cached *gr_serve_cache_quick(gr_serve *serve, gr_str text) {
     if (is_now(serve, &entry->moment, now_us)) {
         atomic_fetch_add_explicit(&serve->outcomes[GR_CACHE_HIT], 1, memory_order_relaxed);
         note_entities(serve, entry, now_us);
+        gr_serve_stats_repeated(&serve->stats, entry->entities, entry->n_entities, served_by(entry));
         return entry;
     }
     gr_serve_cached_unref(entry);

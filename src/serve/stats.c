@@ -43,6 +43,12 @@ void gr_serve_stats_answered(gr_serve_stats *stats, const gr_plan *plan) {
     }
 }
 
+void gr_serve_stats_repeated(gr_serve_stats *stats, const int64_t *entities, size_t n, gr_serve_by by) {
+    add(&stats->queries[by]);
+    for (size_t i = 0; i < n; i++)
+        if (entities[i]) hit(stats, entities[i]);
+}
+
 void gr_serve_stats_built(gr_serve_stats *stats, bool is_done, int64_t us) {
     add(is_done ? &stats->builds_done : &stats->builds_failed);
     gr_histogram_add(&stats->builds, us);

@@ -23,6 +23,8 @@ typedef struct gr_serve_stats {
 void gr_serve_stats_init(gr_serve_stats *stats);
 /* A query was answered by this plan. */
 void gr_serve_stats_answered(gr_serve_stats *stats, const gr_plan *plan);
+/* The same answer once more, from the result cache: without the rules, which were counted when it was planned. */
+void gr_serve_stats_repeated(gr_serve_stats *stats, const int64_t *entities, size_t n, gr_serve_by by);
 void gr_serve_stats_built(gr_serve_stats *stats, bool is_done, int64_t us);
 /* Answers that read the entity's table. */
 uint64_t gr_serve_stats_hits(const gr_serve_stats *stats, int64_t entity_id);
