@@ -453,6 +453,23 @@ describe('rollups', () => {
     assert.match(answer.body.hint, /orders\.main.*user_id/);
   });
 
+  test('match.partition_missing: the time that is asked for is not built, and its build fails', async (t) => {
+    const rollup = '- {name: months, measures: [count], time_dimension: at, granularity: day, partition_granularity: month}';
+    const cube = `cubes:\n  - name: t\n    sql_table: t\n    measures: [{name: count, type: count}]\n    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: at, sql: "{CUBE}.at", type: time}]\n    pre_aggregations:\n      ${rollup}\n`;
+    const rows = 'id,at\n1,2024-01-05\n2,2024-02-05\n';
+    const own = await serve(t, { 'model/t.yml': cube, 'data/t.csv': rows });
+    const month = (from, to) => ({ measures: ['t.count'], timeDimensions: [{ dimension: 't.at', dateRange: [from, to] }] });
+    assert.deepEqual(Server.served(await own.result(month('2024-01-01', '2024-01-31'))), ['t.months']);
+    fs.writeFileSync(path.join(own.folder, 'data/t.csv'), 'id,at\n1,2024-01-05\n2,no time\n');
+    await own.post('/ops/reload', {});
+    await own.load(month('2024-02-01', '2024-02-29'));
+    const plan = await own.explain(month('2024-02-01', '2024-02-29'));
+    note(plan);
+    assert.deepEqual(plan.refusals.map((r) => r.rule).sort(), ['match.build_failed', 'match.partition_missing']);
+    assert.match(plan.refusals.find((r) => r.rule === 'match.partition_missing').repair ?? '', /preagg refresh t\.months|^$/);
+    assert.deepEqual(Server.served(await own.result(month('2024-01-01', '2024-01-31'))), ['t.months'], 'what is built serves on');
+  });
+
   test('every rule of rules.def was produced', () => {
     assert.deepEqual(rules.filter((rule) => !produced.has(rule)), []);
   });
