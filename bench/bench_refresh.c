@@ -1,5 +1,6 @@
-/* Refreshing one of a thousand partitions, reading one of them, and reading while versions are exchanged; each beside the
- * same with nothing around it, in one process and run, in turns. bench_refresh FOLDER ROUNDS; prints one JSON object.
+/* Refreshing one of a thousand partitions, reading one of them, and reading while versions are exchanged; each beside
+ * the same with nothing around it, in one process and run, in turns. bench_refresh FOLDER ROUNDS; prints one JSON
+ * object.
  *
  *      days   1,000 days of ROWS rows each, a partition for every day      one   the last of them alone
  *
@@ -196,7 +197,8 @@ int main(int argc, char **argv) {
     size_t rounds = (size_t)strtol(argv[2], NULL, 10);
     bench b = {.arena = gr_arena_new()};
     gr_error err = {0};
-    gr_source_config source = {.name = GR_STR("default"), .path = gr_arena_printf(b.arena, "%s/data", argv[1]), .is_folder = true};
+    gr_source_config source = {
+        .name = GR_STR("default"), .path = gr_arena_printf(b.arena, "%s/data", argv[1]), .is_folder = true};
     gr_config config = {.root = gr_str_from(argv[1]),
                         .sources = &source,
                         .n_sources = 1,
