@@ -327,6 +327,26 @@ static void tidy(gr_flight *f) {
     gr_serve_snapshot_unref(newest);
 }
 
+/* Under the lane's lock. */
+static void note_checked(gr_lane *lane, int64_t entity_id, int64_t at_us) {
+    enum { MOST = sizeof lane->checked / sizeof *lane->checked };
+    size_t at = 0;
+    while (at < MOST && lane->checked[at].entity_id != entity_id) at++;
+    if (at == MOST) at = lane->n_checked++ % MOST;
+    lane->checked[at].entity_id = entity_id;
+    lane->checked[at].at_us = at_us;
+}
+
+bool gr_lane_has_checked(gr_serve *serve, int64_t entity_id, int64_t since_us) {
+    gr_lane *lane = &serve->lane;
+    bool has = false;
+    pthread_mutex_lock(&lane->mutex);
+    for (size_t i = 0; i < sizeof lane->checked / sizeof *lane->checked; i++)
+        has |= lane->checked[i].entity_id == entity_id && lane->checked[i].at_us >= since_us;
+    pthread_mutex_unlock(&lane->mutex);
+    return has;
+}
+
 static void run_flight(gr_flight *f, size_t slot) {
     gr_serve *serve = f->serve;
     gr_lane *lane = &serve->lane;
@@ -339,10 +359,11 @@ static void run_flight(gr_flight *f, size_t slot) {
                               .is_forced = f->is_forced,
                               .must_not_wait = f->is_for_refresh,
                               .slice_us = serve->config->build_slice_ms * 1000};
-    bool is_first = !f->n_slices++;
+    bool is_first = !f->n_slices++, checks = f->checks_fingerprint;
     pthread_mutex_unlock(&lane->mutex);
     gr_trace_enter(&f->trace);
     if (is_first) gr_serve_build_begun(f);
+    int64_t began_us = gr_clock_now_us();
     bool is_more = run_slice(serve, f, &ask, &status, &err);
     pthread_mutex_lock(&lane->mutex); /* who asks from here on plans with the new snapshot */
     lane->now[slot] = NULL;
@@ -352,6 +373,7 @@ static void run_flight(gr_flight *f, size_t slot) {
         enqueue(lane, f);
     }
     if (status) keep_failed(lane, f);
+    if (!status && !is_more && checks && f->entity_id) note_checked(lane, f->entity_id, began_us);
     pthread_mutex_unlock(&lane->mutex);
     if (!is_more) gr_serve_build_ended(f, status, &err);
     gr_trace_enter(NULL);

@@ -117,7 +117,7 @@ gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, const gr_snaps
         GR_TRY(gr_exec_due_of(serve->exec, snapshot, r, use->zone, &f.pub, GR_STR("closed"), since_us, ctx->now_us,
                               ctx->arena, &due, err));
         if (!due.n_stale && !f.pub.has_fingerprint) continue;
-        if (!due.n_stale && due.newest_us >= since_us) continue;
+        if (!due.n_stale && gr_lane_has_checked(serve, use->state->entity_id, since_us)) continue;
         const gr_lane_ask ask = {.run = gr_run_all, .is_by_name = true, .checks_fingerprint = f.pub.has_fingerprint};
         GR_TRY(gr_lane_submit(serve, snapshot, use->rollup, use->zone, &ask, ret_flight, err));
     }

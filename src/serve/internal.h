@@ -65,6 +65,10 @@ typedef struct gr_lane {
     size_t n_waiting, n_turns;
     gr_flight *failed[16]; /* the latest that failed: who asks again within seconds gets the same answer */
     int64_t failed_at_us[16];
+    struct {
+        int64_t entity_id, at_us;
+    } checked[64]; /* whose fingerprints were compared last, and when that began */
+    size_t n_checked;
     atomic_bool is_stopping;
     bool is_paused; /* no flight is begun */
 } gr_lane;
@@ -161,6 +165,8 @@ void gr_lane_start(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
 /* The rollup of this name ("orders.main") in a snapshot, or NULL. */
 const gr_rollup *gr_serve_rollup(const gr_snapshot *snapshot, gr_str preagg_id);
+/* Its fingerprints were compared at this time or later, and what had changed was built. */
+bool gr_lane_has_checked(gr_serve *serve, int64_t entity_id, int64_t since_us);
 /* Claim a build and queue it; joins a flight that is queued already, which then runs the claim. Errors:
  * preagg.materializing, http.busy. */
 GR_MUST_CHECK gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
