@@ -204,6 +204,8 @@ static gr_status parse_setting(parser *p, gr_str flag, gr_str inline_value, bool
 
 static gr_status take_second(parser *p, gr_str flag, gr_cli_flag_id id, gr_error *err) {
     gr_str *value = &p->out->value[id];
+    if (p->at < p->n_args && gr_str_starts(gr_str_from(p->args[p->at]), GR_STR("--")))
+        return gr_error_set(err, GR_ERR_CLI_USAGE, GR_FMT " needs two values (%s)", GR_ARG(flag), flags[id].value);
     GR_TRY(take_value(p, flag, (gr_str){0}, false, flags[id].value, value, err));
     GR_PUSH(p->arena, &p->given, (gr_cli_given){id, *value});
     return GR_OK;

@@ -25,7 +25,7 @@ static void put_partition(gr_jw *w, const gr_partition_view *p) {
     gr_http_put_text_or_null(w, "name", p->name);
     gr_http_put_text_or_null(w, "from", p->from);
     gr_http_put_text_or_null(w, "to", p->to);
-    gr_jw_key_str(w, "status", gr_partition_status_name(p->status));
+    gr_jw_key_str(w, "status", gr_serve_partition_status_name(p->status));
     gr_http_put_text_or_null(w, "table", p->table);
     put_i64_or_null(w, "rows", is_made, p->rows);
     put_i64_or_null(w, "bytes", is_made, p->bytes);

@@ -72,7 +72,7 @@ struct gr_jobs {
     uint64_t nonce[2], n_made; /* tokens are told by nobody else */
 };
 
-gr_jobs *gr_jobs_new(gr_serve *serve) {
+gr_jobs *gr_serve_jobs_new(gr_serve *serve) {
     gr_jobs *j = gr_mem_calloc(1, sizeof *j);
     j->serve = serve;
     pthread_mutex_init(&j->mutex, NULL);
@@ -86,7 +86,7 @@ static void posting_free(posting *p) {
     gr_arena_free(p->arena);
 }
 
-void gr_jobs_free(gr_jobs *j) {
+void gr_serve_jobs_free(gr_jobs *j) {
     if (!j) return;
     pthread_mutex_lock(&j->mutex);
     j->is_stopping = true;
@@ -502,20 +502,21 @@ gr_status gr_serve_jobs_post(gr_serve *serve, const gr_ctx *ctx, const gr_jobs_a
 /* ---- looking -----------------------------------------------------------------------------------------------------
  */
 
-static gr_str status_of(const build *b, const slot *s, const gr_snapshot *snapshot, gr_arena *arena) {
+/* One that was told to be gone does not come back. */
+static gr_str status_of(const build *b, slot *s, const gr_snapshot *snapshot, gr_arena *arena) {
     static const gr_str names[] = {[SCHEDULED] = GR_STR_INIT("scheduled"),
                                    [PROCESSING] = GR_STR_INIT("processing"),
                                    [DONE] = GR_STR_INIT("done"),
-                                   [FAILED] = GR_STR_INIT(""),
+                                   [FAILED] = GR_STR_INIT("failure"),
                                    [MISSING] = GR_STR_INIT("missing_partition"),
                                    [GONE] = GR_STR_INIT("pre_agg_not_found")};
-    if (s->state == FAILED) return gr_arena_dup(arena, gr_str_from(b->why));
-    return is_open(s) && !gr_serve_rollup(snapshot, b->preagg) ? names[GONE] : names[s->state];
+    if (is_open(s) && !gr_serve_rollup(snapshot, b->preagg)) s->state = GONE;
+    return s->state == FAILED ? gr_arena_dup(arena, gr_str_from(b->why)) : names[s->state];
 }
 
 static void show(const job *one, const gr_snapshot *snapshot, gr_arena *arena, gr_job_view *ret) {
     const build *b = one->build;
-    const slot *s = &b->slots[one->slot];
+    slot *s = &b->slots[one->slot];
     ret->is_known = true;
     ret->status = status_of(b, s, snapshot, arena);
     ret->table = gr_arena_dup(arena, s->table);

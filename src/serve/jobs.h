@@ -49,6 +49,6 @@ void gr_serve_jobs_look(gr_serve *serve, const gr_str *tokens, size_t n, gr_aren
 
 /* serve.c: its thread ends before the lane does, for it asks that for flights. */
 typedef struct gr_jobs gr_jobs;
-gr_jobs *gr_jobs_new(gr_serve *serve);
-void gr_jobs_free(gr_jobs *jobs); /* accepts NULL */
+gr_jobs *gr_serve_jobs_new(gr_serve *serve);
+void gr_serve_jobs_free(gr_jobs *jobs); /* accepts NULL */
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-gr_str gr_partition_status_name(gr_partition_status status) {
+gr_str gr_serve_partition_status_name(gr_partition_status status) {
     static const gr_str names[] = {[GR_PARTITION_BUILT] = GR_STR_INIT("built"),
                                    [GR_PARTITION_MISSING] = GR_STR_INIT("missing"),
                                    [GR_PARTITION_QUARANTINED] = GR_STR_INIT("quarantined")};

@@ -11,7 +11,7 @@ typedef enum gr_partition_status {
     GR_PARTITION_MISSING,
     GR_PARTITION_QUARANTINED
 } gr_partition_status;
-gr_str gr_partition_status_name(gr_partition_status status); /* static */
+gr_str gr_serve_partition_status_name(gr_partition_status status); /* static */
 
 typedef struct gr_partition_view {
     gr_partition_status status;

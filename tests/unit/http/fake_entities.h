@@ -409,7 +409,7 @@ gr_status gr_serve_history(gr_serve *serve, const gr_history_filter *filter, gr_
 }
 
 /* ---- partitions and jobs ---------------------------------------------------------------------- */
-gr_str gr_partition_status_name(gr_partition_status status) {
+gr_str gr_serve_partition_status_name(gr_partition_status status) {
     return status == GR_PARTITION_BUILT ? GR_STR("built") : GR_STR("missing");
 }
 
