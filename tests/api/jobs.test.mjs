@@ -215,8 +215,8 @@ test('a failing job stays a failure, and what serves goes on (case 121)', async 
   const stored = (await db.rows('SELECT table_name AS name FROM duckdb_tables() WHERE NOT internal')).map((row) => row.name);
   db.close();
   assert.deepEqual(stored.filter((name) => name.startsWith('test_table')).sort(), [...new Set(before.partitions.map((one) => one.table.split('.').pop()))].sort());
-  await server.start();
   writeRows(server, vectorRows);
+  await server.start();
   assert.deepEqual(statuses(await run(server)), ['done']);
 });
 
