@@ -1,12 +1,14 @@
 // Partitions by the API and the command line: which there are and how they are called, and building chosen ones again.
 import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { granary, jwt, makeFolder, removeFolder, serve, shared, until } from './helpers.mjs';
+import { bin, granary, jwt, makeFolder, removeFolder, serve, shared, until, workspace } from './helpers.mjs';
 import { byDay, counts, dropRows, files, partitions, preagg, rebuilt, refresh, refreshed, settled, vectorRows, writeRows } from './partitioned.mjs';
 
 const names = (view) => view.partitions.map((one) => one.name);
 const digits = (view) => view.partitions.map((one) => one.partition);
+const hasScript = spawnSync('script', ['--version']).status === 0; // util-linux: gives a command a terminal
 const NY = 'America/New_York';
 
 // A zone gets an entity of its own with the first build in it.
@@ -173,6 +175,21 @@ test('what is missing is told, and built without force alone', async (t) => {
   assert.deepEqual(counts(await server.rows(byDay('UTC', '2024-01-01', '2024-01-05'))), [['2024-01-01', 24], ['2024-01-02', 24], ['2024-01-03', 25], ['2024-01-05', 1]]);
 });
 
+test('a partition in quarantine is told once, does not serve, and is built without force', async (t) => {
+  const server = await serve(t, files(preagg('table', 'day', 'day')));
+  const before = await refreshed(server, 'test.table');
+  await server.stop();
+  const judge = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(\"UPDATE partitions SET quarantine = 'it differs' WHERE from_us = 1704153600000000\"); assert c.total_changes == 1; c.commit()";
+  execFileSync('python3', ['-c', judge, path.join(server.state, 'catalog.sqlite')]);
+  await server.start();
+  const view = await partitions(server, 'test.table');
+  assert.deepEqual(view.partitions.map((one) => [one.partition, one.status, one.quarantine]), [['20240101', 'built', null], ['20240102', 'quarantined', 'it differs'], ['20240103', 'built', null]]);
+  assert.deepEqual([view.total, view.built, view.missing, view.quarantined, view.rows], [3, 2, 0, 1, 4]);
+  const after = await refreshed(server, 'test.table', { force: false });
+  assert.deepEqual(rebuilt(view, after), ['20240102']);
+  assert.deepEqual(after.partitions.map((one) => [one.status, one.checksum]), before.partitions.map((one) => ['built', one.checksum]));
+});
+
 test('rows without a time are a partition of their own', async (t) => {
   const server = await serve(t, files(preagg('table', 'day', 'day'), [...vectorRows, [2000, 'a', 1, null], [2001, 'b', 1, null]]));
   const view = await refreshed(server, 'test.table');
@@ -319,6 +336,18 @@ describe('the command line', () => {
       const answer = await server.granary(['preagg', 'refresh', 'test.table', '--force', '--json']);
       assert.deepEqual([answer.code, answer.json.id], [3, 'preagg.build_failed'], answer.stdout);
     });
+  });
+
+  test('a bar says how many partitions and rows are made', { skip: !hasScript }, async (t) => {
+    const days = Array.from({ length: 40 }, (_, i) => [i, 'a', 1, new Date(Date.UTC(2024, 0, 1 + i)).toISOString()]);
+    const { folder } = workspace(t, files(preagg('table', 'day', 'day'), days));
+    const env = { ...process.env, GRANARY_BUILD_PARTITIONS_AT_ONCE: '1', GRANARY_BUILD_SLICE_MS: '1' };
+    const run = spawn('script', ['-qec', `${bin} preagg refresh test.table -c ${folder}/granary.yml`, '/dev/null'], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    run.stdout.on('data', (bytes) => (text += bytes));
+    assert.equal(await new Promise((resolve) => run.on('close', resolve)), 0, text);
+    assert.match(text, /test\.table +\[[#-]{40}\] .* \d+\/\d+ partitions, \d+ rows/);
+    assert.match(text, /test\.table: 40 partitions built \(\d+ ms, 40 rows\)/);
   });
 
   describe('without one', () => {
