@@ -33,7 +33,7 @@ typedef struct slot {
 typedef struct build {
     gr_str preagg, cube, data_source;
     const gr_tz *zone;
-    int64_t entity_id, posted_us;
+    int64_t entity_id;
     slot *slots;
     size_t n_slots;
     gr_names zones; /* of the selector, that mean this entity */
@@ -332,11 +332,11 @@ static bool is_selected(const gr_jobs_ask *ask, const gr_preagg *preagg) {
 }
 
 /* What would be built now; when the source does not say so, what is known: the build will then say what is wrong. */
-static gr_status find_slots(poster *w, const gr_rollup *r, const gr_tz *zone, gr_exec_slot **ret, size_t *ret_n) {
+static void find_slots(poster *w, const gr_rollup *r, const gr_tz *zone, gr_exec_slot **ret, size_t *ret_n) {
     gr_arena *arena = w->ctx->arena;
     gr_error ignored = {0};
     gr_exec *exec = w->jobs->serve->exec;
-    if (gr_exec_slots_ask(exec, w->ctx, w->snapshot, r, zone, ret, ret_n, &ignored) == GR_OK) return GR_OK;
+    if (gr_exec_slots_ask(exec, w->ctx, w->snapshot, r, zone, ret, ret_n, &ignored) == GR_OK) return;
     const gr_rollup_state *state = gr_snapshot_state(w->snapshot, r->preagg, zone);
     size_t n = state && state->is_built ? state->n_partitions : 0;
     gr_exec_slot *slots = GR_NEW_N(arena, gr_exec_slot, n + 1);
@@ -345,7 +345,6 @@ static gr_status find_slots(poster *w, const gr_rollup *r, const gr_tz *zone, gr
     if (!n) slots[0] = (gr_exec_slot){.run = gr_run_all};
     *ret = slots;
     *ret_n = n ? n : 1;
-    return GR_OK;
 }
 
 static void take_slots(poster *w, build *b, const gr_rollup *r, const gr_tz *asked_zone, const gr_exec_slot *slots,
@@ -383,14 +382,13 @@ static gr_status add_build(poster *w, const gr_rollup *r, const gr_tz *zone, gr_
         gr_serve_add_name(&known->zones, gr_tz_name(zone), arena);
         return GR_OK;
     }
-    GR_TRY(find_slots(w, r, own, &slots, &n));
+    find_slots(w, r, own, &slots, &n);
     build *b = GR_NEW(arena, build);
     *b = (build){.preagg = gr_arena_dup(arena, r->preagg->id),
                  .cube = gr_arena_dup(arena, r->preagg->cube->name),
                  .data_source = gr_arena_dup(arena, r->preagg->cube->data_source),
                  .zone = own,
-                 .entity_id = id,
-                 .posted_us = w->p->posted_us};
+                 .entity_id = id};
     gr_serve_add_name(&b->zones, gr_tz_name(zone), arena);
     take_slots(w, b, r, zone, slots, n);
     b->is_over = !b->n_slots;
