@@ -38,6 +38,9 @@ static const gr_cli_flag flags[GR_FLAG__COUNT] = {
     [GR_FLAG_DESCRIPTION] = {"--description", NULL, "TEXT", "What it is, for people."},
     [GR_FLAG_DRY_RUN] = {"--dry-run", NULL, NULL, "Show what would be recorded; record nothing."},
     [GR_FLAG_DOT] = {"--dot", NULL, NULL, "Print a graph for Graphviz."},
+    [GR_FLAG_PARTITION] = {"--partition", NULL, "PARTITION",
+                           "One partition: 20240101, 2024-01-01, 2024-01-01T05; may be given several times."},
+    [GR_FLAG_RANGE] = {"--range", NULL, "FROM TO", "Partitions from one date or time to another, both included.", true},
     [GR_FLAG_HELP] = {"--help", "-h", NULL, "Show this help."},
 };
 
@@ -199,6 +202,15 @@ static gr_status parse_setting(parser *p, gr_str flag, gr_str inline_value, bool
     return GR_OK;
 }
 
+static gr_status take_second(parser *p, gr_str flag, gr_cli_flag_id id, gr_error *err) {
+    gr_str *value = &p->out->value[id];
+    if (p->at < p->n_args && gr_str_starts(gr_str_from(p->args[p->at]), GR_STR("--")))
+        return gr_error_set(err, GR_ERR_CLI_USAGE, GR_FMT " needs two values (%s)", GR_ARG(flag), flags[id].value);
+    GR_TRY(take_value(p, flag, (gr_str){0}, false, flags[id].value, value, err));
+    GR_PUSH(p->arena, &p->given, (gr_cli_given){id, *value});
+    return GR_OK;
+}
+
 static gr_status parse_flag(parser *p, gr_str text, gr_error *err) {
     size_t equals = gr_str_starts(text, GR_STR("--")) ? gr_str_find(text, '=', 0) : SIZE_MAX;
     bool has_inline = equals != SIZE_MAX;
@@ -214,7 +226,7 @@ static gr_status parse_flag(parser *p, gr_str text, gr_error *err) {
             GR_TRY(take_value(p, flag, inline_value, has_inline, flags[i].value, &p->out->value[i], err));
         p->out->has[i] = true;
         if (flags[i].value) GR_PUSH(p->arena, &p->given, (gr_cli_given){(gr_cli_flag_id)i, p->out->value[i]});
-        return GR_OK;
+        return flags[i].is_pair ? take_second(p, flag, (gr_cli_flag_id)i, err) : GR_OK;
     }
     bool is_setting;
     GR_TRY(parse_setting(p, flag, inline_value, has_inline, &is_setting, err));

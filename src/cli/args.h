@@ -44,15 +44,19 @@ typedef enum gr_cli_flag_id {
     GR_FLAG_DESCRIPTION,
     GR_FLAG_DRY_RUN,
     GR_FLAG_DOT,
+    GR_FLAG_PARTITION,
+    GR_FLAG_RANGE,
     GR_FLAG_HELP,
     GR_FLAG__COUNT
 } gr_cli_flag_id;
+_Static_assert(GR_FLAG__COUNT <= 32, "gr_cli_command.flags has a bit for each");
 
 typedef struct gr_cli_flag {
     const char *name;       /* "--config" */
     const char *short_name; /* "-c", or NULL */
     const char *value;      /* what its value is called, or NULL: a switch */
     const char *doc;
+    bool is_pair; /* it takes two values, each of which is given */
 } gr_cli_flag;
 
 typedef struct gr_cli_command {

@@ -60,6 +60,8 @@ gr_status gr_cli_run_preagg_cubes(gr_cli *cli, gr_exit *ret_exit, gr_error *err)
 gr_status gr_cli_run_preagg_history(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_preagg_verify(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_preagg_builds(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
+gr_status gr_cli_run_preagg_partitions(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
+gr_status gr_cli_run_preagg_refresh(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_preagg_rm(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_cube_list(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_cube_show(gr_cli *cli, gr_exit *ret_exit, gr_error *err);

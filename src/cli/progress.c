@@ -29,8 +29,14 @@ void gr_cli_progress_update(gr_cli_progress *p, double fraction) {
     p->turn = (p->turn + 2) % BAR_WIDTH;
     char percent[8] = "    ";
     if (is_known) snprintf(percent, sizeof percent, "%3d%%", (int)(fraction * 100));
-    fprintf(stderr, "\r%-24s [%s] %s %6.1f s ", p->label, bar, percent, (double)(now - p->started_mono_us) / 1e6);
+    fprintf(stderr, "\r%-24s [%s] %s %6.1f s %s\033[K", p->label, bar, percent,
+            (double)(now - p->started_mono_us) / 1e6, p->note);
     fflush(stderr);
+}
+
+void gr_cli_progress_note(gr_cli_progress *p, int64_t done, int64_t due, int64_t rows) {
+    snprintf(p->note, sizeof p->note, "%lld/%lld partitions, %lld rows", (long long)done, (long long)due,
+             (long long)rows);
 }
 
 void gr_cli_progress_end(gr_cli_progress *p) {

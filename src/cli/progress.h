@@ -9,11 +9,14 @@ typedef struct gr_cli_progress {
     char label[64];
     int64_t started_mono_us, drawn_mono_us;
     unsigned turn;
+    char note[64]; /* behind the time */
 } gr_cli_progress;
 
 void gr_cli_progress_start(gr_cli_progress *p, gr_str label);
 /* 0…1, or below 0 when it is not known. Draws at most ten times a second. */
 void gr_cli_progress_update(gr_cli_progress *p, double fraction);
+/* What stands behind the time from the next drawing on: "3/10 partitions, 1200 rows". */
+void gr_cli_progress_note(gr_cli_progress *p, int64_t done, int64_t due, int64_t rows);
 /* Removes the bar, so that the line is free for what is printed next. */
 void gr_cli_progress_end(gr_cli_progress *p);
 /* The same, as the engine calls it: `arg` is the gr_cli_progress. */

@@ -47,6 +47,7 @@ typedef struct gr_build_claim {
 typedef struct gr_build_progress {
     void (*fn)(void *, double);
     void *arg;
+    void (*parts)(void *, size_t done, size_t due, int64_t rows); /* of a partitioned rollup; or NULL */
 } gr_build_progress;
 /* Errors: preagg.materializing (somebody alive builds it), catalog.*. */
 GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
@@ -79,8 +80,11 @@ GR_MUST_CHECK gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapsho
 typedef struct gr_build_ask {
     const gr_build_claim *claim; /* NULL: one is claimed first */
     gr_build_progress progress;
-    gr_run run;                          /* of a partitioned rollup: the time that is wanted */
+    gr_run run;         /* of a partitioned rollup: the time that is wanted */
+    const gr_run *only; /* of that: what touches one of these; n_only 0: all of it */
+    size_t n_only;
     bool is_forced;                      /* also what is fresh */
+    int64_t forced_since_us;             /* … and was built before then; 0: whenever it was */
     bool is_compaction;                  /* builds nothing: puts many tables together (gr_exec_wants_compaction) */
     bool must_not_wait;                  /* when another process builds it: preagg.materializing */
     const gr_build_freshness *freshness; /* NULL: whatever is built is fresh */
@@ -119,6 +123,30 @@ bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
 GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,
                                        gr_error *err);
+
+/* ---- partitions ---------------------------------------------------------------------------------------------------
+ */
+/* One that a rollup has or would have. Of a rollup without partitions there is one: all of it. */
+typedef struct gr_exec_slot {
+    gr_run run;    /* as it is stored; both INT64_MIN: the rows without a time */
+    gr_str digits; /* "20240105", "2024010512", "null" (cube.md 6.2); empty: not partitioned */
+} gr_exec_slot;
+/* All that would be built now, in order of time: asks the source. Memory: ctx->arena. Errors: preagg.build_range,
+ * preagg.too_many_partitions, engine.*. */
+GR_MUST_CHECK gr_status gr_exec_slots_ask(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                          const gr_rollup *rollup, const gr_tz *zone, gr_exec_slot **ret, size_t *ret_n,
+                                          gr_error *err);
+/* Those of a run that a state misses. Asks nobody. Errors: preagg.too_many_partitions. */
+GR_MUST_CHECK gr_status gr_exec_slots_cut(const gr_exec *exec, const gr_rollup *rollup, const gr_tz *zone, gr_run run,
+                                          int64_t now_us, gr_arena *arena, gr_exec_slot **ret, size_t *ret_n,
+                                          gr_error *err);
+/* Of a partition by its run. */
+gr_str gr_exec_slot_digits(const gr_rollup *rollup, gr_run run, gr_arena *arena);
+/* The zone of the wall clock that runs are of. */
+const gr_tz *gr_exec_stored_zone(const gr_rollup *rollup, const gr_tz *zone);
+/* Of a rollup in a zone, declared when it is new. Errors: catalog.*. */
+GR_MUST_CHECK gr_status gr_exec_entity_id(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
+                                          const gr_tz *zone, int64_t *ret, gr_error *err);
 
 /* ---- definitions by API ---------------------------------------------------------------------------------------------
  */

@@ -67,9 +67,20 @@ static int64_t end_of(const work *w, const gr_exec_part *part) {
     return gr_tz_to_utc(x.tz, part->run.to_us, NULL);
 }
 
+static bool touches(const gr_run *run, const gr_exec_part *part) {
+    if (part->start_us == INT64_MIN) return run->from_us == INT64_MIN; /* as parts_state.c says that it misses */
+    return part->run.from_us < run->to_us && run->from_us < part->run.to_us;
+}
+
 static bool is_wanted(const gr_build_ask *ask, const gr_exec_part *part) {
-    if (part->start_us == INT64_MIN) return ask->run.from_us == INT64_MIN; /* as parts_state.c says that it misses */
-    return part->run.from_us < ask->run.to_us && ask->run.from_us < part->run.to_us;
+    for (size_t i = 0; i < ask->n_only; i++)
+        if (touches(&ask->only[i], part)) return true;
+    return !ask->n_only && touches(&ask->run, part);
+}
+
+/* A build that is made in slices comes back for the rest, and not for what it has made. */
+static bool is_forced(const gr_build_ask *ask, const gr_exec_part *part) {
+    return ask->is_forced && (!ask->forced_since_us || !part->row || part->row->built_us < ask->forced_since_us);
 }
 
 static gr_exec_part *part_of_key(work *w, int64_t key_us) {
@@ -120,7 +131,7 @@ static gr_status find_due(work *w, gr_engine_conn *conn, gr_error *err) {
         has_any |= part->row != NULL;
         if (!is_wanted(ask, part)) continue;
         bool is_stale = part->row && f && !gr_str_eq(part->row->refresh_value, part->value);
-        part->is_due = !part->row || ask->is_forced || is_stale;
+        part->is_due = !part->row || is_forced(ask, part) || is_stale;
         has_due |= part->is_due;
     }
     /* Of what lies outside of the data there is nothing, in the shape of the newest partition (cube.md 6.4.3). */
@@ -260,6 +271,12 @@ static gr_status count_chunk(chunk_job *k, int64_t verified_us, int64_t built_us
                         (long long)(k->stat.rows - rows), GR_ARG(k->table.text));
 }
 
+static void tell_parts(work *w) {
+    const gr_build_progress *p = &w->job->ask->progress;
+    gr_exec_job_tell(w->job, w->n_due ? (double)w->n_done / (double)w->n_due : 1);
+    if (p->parts) p->parts(p->arg, w->n_done, w->n_due, w->rows_built);
+}
+
 static void note_chunk(chunk_job *k) {
     work *w = k->w;
     const gr_rollup *r = w->job->rollup;
@@ -271,8 +288,7 @@ static void note_chunk(chunk_job *k) {
     }
     w->n_done += k->c.n;
     w->rows_built += k->stat.rows;
-    double fraction = w->n_due ? (double)w->n_done / (double)w->n_due : 1;
-    gr_exec_job_tell(w->job, fraction);
+    tell_parts(w);
     pthread_mutex_unlock(&w->mutex);
 }
 
@@ -443,6 +459,7 @@ static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(list(w, conn, err));
     if (is_replacing(w)) {
         whole.run = gr_run_all;
+        whole.n_only = 0;
         whole.slice_us = 0;
         j->ask = &whole;
     }
@@ -451,6 +468,7 @@ static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
         cut_chunks(w);
         w->until_us = j->ask->slice_us ? gr_clock_mono_us() + j->ask->slice_us : 0;
         take_made(w);
+        tell_parts(w);
         run_chunks(w, conn);
         status = w->status;
         if (status) *err = w->error;

@@ -24,9 +24,7 @@ static gr_str zone_of(const gr_entity_view *view) {
     return view->row.decl.time_zone.n ? view->row.decl.time_zone : GR_STR("UTC");
 }
 
-/* The zone is part of what an entity is: another one of the same name and version may have the zone that is asked for.
- */
-static gr_status in_zone(gr_dj *dj, gr_str zone, gr_entity_view *view, gr_error *err) {
+gr_status gr_dj_in_zone(gr_dj *dj, gr_str zone, gr_entity_view *view, gr_error *err) {
     bool is_independent = !view->row.decl.time_zone.n;
     if (!zone.n || is_independent || gr_str_eq_nocase(zone, zone_of(view))) return GR_OK;
     gr_preagg_filter filter = {.node = view->row.decl.node, .version = view->row.version};
@@ -47,14 +45,14 @@ static gr_status in_zone(gr_dj *dj, gr_str zone, gr_entity_view *view, gr_error 
     return GR_ERR_QUERY_TIMEZONE;
 }
 
-static gr_status put_view(gr_dj *dj, const gr_entity_view *view, bool is_running) {
+gr_status gr_dj_put_built(gr_dj *dj, const gr_entity_view *view, bool is_running) {
     if (is_running && !gr_dj_is_strict(dj)) dj->answer->http_status = 202;
     gr_http_put_entity(dj->w, view, gr_dj_is_strict(dj), dj->arena);
     return GR_OK;
 }
 
 /* The build that was waited for: it is done, it failed, or it goes on. */
-static gr_status tell_outcome(gr_dj *dj, gr_entity_view *view, gr_error *err) {
+gr_status gr_dj_put_outcome(gr_dj *dj, gr_entity_view *view, gr_error *err) {
     gr_flight_view flight = gr_flight_look(dj->waited);
     gr_error cause = {0};
     if (flight.is_done && flight.status) {
@@ -64,7 +62,7 @@ static gr_status tell_outcome(gr_dj *dj, gr_entity_view *view, gr_error *err) {
         if (cause.hint[0]) gr_error_hint(err, "%s", cause.hint);
         return GR_ERR_PREAGG_BUILD;
     }
-    return put_view(dj, view, !flight.is_done);
+    return gr_dj_put_built(dj, view, !flight.is_done);
 }
 
 gr_status gr_dj_do_materialize(gr_dj *dj, gr_error *err) {
@@ -72,9 +70,9 @@ gr_status gr_dj_do_materialize(gr_dj *dj, gr_error *err) {
     gr_flight *flight = NULL;
     asked what = read_asked(dj);
     GR_TRY(gr_dj_entity(dj, &view, err));
-    GR_TRY(in_zone(dj, what.zone, &view, err));
+    GR_TRY(gr_dj_in_zone(dj, what.zone, &view, err));
     dj->answer->http_status = 200;
-    if (dj->waited) return tell_outcome(dj, &view, err);
+    if (dj->waited) return gr_dj_put_outcome(dj, &view, err);
     GR_TRY(gr_serve_materialize(dj->serve, view.row.id, &what.how, dj->actor, dj->arena, &view, &flight, err));
     if (flight && what.is_waiting) {
         dj->answer->flight = flight;
@@ -82,7 +80,7 @@ gr_status gr_dj_do_materialize(gr_dj *dj, gr_error *err) {
     }
     bool is_running = flight != NULL;
     gr_flight_unref(flight);
-    return put_view(dj, &view, is_running);
+    return gr_dj_put_built(dj, &view, is_running);
 }
 
 /* ---- backfill -------------------------------------------------------------------------------- */

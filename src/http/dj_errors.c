@@ -21,6 +21,7 @@ typedef struct dj_error {
 /* By id, so that errors.def may grow without this table. */
 static const dj_error errors[] = {
     {"preagg.not_found", 404, "UNKNOWN_ERROR", ABSENT},
+    {"preagg.partition_not_found", 404, "UNKNOWN_ERROR", ABSENT},
     {"node.not_found", 404, "UNKNOWN_NODE", ABSENT},
     {"config.source_unknown", 404, "UNKNOWN_ERROR", ABSENT},
     {"http.not_found", 404, "UNKNOWN_ERROR", ABSENT},

@@ -88,8 +88,17 @@ gr_status gr_dj_no_node(gr_str name, gr_error *err);
 void gr_dj_put_message(gr_dj *dj, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 gr_dj_handler gr_dj_do_list, gr_dj_do_get, gr_dj_do_cubes_of, gr_dj_do_remove, gr_dj_do_builds, gr_dj_do_history_of,
-    gr_dj_do_of_cube, gr_dj_do_of_node;                                                 /* dj_preaggs.c */
-gr_dj_handler gr_dj_do_verify, gr_dj_do_materialize, gr_dj_do_backfill;                 /* dj_build.c */
+    gr_dj_do_of_cube, gr_dj_do_of_node; /* dj_preaggs.c */
+/* dj_build.c: the row, with 202 while it is built (but on /preaggs); and what became of a build that was waited for. */
+gr_status gr_dj_put_built(gr_dj *dj, const gr_entity_view *view, bool is_running);
+/* The zone is part of what an entity is: *view becomes the one of the same name and version that has `zone`, when it is
+ * given. Errors: query.timezone. */
+GR_MUST_CHECK gr_status gr_dj_in_zone(gr_dj *dj, gr_str zone, gr_entity_view *view, gr_error *err);
+GR_MUST_CHECK gr_status gr_dj_put_outcome(gr_dj *dj, gr_entity_view *view, gr_error *err);
+
+gr_dj_handler gr_dj_do_verify;                                                          /* dj_verify.c */
+gr_dj_handler gr_dj_do_partitions, gr_dj_do_partitions_refresh;                         /* dj_partitions.c */
+gr_dj_handler gr_dj_do_materialize, gr_dj_do_backfill;                                  /* dj_build.c */
 gr_dj_handler gr_dj_do_plan, gr_dj_do_groups, gr_dj_do_register, gr_dj_do_availability; /* dj_plan.c */
 gr_dj_handler gr_dj_do_config, gr_dj_do_workflow_clear, gr_dj_do_workflows_clear;       /* dj_config.c */
 gr_dj_handler gr_dj_do_nodes, gr_dj_do_node_details, gr_dj_do_node, gr_dj_do_revisions, gr_dj_do_node_delete,

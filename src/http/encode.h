@@ -32,8 +32,6 @@ void gr_http_put_pivot(gr_jw *w, const gr_query_set *set, gr_arena *arena);
 gr_str gr_http_preagg_type(const gr_preagg *preagg); /* static: "rollup", "originalSql", "rollupJoin" */
 /* Everything is served by rollups in Granary's own store. */
 bool gr_http_is_external(const gr_plan *plan);
-/* `<schema>.<cube>_<pre-aggregation>` without version (cube.md 3.4). */
-gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena);
 
 /* GR_ERR_LIMIT when the buffer hit its limit. */
 gr_status gr_http_encode_check(const gr_buf *out, gr_error *err);

@@ -9,6 +9,7 @@
  * Source: cube.md 3.4, 3.5; decisions 8, 11. */
 #include "data/batch.h"
 #include "http/encode.h"
+#include "store/store.h"
 
 enum { FIXED = SIZE_MAX }; /* a source: the same text in every row */
 
@@ -315,12 +316,6 @@ static gr_status (*const forms[])(gr_jw *, const gr_answer *, const out_columns 
     [GR_FORMAT_DEFAULT] = put_default, [GR_FORMAT_COMPACT] = put_compact, [GR_FORMAT_COLUMNAR] = put_columnar};
 
 /* ---- the result ------------------------------------------------------------------------------ */
-gr_str gr_http_preagg_key(const gr_rollup *rollup, const gr_config *config, gr_arena *arena) {
-    gr_str schema = rollup->is_external || !config->preagg_schema.n ? GR_STR("granary") : config->preagg_schema;
-    return gr_arena_printf(arena, GR_FMT "." GR_FMT "_" GR_FMT, GR_ARG(schema), GR_ARG(rollup->preagg->cube->alias),
-                           GR_ARG(rollup->preagg->alias));
-}
-
 gr_str gr_http_preagg_type(const gr_preagg *preagg) {
     static const gr_str names[] = {[GR_PREAGG_ROLLUP] = GR_STR_INIT("rollup"),
                                    [GR_PREAGG_ORIGINAL_SQL] = GR_STR_INIT("originalSql"),
@@ -379,7 +374,7 @@ static void put_used(gr_jw *w, const gr_plan *plan, const gr_config *config, gr_
     gr_jw_key(w, GR_STR("usedPreAggregations"));
     gr_jw_object(w);
     for (size_t i = 0; i < plan->n_uses; i++) {
-        gr_jw_key(w, gr_http_preagg_key(plan->uses[i].rollup, config, arena));
+        gr_jw_key(w, gr_store_table_key(config, plan->uses[i].rollup, arena));
         put_use(w, plan, &plan->uses[i]);
     }
     gr_jw_object_end(w);

@@ -2,6 +2,7 @@
  * Invariant: a value of the query never stands in the SQL text; it is listed in `params`. Source: cube.md 3.7;
  * decisions 14. */
 #include "http/encode.h"
+#include "store/store.h"
 
 static void put_time_value(gr_jw *w, const gr_value *value) {
     char text[48];
@@ -48,7 +49,7 @@ static void put_descriptions(gr_jw *w, const gr_plan *plan, const gr_config *con
         const gr_rollup *rollup = plan->uses[i].rollup;
         gr_jw_object(w);
         gr_jw_key_str(w, "preAggregationId", rollup->preagg->id);
-        gr_jw_key_str(w, "tableName", gr_http_preagg_key(rollup, config, arena));
+        gr_jw_key_str(w, "tableName", gr_store_table_key(config, rollup, arena));
         gr_jw_key_str(w, "type", gr_http_preagg_type(rollup->preagg));
         gr_jw_key_bool(w, "external", rollup->is_external);
         gr_jw_key_str(w, "dataSource", plan->data_source);

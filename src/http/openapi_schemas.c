@@ -13,6 +13,9 @@ static const gr_http_schema schemas[] = {
     {"GrainMode", true, "exact|superset"},
     {"NodeType", true, "source|transform|dimension|metric|cube"},
     {"LineageFormat", true, "json|dot"},
+    {"PartitionStatus", true, "built|missing|quarantined"},
+    {"JobAction", true, "post|get"},
+    {"JobResType", true, "array|object"},
     {"BuildStatus", true, "running|done|failed|dropped"},
 
     {"SourceNode", false, "!id:integer, !name, !type:NodeType"},
@@ -40,6 +43,16 @@ static const gr_http_schema schemas[] = {
      "!id:integer, !pre_aggregation_id:integer, !version:integer, !status:BuildStatus, !progress:number?, "
      "!table:text?, !started_at:time?, !finished_at:time?, !build_ms:integer?, !rows:integer?, !bytes:integer?, "
      "!measures:[text], !coverage:object, !error:text?, !server:text?"},
+    {"Partition", false,
+     "!partition:text?, !name:text?, !from:text?, !to:text?, !status:PartitionStatus, !table:text?, !rows:integer?, "
+     "!bytes:integer?, !checksum:text?, !built_at:time?, !verified_at:time?, !refresh_value:text?, !version:integer?, "
+     "!quarantine:text?"},
+    {"PartitionsBuilding", false,
+     "!progress:number?, !partitions_done:integer, !partitions_due:integer, !rows:integer"},
+    {"Partitions", false,
+     "!pre_aggregation_id:integer, !name:text?, !timezone, !status:Status, !error:text?, !is_building:boolean, "
+     "!building:PartitionsBuilding?, !total:integer, !built:integer, !missing:integer, !quarantined:integer, "
+     "!rows:integer, partitions:[Partition]"},
     {"CubeName", false, "!name, !display_name, !type:NodeType, !version, !status"},
     {"Catalog", false, "!name, !engines:[any]"},
     {"Node", false,
@@ -74,6 +87,12 @@ static const gr_http_schema schemas[] = {
     {"Imported", false, "!results:[ImportLine]"},
 
     {"MaterializeRequest", false, "force:boolean?, strategy:text?, wait:boolean?, timezone:text?"},
+    {"PartitionsRequest", false,
+     "partitions:[text]?, dateRange:[text]?, force:boolean?, wait:boolean?, timezone:text?"},
+    {"JobSelector", false,
+     "!contexts:[object], !timezones:[text], dataSources:[text], cubes:[text], preAggregations:[text], "
+     "dateRange:[text]"},
+    {"JobsRequest", false, "!action:JobAction, selector:JobSelector, tokens:[text], resType:JobResType"},
     {"PlanRequest", false,
      "!metrics:[text], dimensions:[text]?, filters:[any]?, timezone:text?, strategy:text?, schedule:text?, "
      "lookback_window:text?"},

@@ -44,6 +44,14 @@ static gr_str name_of(const gr_rollup *r, const gr_preagg_row *row, gr_arena *ar
     return gr_arena_dup(arena, r->preagg->id);
 }
 
+gr_str gr_serve_bare_table(gr_str text, gr_arena *arena) {
+    char *out = gr_arena_alloc(arena, text.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] != '"') out[n++] = text.p[i];
+    return (gr_str){out, n};
+}
+
 static gr_str shown_table(const gr_preagg_row *row, gr_arena *arena) {
     json_t *root;
     if (row->decl.external.n && !gr_json_parse(row->decl.external, 4 << 20, arena, &root, NULL)) {
@@ -56,12 +64,7 @@ static gr_str shown_table(const gr_preagg_row *row, gr_arena *arena) {
                                json_string_value(json_object_get(root, "schema")),
                                json_string_value(json_object_get(root, "table")));
     if (!row->has_serving) return (gr_str){0};
-    gr_str text = gr_arena_dup(arena, row->serving.table_name); /* quotes are for SQL */
-    char *out = gr_arena_alloc(arena, text.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] != '"') out[n++] = text.p[i];
-    return (gr_str){out, n};
+    return gr_serve_bare_table(row->serving.table_name, arena);
 }
 
 gr_entity_view gr_serve_view_of(const gr_snapshot *snapshot, const gr_preagg_row *row, gr_arena *arena) {

@@ -19,6 +19,12 @@ bool gr_serve_holds_measure(const gr_snapshot *snapshot, const gr_rollup *rollup
 void gr_serve_add_name(gr_names *names, gr_str name, gr_arena *arena); /* once */
 void gr_serve_sort_names(gr_names *names);
 
+gr_str gr_serve_bare_table(gr_str text, gr_arena *arena); /* without quotes, which are for SQL */
+
+/* entity_build.c: it is neither a registered table nor being built; and the error of one whose definition is gone. */
+GR_MUST_CHECK gr_status gr_serve_check_buildable(const gr_entity_view *view, gr_error *err);
+gr_status gr_serve_is_stale(const gr_entity_view *view, gr_error *err);
+
 /* preagg.c: the error, with the nearest name. */
 gr_status gr_serve_no_preagg(const gr_snapshot *snapshot, gr_str id, gr_error *err);
 

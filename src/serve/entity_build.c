@@ -1,7 +1,7 @@
 /* Builds of entities on request, and what goes with them: removal, settings, workflows. */
 #include "serve/entity.h"
 
-static gr_status check_status(const gr_entity_view *view, gr_error *err) {
+gr_status gr_serve_check_buildable(const gr_entity_view *view, gr_error *err) {
     long long id = view->row.id;
     if (view->row.decl.external.n)
         return gr_error_set(err, GR_ERR_PREAGG_EXTERNAL,
@@ -29,19 +29,20 @@ static gr_status take_workflow(gr_serve *serve, const gr_entity_view *view, cons
     return gr_catalog_configure(gr_exec_catalog(serve->exec), view->row.id, &config, actor, arena, &row, err);
 }
 
+gr_status gr_serve_is_stale(const gr_entity_view *view, gr_error *err) {
+    gr_error_set(err, GR_ERR_PREAGG_STALE,
+                 "Pre-aggregation %lld is of version %.*s of '" GR_FMT "', which the model in service does not have",
+                 (long long)view->row.id, (int)view->row.version.n, view->row.version.p, GR_ARG(view->row.decl.node));
+    gr_error_hint(err, "materialize the one of the current version: GET /nodes/%.*s/pre-aggregations",
+                  (int)view->row.decl.node.n, view->row.decl.node.p);
+    return GR_ERR_PREAGG_STALE;
+}
+
 static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_entity_view *view,
                        const gr_materialize_ask *ask, gr_actor actor, gr_flight **ret_flight, gr_error *err) {
     const gr_tz *zone;
     const gr_rollup *r = gr_exec_rollup_of(snapshot, view->row.id, &zone);
-    if (!r) {
-        gr_error_set(
-            err, GR_ERR_PREAGG_STALE,
-            "Pre-aggregation %lld is of version %.*s of '" GR_FMT "', which the model in service does not have",
-            (long long)view->row.id, (int)view->row.version.n, view->row.version.p, GR_ARG(view->row.decl.node));
-        gr_error_hint(err, "materialize the one of the current version: GET /nodes/%.*s/pre-aggregations",
-                      (int)view->row.decl.node.n, view->row.decl.node.p);
-        return GR_ERR_PREAGG_STALE;
-    }
+    if (!r) return gr_serve_is_stale(view, err);
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
     bool is_fresh = view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks;
     if (is_fresh && !ask->force) return GR_OK;
@@ -54,7 +55,7 @@ gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize
     gr_entity_view view;
     *ret_flight = NULL;
     GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));
-    GR_TRY(check_status(&view, err));
+    GR_TRY(gr_serve_check_buildable(&view, err));
     /* Another server may have built, widened or made it a moment ago: what is built is what the catalog says now. */
     GR_TRY(gr_exec_refresh(serve->exec, err));
     GR_TRY(gr_serve_view_get(serve, id, arena, &view, err));

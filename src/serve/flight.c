@@ -19,7 +19,14 @@ void gr_flight_unref(gr_flight *f) {
     gr_exec_snapshot_unref(f->snapshot);
     pthread_mutex_destroy(&f->mutex);
     pthread_cond_destroy(&f->cond);
+    free(f->only);
     free(f);
+}
+
+static void add_only(gr_flight *f, const gr_run *runs, size_t n) {
+    f->only = gr_mem_realloc(f->only, (f->n_only + n) * sizeof *runs);
+    memcpy(f->only + f->n_only, runs, n * sizeof *runs);
+    f->n_only += n;
 }
 
 gr_flight *gr_flight_new_query(gr_serve *serve) {
@@ -48,6 +55,7 @@ static gr_flight *flight_new(gr_serve *serve, const gr_snapshot *snapshot, const
     const gr_rollup_state *state = gr_snapshot_state(snapshot, rollup->preagg, zone);
     f->entity_id = state ? state->entity_id : 0;
     f->run = ask->run;
+    if (ask->n_only) add_only(f, ask->only, ask->n_only);
     f->is_forced = ask->is_forced;
     f->is_for_refresh = ask->is_for_refresh;
     f->checks_fingerprint = ask->checks_fingerprint;
@@ -143,11 +151,25 @@ static gr_flight *find_flight(const gr_lane *lane, const gr_snapshot *snapshot, 
     return find_waiting(lane, snapshot, rollup, zone);
 }
 
+/* Before the runs are joined: what of both is wanted. Too many of them are as good as all. */
+static void join_only(gr_flight *f, const gr_lane_ask *ask) {
+    enum { MOST_RUNS = 20000 };
+    if (!f->n_only && !ask->n_only) return;
+    if (f->n_only + ask->n_only > MOST_RUNS) {
+        f->n_only = 0;
+        return;
+    }
+    if (!f->n_only) add_only(f, &f->run, 1);
+    add_only(f, ask->n_only ? ask->only : &ask->run, ask->n_only ? ask->n_only : 1);
+}
+
 /* One that waits does for both what either wants; what runs has begun with what it was asked. */
 static void join(gr_flight *f, const gr_lane_ask *ask) {
+    join_only(f, ask);
     if (ask->run.from_us < f->run.from_us) f->run.from_us = ask->run.from_us;
     if (ask->run.to_us > f->run.to_us) f->run.to_us = ask->run.to_us;
     f->is_forced |= ask->is_forced;
+    if (ask->is_forced) f->forced_since_us = 0;
     f->is_for_refresh &= ask->is_for_refresh;
     f->checks_fingerprint |= ask->checks_fingerprint;
 }
@@ -237,6 +259,15 @@ static void note_progress(void *arg, double fraction) {
     pthread_mutex_unlock(&f->mutex);
 }
 
+static void note_parts(void *arg, size_t done, size_t due, int64_t rows) {
+    gr_flight *f = arg;
+    pthread_mutex_lock(&f->mutex);
+    f->slice_done = done;
+    f->slice_due = due;
+    f->slice_rows = rows;
+    pthread_mutex_unlock(&f->mutex);
+}
+
 /* Takes those out that are to be called: all, or who waits for any part of it. */
 static gr_flight_waiter *take_waiters(gr_flight *f, bool is_end) {
     gr_flight_waiter *taken = NULL;
@@ -278,6 +309,10 @@ static void note_slice(gr_flight *f, const gr_build_result *result) {
     pthread_mutex_lock(&f->mutex);
     f->rows = result->rows;
     f->n_built += result->n_built;
+    f->rows_built += f->slice_rows;
+    f->slice_due -= f->slice_done < f->slice_due ? f->slice_done : f->slice_due;
+    f->slice_done = 0;
+    f->slice_rows = 0;
     f->n_published++;
     gr_flight_waiter *waiters = result->is_more ? take_waiters(f, false) : NULL;
     pthread_cond_broadcast(&f->cond);
@@ -347,31 +382,48 @@ bool gr_lane_has_checked(gr_serve *serve, int64_t entity_id, int64_t since_us) {
     return has;
 }
 
+/* Who joins while it runs changes the list. Owned. */
+static gr_run *copy_only(const gr_flight *f) {
+    gr_run *only = f->n_only ? gr_mem_alloc(f->n_only * sizeof *only) : NULL;
+    if (only) memcpy(only, f->only, f->n_only * sizeof *only);
+    return only;
+}
+
+static void note_begun(gr_flight *f) {
+    pthread_mutex_lock(&f->mutex);
+    f->is_begun = true;
+    pthread_mutex_unlock(&f->mutex);
+}
+
 static void run_flight(gr_flight *f, size_t slot) {
     gr_serve *serve = f->serve;
     gr_lane *lane = &serve->lane;
     gr_error err = {0};
     gr_status status;
     pthread_mutex_lock(&lane->mutex);
+    if (f->is_forced && !f->forced_since_us) f->forced_since_us = gr_clock_now_us();
+    gr_run *only = copy_only(f);
     const gr_build_ask ask = {.claim = f->has_claim ? &f->claim : NULL,
-                              .progress = {note_progress, f},
+                              .progress = {note_progress, f, note_parts},
                               .run = f->run,
+                              .only = only,
+                              .n_only = f->n_only,
                               .is_forced = f->is_forced,
+                              .forced_since_us = f->forced_since_us,
                               .must_not_wait = f->is_for_refresh,
                               .slice_us = serve->config->build_slice_ms * 1000};
     bool is_first = !f->n_slices++, checks = f->checks_fingerprint;
     pthread_mutex_unlock(&lane->mutex);
+    note_begun(f);
     gr_trace_enter(&f->trace);
     if (is_first) gr_serve_build_begun(f);
     int64_t began_us = gr_clock_now_us();
     bool is_more = run_slice(serve, f, &ask, &status, &err);
+    free(only);
     pthread_mutex_lock(&lane->mutex); /* who asks from here on plans with the new snapshot */
     lane->now[slot] = NULL;
     f->has_claim = false;
-    if (is_more) {
-        f->is_forced = false; /* what is left is due by itself */
-        enqueue(lane, f);
-    }
+    if (is_more) enqueue(lane, f);
     if (status) keep_failed(lane, f);
     if (!status && !is_more && checks && f->entity_id) note_checked(lane, f->entity_id, began_us);
     pthread_mutex_unlock(&lane->mutex);
@@ -500,8 +552,16 @@ gr_builds_now gr_serve_builds_now(gr_serve *serve) {
 
 gr_flight_view gr_flight_look(gr_flight *f) {
     pthread_mutex_lock(&f->mutex);
-    gr_flight_view view = {f->rollup ? f->rollup->preagg->id : (gr_str){0}, f->is_done,    f->status,
-                           f->is_done && !f->status ? 1 : f->fraction,      f->started_us, f->rows};
+    gr_flight_view view = {.preagg_id = f->rollup ? f->rollup->preagg->id : (gr_str){0},
+                           .is_done = f->is_done,
+                           .status = f->status,
+                           .fraction = f->is_done && !f->status ? 1 : f->fraction,
+                           .started_us = f->started_us,
+                           .rows = f->rows,
+                           .is_begun = f->is_begun,
+                           .n_done = f->n_built + f->slice_done,
+                           .n_due = f->n_built + f->slice_due,
+                           .rows_built = f->rows_built + f->slice_rows};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }

@@ -22,9 +22,12 @@ struct gr_flight {
     int64_t entity_id; /* 0: not known when it was asked for */
     bool has_claim;
     gr_build_claim claim;
-    gr_run run;          /* of a partitioned rollup: the time that is wanted; under the lane's lock */
-    bool is_forced;      /* also what is fresh */
-    bool is_for_refresh; /* nobody waits for it: goes behind the others */
+    gr_run run;   /* of a partitioned rollup: the time that is wanted; under the lane's lock */
+    gr_run *only; /* owned: of that, what touches one of these; n_only 0: all of it */
+    size_t n_only;
+    bool is_forced;          /* also what is fresh */
+    int64_t forced_since_us; /* and was built before then; 0: it has not begun since it was forced */
+    bool is_for_refresh;     /* nobody waits for it: goes behind the others */
     bool checks_fingerprint;
     size_t n_slices;       /* that were begun */
     pthread_mutex_t mutex; /* flight: guards all below */
@@ -35,7 +38,10 @@ struct gr_flight {
     double fraction;
     uint64_t n_published; /* slices that serve already */
     int64_t started_us, rows;
-    size_t n_built;
+    bool is_begun;
+    size_t n_built;                 /* partitions, of slices that are published */
+    size_t slice_done, slice_due;   /* and of the one that runs */
+    int64_t rows_built, slice_rows; /* of them */
     struct gr_flight_waiter *waiters;
     uint64_t next_ticket;
     gr_trace trace;                       /* that it was asked for in; empty: none */
@@ -76,6 +82,8 @@ typedef struct gr_lane {
 /* What is wanted of a build. */
 typedef struct gr_lane_ask {
     gr_run run;
+    const gr_run *only; /* borrowed: of that, what touches one of these; n_only 0: all of it */
+    size_t n_only;
     bool is_forced;      /* also what is fresh */
     bool is_by_name;     /* also when it failed a moment ago */
     bool is_for_refresh; /* nobody waits */
@@ -97,6 +105,7 @@ struct gr_serve {
     gr_str model_dir; /* absolute */
     gr_arena *arena;
     gr_lane lane;
+    struct gr_jobs *jobs;   /* jobs.h; NULL when check only */
     pthread_mutex_t reload; /* serve.reload: one reload at a time */
     uint64_t fingerprint;   /* of the model folder as loaded; under `reload` */
     gr_str local_token;

@@ -1,5 +1,6 @@
 /* Opening, closing and reloading: the model in service is replaced only by one that loads. */
 #include "serve/entity.h"
+#include "serve/jobs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -77,6 +78,7 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
     gr_status status = options.is_check_only ? GR_OK : gr_exec_open(config, &serve->exec, err);
     if (!status) status = load(serve, diags, NULL, err);
     if (!status && serve->exec) gr_lane_start(serve);
+    if (!status && serve->exec) serve->jobs = gr_serve_jobs_new(serve);
     if (!status && serve->exec && options.refreshes) gr_refresher_start(serve);
     if (status)
         gr_serve_close(serve);
@@ -98,6 +100,7 @@ void gr_serve_stop_by(gr_serve *serve, int64_t until_mono_us) { atomic_store(&se
 
 void gr_serve_close(gr_serve *serve) {
     if (!serve) return;
+    gr_serve_jobs_free(serve->jobs);
     gr_refresher_stop(serve);
     gr_lane_stop(serve);
     gr_refresher_free(serve);

@@ -15,6 +15,15 @@ gr_str gr_store_name(const gr_rollup *r, gr_arena *arena) {
     return gr_arena_printf(arena, "source:" GR_FMT, GR_ARG(r->tree.nodes[0].cube->data_source));
 }
 
+gr_str gr_store_table_base(const gr_rollup *r, gr_arena *arena) {
+    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias), GR_ARG(r->preagg->alias));
+}
+
+gr_str gr_store_table_key(const gr_config *config, const gr_rollup *r, gr_arena *arena) {
+    gr_str schema = r->is_external || !config->preagg_schema.n ? GR_STR("granary") : config->preagg_schema;
+    return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(gr_store_table_base(r, arena)));
+}
+
 gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str digits, gr_str structure_hash,
                                    int64_t build, const gr_dialect *dialect, gr_arena *arena) {
     gr_store_table t = {.catalog = GR_STR("granary_store"), .schema = GR_STR("main")};
@@ -33,8 +42,8 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     size_t at = sizeof number;
     do number[--at] = base32[build & 31];
     while ((build >>= 5) > 0 && at > 0);
-    t.name = gr_arena_printf(arena, GR_FMT "_" GR_FMT GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(r->preagg->cube->alias),
-                             GR_ARG(r->preagg->alias), GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
+    t.name = gr_arena_printf(arena, GR_FMT GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(gr_store_table_base(r, arena)),
+                             GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
                              GR_ARG(((gr_str){number + at, sizeof number - at})));
     if (is_shared) t.catalog = gr_arena_printf(arena, "t_" GR_FMT, GR_ARG(t.name));
     gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),

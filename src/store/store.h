@@ -12,6 +12,10 @@ typedef struct gr_store_table {
 } gr_store_table;
 
 /* `<cube>_<preagg>[<partition digits>]_<structure>_<build>` (decisions 22), where the rollup lives. Memory: arena. */
+/* `<schema>.<cube>_<pre-aggregation>`, the name without version that clients see (cube.md 3.4), and the same without
+ * its schema. */
+gr_str gr_store_table_key(const gr_config *config, const gr_rollup *rollup, gr_arena *arena);
+gr_str gr_store_table_base(const gr_rollup *rollup, gr_arena *arena);
 gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *rollup, gr_str digits,
                                    gr_str structure_hash, int64_t build, const gr_dialect *dialect, gr_arena *arena);
 gr_str gr_store_name(const gr_rollup *rollup, gr_arena *arena); /* "embedded", "source:default" */

@@ -22,6 +22,7 @@ const blob = { 'reports.old': { measures_materialization: { source_node: 'order_
 // operation -> the request of it: a route, or a function that gives {route, body, status, headers}
 const requests = {
   ...Object.fromEntries(cubeRoutes.flatMap((route) => [[`GET ${route}`, `${route}${asParam}`], [`POST ${route}`, () => ({ route, body: load })]])),
+  'POST /cubejs-api/v1/pre-aggregations/jobs': () => ({ route: '/cubejs-api/v1/pre-aggregations/jobs', body: { action: 'post', selector: { contexts: [{ securityContext: {} }], timezones: ['UTC'] } } }),
   'GET /cubejs-api/v1/meta': '/cubejs-api/v1/meta?extended',
   ...Object.fromEntries(['/livez', '/readyz', '/cubejs-api/livez', '/cubejs-api/readyz'].flatMap((route) => [[`GET ${route}`, route], [`HEAD ${route}`, route]])),
   'GET /ops/status': '/ops/status',
@@ -36,6 +37,8 @@ const requests = {
   'GET /pre-aggregations/{id}/cubes': '/pre-aggregations/order_details.main/cubes',
   'POST /pre-aggregations/{id}/materialize': async () => ({ route: `/pre-aggregations/${await fresh('location_from.city')}/materialize`, body: {} }),
   'GET /pre-aggregations/{id}/builds': () => ({ route: `/pre-aggregations/${planned}/builds` }),
+  'GET /pre-aggregations/{id}/partitions': '/pre-aggregations/order_details.main/partitions',
+  'POST /pre-aggregations/{id}/partitions:refresh': async () => ({ route: `/pre-aggregations/${await fresh('location_from.region')}/partitions:refresh`, body: {} }),
   'GET /pre-aggregations/{id}/history': () => ({ route: `/pre-aggregations/${planned}/history` }),
   'GET /pre-aggregations/{id}/lineage': () => ({ route: `/pre-aggregations/${planned}/lineage` }),
   'GET /cubes/{name}/pre-aggregations': '/cubes/order_details/pre-aggregations',
@@ -60,6 +63,8 @@ const requests = {
   'POST /preaggs/plan': () => ({ route: '/preaggs/plan', body: { metrics: full('total_revenue top_product page_views.page_view_count'), dimensions: full('product.category') } }),
   'POST /preaggs/register': () => ({ route: '/preaggs/register', body: registration('told_later') }),
   'POST /preaggs/{id}/materialize': async () => ({ route: `/preaggs/${await fresh('customer.name', { strategy: 'full' })}/materialize` }),
+  'GET /preaggs/{id}/partitions': () => ({ route: `/preaggs/${planned}/partitions` }),
+  'POST /preaggs/{id}/partitions:refresh': async () => ({ route: `/preaggs/${await fresh('location_to.region')}/partitions:refresh` }),
   'PATCH /preaggs/{id}/config': () => ({ route: `/preaggs/${planned}/config`, body: { schedule: '0 3 * * *' } }),
   'DELETE /preaggs/{id}/workflow': async () => {
     const id = await fresh('customer.email', { strategy: 'full' });

@@ -8,6 +8,7 @@
 #ifndef GR_TEST_FAKE_ENTITIES_H
 #define GR_TEST_FAKE_ENTITIES_H
 #include "serve/entities.h"
+#include "serve/jobs.h"
 
 enum { FAKE_ENTITIES = 4 };
 
@@ -416,6 +417,63 @@ gr_status gr_serve_history(gr_serve *serve, const gr_history_filter *filter, gr_
                              .post = GR_STR("{\"status\":\"active\"}")};
     *ret_n = 1;
     return GR_OK;
+}
+
+/* ---- partitions and jobs ---------------------------------------------------------------------- */
+gr_str gr_serve_partition_status_name(gr_partition_status status) {
+    return status == GR_PARTITION_BUILT ? GR_STR("built") : GR_STR("missing");
+}
+
+gr_status gr_serve_partitions(gr_serve *serve, const gr_ctx *ctx, int64_t id, gr_partitions_view *ret, gr_error *err) {
+    static gr_partition_view all[] = {{.status = GR_PARTITION_BUILT,
+                                       .digits = GR_STR_INIT("20240101"),
+                                       .name = GR_STR_INIT("orders_main20240101"),
+                                       .from = GR_STR_INIT("2024-01-01T00:00:00.000"),
+                                       .to = GR_STR_INIT("2024-01-02T00:00:00.000"),
+                                       .table = GR_STR_INIT("a.b.c"),
+                                       .rows = 3,
+                                       .built_us = 1612325106000000,
+                                       .checksum = GR_STR_INIT("12"),
+                                       .since = 1},
+                                      {.status = GR_PARTITION_MISSING, .digits = GR_STR_INIT("20240102")}};
+    *ret = (gr_partitions_view){.zone = GR_STR("UTC"), .v = all, .n = 2, .counts = {1, 1, 0}, .rows = 3};
+    if (id == 2) ret->is_building = ret->has_flight = true;
+    return gr_serve_entity(serve, id, ctx->arena, &ret->entity, err);
+}
+
+gr_status gr_serve_partitions_refresh(gr_serve *serve, const gr_ctx *ctx, int64_t id, const gr_partitions_ask *ask,
+                                      gr_actor actor, gr_entity_view *ret, gr_flight **ret_flight, gr_error *err) {
+    (void)actor;
+    GR_TRY(gr_serve_entity(serve, id, ctx->arena, ret, err));
+    if (ask->n_names && gr_str_eq(ask->names[0], GR_STR("19000101")))
+        return fake_error("preagg.partition_not_found", "It has no such partition", err);
+    snprintf(fake_noted.text, sizeof fake_noted.text, "%zu " GR_FMT " " GR_FMT " %d", ask->n_names, GR_ARG(ask->from),
+             GR_ARG(ask->to), ask->is_forced);
+    *ret_flight = id == 1 && !ask->is_forced ? NULL : gr_flight_ref(fake_flight(serve, "entity1"));
+    return GR_OK;
+}
+
+gr_status gr_serve_bounds_read(gr_str from, gr_str to, gr_bound ret[2], gr_error *err) {
+    (void)to;
+    if (gr_str_eq(from, GR_STR("x"))) return fake_error("query.date", "not a date", err);
+    ret[0] = ret[1] = (gr_bound){0};
+    return GR_OK;
+}
+
+gr_status gr_serve_jobs_post(gr_serve *serve, const gr_ctx *ctx, const gr_jobs_ask *ask, gr_str **ret, size_t *ret_n,
+                             gr_error *err) {
+    (void)serve;
+    (void)err;
+    *ret = GR_NEW_N(ctx->arena, gr_str, ask->n_contexts);
+    for (size_t i = 0; i < ask->n_contexts; i++) (*ret)[i] = GR_STR("0123456789abcdef0123456789abcdef");
+    *ret_n = ask->cubes.is_given && !ask->cubes.n ? 0 : ask->n_contexts;
+    return GR_OK;
+}
+
+void gr_serve_jobs_look(gr_serve *serve, const gr_str *tokens, size_t n, gr_arena *arena, gr_job_view **ret) {
+    (void)serve;
+    *ret = GR_NEW_N(arena, gr_job_view, n + 1);
+    for (size_t i = 0; i < n; i++) (*ret)[i] = (gr_job_view){.token = tokens[i], .status = GR_STR("not_found")};
 }
 
 /* ---- lineage and import ----------------------------------------------------------------------- */

@@ -92,7 +92,12 @@ bool gr_flight_unsubscribe(gr_flight *flight, uint64_t ticket) {
 
 gr_flight_view gr_flight_look(gr_flight *flight) {
     pthread_mutex_lock(&flight->lock);
-    gr_flight_view view = {gr_str_from(flight->name), flight->is_done, flight->status, flight->fraction, 1000000, 7};
+    gr_flight_view view = {.preagg_id = gr_str_from(flight->name),
+                           .is_done = flight->is_done,
+                           .status = flight->status,
+                           .fraction = flight->fraction,
+                           .started_us = 1000000,
+                           .rows = 7};
     pthread_mutex_unlock(&flight->lock);
     return view;
 }

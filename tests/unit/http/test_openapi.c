@@ -158,6 +158,12 @@ static const example examples[] = {
     {"GET", "/pre-aggregations/1/cubes", "", "/pre-aggregations/{id}/cubes"},
     {"GET", "/pre-aggregations/1/builds", "", "/pre-aggregations/{id}/builds"},
     {"GET", "/pre-aggregations/2/builds", "", "/pre-aggregations/{id}/builds"},
+    {"GET", "/pre-aggregations/1/partitions", "", "/pre-aggregations/{id}/partitions"},
+    {"GET", "/pre-aggregations/2/partitions", "", "/pre-aggregations/{id}/partitions"},
+    {"GET", "/pre-aggregations/1/partitions?summary=true", "", "/pre-aggregations/{id}/partitions"},
+    {"POST", "/pre-aggregations/1/partitions:refresh", "", "/pre-aggregations/{id}/partitions:refresh"},
+    {"POST", "/preaggs/1/partitions:refresh", "{\"partitions\":[\"20240101\"]}", "/preaggs/{id}/partitions:refresh"},
+    {"GET", "/preaggs/1/partitions", "", "/preaggs/{id}/partitions"},
     {"GET", "/pre-aggregations/1/history", "", "/pre-aggregations/{id}/history"},
     {"GET", "/pre-aggregations/1/lineage", "", "/pre-aggregations/{id}/lineage"},
     {"POST", "/pre-aggregations/2/materialize", "{\"wait\":false}", "/pre-aggregations/{id}/materialize"},
@@ -231,6 +237,10 @@ static void test_refusals(void **state) {
         {"POST", "/preaggs/plan", "{", "/preaggs/plan"},
         {"POST", "/preaggs/plan", "{\"metrics\":[\"orders.nothing\"]}", "/preaggs/plan"},
         {"GET", "/preaggs/x", "", "/preaggs/{id}"},
+        {"POST", "/pre-aggregations/1/partitions:refresh", "{\"partition\":[\"20240101\"]}",
+         "/pre-aggregations/{id}/partitions:refresh"},
+        {"POST", "/pre-aggregations/1/partitions:refresh", "{\"partitions\":[\"19000101\"]}",
+         "/pre-aggregations/{id}/partitions:refresh"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) check_example(*state, &bad[i]);
 }
