@@ -264,7 +264,10 @@ static void note_chunk(chunk_job *k) {
     work *w = k->w;
     const gr_rollup *r = w->job->rollup;
     pthread_mutex_lock(&w->mutex);
-    for (size_t i = 0; i < k->c.n; i++) GR_PUSH(w->job->ctx->arena, &w->added, k->ids[i]);
+    for (size_t i = 0; i < k->c.n; i++) {
+        GR_PUSH(w->job->ctx->arena, &w->added, k->ids[i]);
+        w->parts.v[k->c.first + i].is_made = true;
+    }
     for (size_t i = 0; i < r->n_columns && k->stat.rows; i++) {
         if (k->stat.min_us[i] < w->min_us[i]) w->min_us[i] = k->stat.min_us[i];
         if (k->stat.max_us[i] > w->max_us[i]) w->max_us[i] = k->stat.max_us[i];
@@ -410,6 +413,37 @@ static bool is_replacing(const work *w) {
     return false;
 }
 
+static bool is_replaced(const work *w, const gr_partition_row *row) {
+    size_t lo = 0, hi = w->parts.n;
+    while (lo < hi) { /* the first that ends after the row begins; without a time is before all */
+        size_t mid = lo + (hi - lo) / 2;
+        if (w->parts.v[mid].run.to_us <= row->from_us)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < w->parts.n && w->parts.v[lo].run.from_us < row->to_us; lo++)
+        if (w->parts.v[lo].is_made) return true;
+    return false;
+}
+
+/* What came between the build of a partition and this one is in neither: what is kept stays open where it was. Of what
+ * a build made that failed it is not known where. */
+static int64_t closed_until(const work *w) {
+    const gr_exec_job *j = w->job;
+    const gr_rollup_state *s = gr_snapshot_state(j->current, j->rollup->preagg, j->zone);
+    gr_str structure = gr_str_from(j->claim.structure_hash);
+    int64_t closed = w->range.closed_us;
+    for (size_t i = 0; i < w->n_rows; i++) {
+        const gr_partition_row *row = &w->rows[i];
+        if (is_timeless(row) || row->quarantine.n || !gr_str_eq(row->structure_hash, structure)) continue;
+        bool is_known = row->since && s && s->is_built && s->has_closed;
+        int64_t open = is_known && s->closed_until_us > row->from_us ? s->closed_until_us : row->from_us;
+        if (open < row->to_us && open < closed && !is_replaced(w, row)) closed = open;
+    }
+    return closed;
+}
+
 static gr_status run(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
     gr_arena *arena = j->ctx->arena;
@@ -462,7 +496,7 @@ gr_status gr_exec_parts_build(gr_exec_job *j, gr_engine_conn *conn, gr_error *er
     j->n_added = w.added.n;
     j->stat = (gr_store_stat){.rows = j->result.rows, .min_us = w.min_us, .max_us = w.max_us};
     j->stat.bytes = j->stat.rows * (int64_t)(8 * (r->n_columns + r->n_components));
-    j->coverage = gr_exec_coverage_of_parts(j, &w.range);
+    j->coverage = gr_exec_coverage_of_parts(j, &w.range, closed_until(&w));
     return GR_OK;
 }
 
@@ -517,8 +551,8 @@ gr_status gr_exec_whole_made(gr_exec_job *j, const gr_exec_part *part, int64_t b
  */
 
 gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                         const gr_build_freshness *f, gr_str settled, int64_t now_us, gr_arena *arena,
-                         gr_exec_due *ret, gr_error *err) {
+                         const gr_build_freshness *f, gr_str settled, int64_t now_us, gr_arena *arena, gr_exec_due *ret,
+                         gr_error *err) {
     const gr_rollup *r = rollup->entity;
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
     gr_exec_due due = {.is_built = state && state->is_built, .n_missing = state ? state->n_missing : 0};
