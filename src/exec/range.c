@@ -112,8 +112,12 @@ gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
         int64_t from = gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, first)),
                 to = gr_granularity_next(x.granularity, x.anchor,
                                          gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, last)));
-        if (!out.has_from) out.run.from_us = out.has_to && from > out.run.to_us ? out.run.to_us : from;
-        if (!out.has_to) out.run.to_us = to < out.run.from_us ? out.run.from_us : to;
+        /* All that there is lies beyond the bound: one bucket at it, in which there is nothing. */
+        if (!out.has_from && out.has_to && from >= out.run.to_us)
+            from = gr_granularity_floor(x.granularity, x.anchor, out.run.to_us - 1);
+        if (!out.has_from) out.run.from_us = from;
+        if (!out.has_to && to <= out.run.from_us) to = gr_granularity_next(x.granularity, x.anchor, out.run.from_us);
+        if (!out.has_to) out.run.to_us = to;
         if (!out.has_to)
             out.closed_us = a.is_null[1] ? bucket_before_all(&x) : open_bucket(&x, last, ctx->now_us, false);
         out.n_without_time = r->has_build_range ? 0 : a.v[2];
