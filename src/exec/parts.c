@@ -413,6 +413,10 @@ static bool is_replacing(const work *w) {
     return false;
 }
 
+static bool is_added(const work *w, int64_t id) { /* sorted by list_ended */
+    return w->added.n && bsearch(&id, w->added.v, w->added.n, sizeof *w->added.v, by_number);
+}
+
 static bool is_replaced(const work *w, const gr_partition_row *row) {
     size_t lo = 0, hi = w->parts.n;
     while (lo < hi) { /* the first that ends after the row begins; without a time is before all */
@@ -437,6 +441,7 @@ static int64_t closed_until(const work *w) {
     for (size_t i = 0; i < w->n_rows; i++) {
         const gr_partition_row *row = &w->rows[i];
         if (is_timeless(row) || row->quarantine.n || !gr_str_eq(row->structure_hash, structure)) continue;
+        if (!row->since && !is_added(w, row->id)) continue;
         bool is_known = row->since && s && s->is_built && s->has_closed;
         int64_t open = is_known && s->closed_until_us > row->from_us ? s->closed_until_us : row->from_us;
         if (open < row->to_us && open < closed && !is_replaced(w, row)) closed = open;

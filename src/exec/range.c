@@ -27,10 +27,17 @@ static int64_t after_last_bucket(const gr_exec_axis *x, int64_t us) {
     return gr_granularity_next(x->granularity, x->anchor, last);
 }
 
+/* The earliest that the clock will show from here on: it may be set back. */
+static int64_t earliest_local(const gr_tz *tz, int64_t us) {
+    const int64_t day_us = 86400000000;
+    int64_t back = gr_tz_to_local(tz, us - day_us) - gr_tz_to_local(tz, us + day_us) + 2 * day_us;
+    return gr_tz_to_local(tz, us) - (back > 0 ? back : 0);
+}
+
 /* What is still to come is not closed, whatever the model or a row says. Of the two readings the earlier one. */
 static int64_t open_bucket(const gr_exec_axis *x, int64_t us, int64_t now_us, bool may_be_local) {
     if (us > now_us) us = now_us;
-    int64_t local = gr_tz_to_local(x->tz, us);
+    int64_t local = earliest_local(x->tz, us);
     return gr_granularity_floor(x->granularity, x->anchor, may_be_local && us < local ? us : local);
 }
 
@@ -42,8 +49,7 @@ static int64_t bucket_before_all(const gr_exec_axis *x) {
 int64_t gr_exec_closed_until(const gr_rollup *r, const gr_tz *zone, int64_t last_us, int64_t now_us) {
     gr_exec_axis x = gr_exec_axis_of(r, zone, now_us);
     if (last_us == INT64_MIN) return bucket_before_all(&x);
-    int64_t now = open_bucket(&x, now_us, now_us, false);
-    return last_us < now ? last_us : now;
+    return open_bucket(&x, gr_tz_to_utc(x.tz, last_us, NULL), now_us, false);
 }
 
 gr_exec_axis gr_exec_axis_of(const gr_rollup *r, const gr_tz *zone, int64_t now_us) {

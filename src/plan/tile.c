@@ -46,7 +46,10 @@ bool gr_tile_range_of(const gr_rollup *r, const gr_run *run, const gr_tz *tz, gr
         if (to != INT64_MAX) to = gr_tz_to_local(tz, to);
     }
     *ret = gr_range_of_local(from, to, tz);
-    return !is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous);
+    /* The end of a doubled hour reads as its beginning, an hour before: what ends there may end earlier, but nothing
+     * that begins there is there any earlier. */
+    bool is_moved = from != INT64_MIN && ret->from_utc_us != run->from_us;
+    return !is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous && !is_moved);
 }
 
 gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *r) {
