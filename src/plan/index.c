@@ -447,7 +447,7 @@ gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults default
     for (size_t i = 0; i < model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
         if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN && r->can_build) gr_rollup_join_prepare(index, r, arena);
-        if (r->preagg->type == GR_PREAGG_ROLLUP_LAMBDA && r->can_build) gr_lambda_prepare(index, r, arena);
+        if (r->preagg->type == GR_PREAGG_ROLLUP_LAMBDA && r->can_build) gr_rollup_lambda_prepare(index, r, arena);
     }
     list_by_fact(index, arena);
     return index;

@@ -124,11 +124,12 @@ typedef struct gr_lambda_reading {
     int64_t rows; /* of what is read; -1: something is not built */
 } gr_lambda_reading;
 /* It is more than another name of its only rollup. */
-bool gr_lambda_has_cuts(const gr_rollup *lambda);
-void gr_lambda_prepare(gr_plan_index *index, gr_rollup *rollup, gr_arena *arena);
+bool gr_rollup_lambda_has_cuts(const gr_rollup *lambda);
+void gr_rollup_lambda_prepare(gr_plan_index *index, gr_rollup *rollup, gr_arena *arena);
 /* Refusals name the lambda. Without may_tile there are no edges. */
-gr_verdict gr_lambda_read(gr_planner *planner, const gr_ask *ask, const gr_groups *fact, const gr_time_field *times,
-                          const gr_rollup *lambda, bool may_tile, gr_lambda_reading *ret);
+gr_verdict gr_planner_read_lambda(gr_planner *planner, const gr_ask *ask, const gr_groups *fact,
+                                  const gr_time_field *times, const gr_rollup *lambda, bool may_tile,
+                                  gr_lambda_reading *ret);
 
 /* ---- window.c ---- */
 bool gr_window_has_time(const gr_query *query);

@@ -20,9 +20,9 @@ static void problem(gr_rollup *r, gr_str text) {
     r->problem_text = text;
 }
 
-bool gr_lambda_has_cuts(const gr_rollup *r) { return r->n_parts > 1 || r->preagg->unions_source; }
+bool gr_rollup_lambda_has_cuts(const gr_rollup *r) { return r->n_parts > 1 || r->preagg->unions_source; }
 
-void gr_lambda_prepare(gr_plan_index *index, gr_rollup *r, gr_arena *arena) {
+void gr_rollup_lambda_prepare(gr_plan_index *index, gr_rollup *r, gr_arena *arena) {
     const gr_preagg *p = r->preagg;
     r->parts = GR_NEW_N(arena, const gr_rollup *, p->n_rollups + 1);
     for (size_t i = 0; i < p->n_rollups; i++) r->parts[r->n_parts++] = &index->rollups[p->rollups[i]->index];
@@ -34,7 +34,7 @@ void gr_lambda_prepare(gr_plan_index *index, gr_rollup *r, gr_arena *arena) {
         r->depends_on_zone |= part->depends_on_zone;
         if (!part->can_build || !part->entity->can_build)
             problem(r, gr_arena_printf(arena, "its rollup '" GR_FMT "' cannot be built", GR_ARG(part->preagg->id)));
-        else if (gr_lambda_has_cuts(r) && (!time || time->member != first->member))
+        else if (gr_rollup_lambda_has_cuts(r) && (!time || !first || time->member != first->member))
             problem(r, gr_arena_printf(arena, "its rollups have no time dimension in common, see '" GR_FMT "'",
                                        GR_ARG(part->preagg->id)));
     }
@@ -294,8 +294,8 @@ static gr_verdict leave(walk *w) {
     return GR_SERVES;
 }
 
-gr_verdict gr_lambda_read(gr_planner *p, const gr_ask *ask, const gr_groups *fact, const gr_time_field *times,
-                          const gr_rollup *r, bool may_tile, gr_lambda_reading *ret) {
+gr_verdict gr_planner_read_lambda(gr_planner *p, const gr_ask *ask, const gr_groups *fact, const gr_time_field *times,
+                                  const gr_rollup *r, bool may_tile, gr_lambda_reading *ret) {
     walk w = {.p = p, .lambda = r, .fact = fact, .l = ret, .may_tile = may_tile};
     *ret = (gr_lambda_reading){0};
     if (!r->can_build) return refuse(&w, GR_RULE_CANNOT_BUILD, NULL);

@@ -231,7 +231,7 @@ static gr_verdict try_lambda(gr_planner *p, const gr_ask *ask, const gr_groups *
         return GR_REFUSED;
     }
     ret->lambda = GR_NEW(p->arena, gr_lambda_reading);
-    gr_verdict v = gr_lambda_read(p, ask, facts, times, r, how == REACH_TILES, ret->lambda);
+    gr_verdict v = gr_planner_read_lambda(p, ask, facts, times, r, how == REACH_TILES, ret->lambda);
     if (how != REACH_TILES || v != GR_SERVES || ret->lambda->edges.n) return v;
     return GR_REFUSED; /* it fitted whole, and something else stood against it */
 }
@@ -253,7 +253,7 @@ static gr_verdict try_rollup(gr_planner *p, const gr_groups *facts, const gr_rol
 static gr_verdict try_candidate(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
                                 const gr_rollup *r, reach how, choice *ret) {
     *ret = (choice){.scan = gr_planner_scan(p, ask, &facts->v[0], times)};
-    if (r->can_build && r->n_parts == 1 && !gr_lambda_has_cuts(r)) {
+    if (r->can_build && r->n_parts == 1 && !gr_rollup_lambda_has_cuts(r)) {
         ret->scan.lambda = r;
         r = r->parts[0];
     }
