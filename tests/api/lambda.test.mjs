@@ -284,4 +284,16 @@ describe('around it', () => {
     const { refusals } = await server.explain(query);
     assert.ok(refusals.some((r) => r.pre_aggregation === 'events.live' && r.rule === 'match.dimension_missing' && r.member === 'events.who'), JSON.stringify(refusals));
   });
+
+  test('build ranges before and after all data', async (t) => {
+    const server = await serve(t, world([
+      `name: before, type: rollup_lambda, rollups: [early], union_with_source_data: true`,
+      `name: after, type: rollup_lambda, rollups: [late], union_with_source_data: true`,
+      `name: early, ${members}, granularity: day, partition_granularity: month, build_range_end: {sql: "SELECT TIMESTAMP '2019-05-01'"}`,
+      `name: late, ${members}, granularity: week, partition_granularity: month, build_range_start: {sql: "SELECT TIMESTAMP '2024-05-01'"}`,
+    ]));
+    await same(server, ask(all, 'events.at.month', between('2021-04-01', '2021-06-30')), 'source');
+    await same(server, ask(all, 'events.at.month', between('2018-01-01', '2021-06-30')), 'events.early, source');
+    for (const name of ['early', 'late']) assert.equal((await server.granary(['preagg', 'build', `events.${name}`])).code, 0);
+  });
 });

@@ -114,8 +114,9 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
     if (status && diags.list.n && err) {
         gr_diag first = diags.list.v[0];
         for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];
-        snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col,
-                 GR_ARG(first.message));
+        if (!first.is_warning)
+            snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col,
+                     GR_ARG(first.message));
     }
     gr_model_unref(model);
     gr_arena_free(scratch);
