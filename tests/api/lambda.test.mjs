@@ -297,3 +297,42 @@ describe('around it', () => {
     for (const name of ['early', 'late']) assert.equal((await server.granary(['preagg', 'build', `events.${name}`])).code, 0);
   });
 });
+
+// Rows that only ever come later: whatever is built, when, and in which order, a lambda with the source is the source.
+describe('a stream', () => {
+  const random = (seed) => () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const shapes = [
+    ['months, days', [['months', 'day', 'month'], ['days', 'day', 'day']]],
+    ['months, days, hours', [['months', 'hour', 'month'], ['days', 'hour', 'day'], ['hours', 'hour', 'hour']]],
+    ['weeks', [['weeks', 'hour', 'week']]],
+    ['one table', [['whole', 'day', null]]],
+  ];
+  for (const [i, [name, parts]] of shapes.entries())
+    test(name, async (t) => {
+      const next = random(i + 1), pick = (list) => list[Math.floor(next() * list.length)];
+      const preaggs = [`name: live, type: rollup_lambda, rollups: [${parts.map(([part]) => part)}], union_with_source_data: true`];
+      for (const [part, granularity, partition] of parts) preaggs.push(`name: ${part}, ${members}, granularity: ${granularity}${partition ? `, partition_granularity: ${partition}` : ''}`);
+      let now = Date.UTC(2021, 9, 20), id = 0; // clocks are set back on October 31 and November 7
+      const more = (n) => Array.from({ length: n }, () => [++id, pick(['a', 'b', 'c']), Math.floor(next() * 50), Math.floor(next() * 40), stamp((now += Math.floor(next() * next() * 40) * (hour / 4)))]);
+      const server = await serve(t, world(preaggs, more(30)));
+      const served = new Set();
+      for (let step = 0; step < 60; step++) {
+        if (next() < 0.5) add(server, more(1 + Math.floor(next() * 8)));
+        if (next() < 0.1) assert.equal((await server.granary(['preagg', 'build', `events.${pick(parts)[0]}`, ...(next() < 0.6 ? ['--force'] : [])])).code, 0);
+        const point = () => new Date(Math.floor((Date.UTC(2021, 9, 15) + next() * (now - Date.UTC(2021, 9, 10))) / 86400000) * 86400000).toISOString().slice(0, 10);
+        const [from, to] = [point(), point()].sort(), ragged = next() < 0.2;
+        const range = next() < 0.25 ? {} : between(ragged ? `${from}T${pick(['05:00:00', '13:20:00'])}` : from, ragged ? `${to}T21:59:59.999` : to);
+        const query = { ...ask(all, `${pick(['', 'events.kind'])} ${pick(['', 'events.at.day', 'events.at.month', 'events.at.hour'])}`, range), timezone: pick(['UTC', 'America/New_York', 'Europe/Berlin']) };
+        const result = await answered(server, query), source = await answered(server, { ...query, preAggregations: 'forbid' });
+        assertRows(rowsOf(result, query), rowsOf(source, query).map((row) => row.map((v) => (/^-?\d+(\.\d+)?$/.test(v ?? '') ? Number(v) : v))), {}, `step ${step}: ${JSON.stringify(query)} from ${result.servedBy}`);
+        if (Object.values(result.usedPreAggregations ?? {}).every((u) => u.rollupLambdaId)) served.add(result.servedBy);
+      }
+      assert.ok([...served].some((by) => by.endsWith(', source')), [...served].join(' | '));
+      assert.ok([...served].some((by) => by !== 'source' && !by.endsWith(', source')), [...served].join(' | '));
+    });
+});
