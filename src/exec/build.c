@@ -57,6 +57,7 @@ static gr_status limit(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     gr_exec_axis x = gr_exec_axis_of(r, j->zone, j->ctx->now_us);
     j->range = gr_range_of_local(range.run.from_us, range.run.to_us, x.tz);
     j->options.range = &j->range;
+    j->closed_us = range.closed_us;
     return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->load, err);
 }
 
@@ -123,7 +124,10 @@ static gr_status run_whole(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) 
     if (!part.is_due) return GR_OK;
     int64_t built_us = gr_clock_now_us();
     GR_TRY(fill(j, conn, err));
-    j->coverage = gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->as_of_us, j->ctx->arena);
+    if (gr_rollup_time(j->rollup) && j->closed_us == INT64_MIN)
+        j->closed_us = gr_exec_closed_until(j->rollup, j->zone, j->stat.last_us, j->ctx->now_us);
+    j->coverage =
+        gr_exec_coverage_write(j->rollup, &j->stat, j->options.range, j->closed_us, j->as_of_us, j->ctx->arena);
     j->result.n_built = 1;
     j->result.rows = j->stat.rows;
     return gr_exec_whole_made(j, &part, built_us, err);
@@ -402,8 +406,14 @@ static gr_status is_fresh(const gr_exec_job *asked, bool *ret, gr_error *err) {
 
 static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
                            const gr_tz *zone, const gr_build_ask *ask, gr_build_result *ret, gr_error *err) {
-    gr_exec_job j = {
-        .exec = exec, .ctx = ctx, .rollup = r, .ask = ask, .snapshot = snapshot, .zone = zone, .as_of_us = INT64_MAX};
+    gr_exec_job j = {.exec = exec,
+                     .ctx = ctx,
+                     .rollup = r,
+                     .ask = ask,
+                     .snapshot = snapshot,
+                     .zone = zone,
+                     .as_of_us = INT64_MAX,
+                     .closed_us = INT64_MIN};
     bool is_done = false;
     if (!ask->claim && ask->must_not_wait && ask->freshness && !ask->is_forced) GR_TRY(is_fresh(&j, &is_done, err));
     if (is_done) return GR_OK;
@@ -428,7 +438,7 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
     return status;
 }
 
-/* First what it reads. A rollup_join has no table of its own: it is built when its parts are. */
+/* First what it reads. A rollup_join or rollup_lambda has no table of its own: it is built when its parts are. */
 gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *rollup,
                         const gr_tz *zone, const gr_build_ask *ask, gr_build_result *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
@@ -443,7 +453,7 @@ gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *sna
         gr_exec_claim_drop(exec, ask->claim, err ? err->message : "what it reads could not be built");
     GR_TRY(status);
     *ret = (gr_build_result){0};
-    if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN) return GR_OK;
+    if (!gr_preagg_has_table(r->preagg)) return GR_OK;
     return build_one(exec, ctx, snapshot, r, zone, ask, ret, err);
 }
 

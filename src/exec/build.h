@@ -19,6 +19,7 @@ typedef struct gr_exec_job {
     gr_range range;   /* of the build range, in whole buckets */
     int64_t as_of_us; /* of the oldest stored table that is read */
     int64_t verified_us;
+    int64_t closed_us;      /* of a build range that says where it ends; INT64_MIN: it does not */
     bool is_foreign;        /* a table of that name was there before: not ours to drop */
     int64_t *added, *ended; /* partitions that are to be published, and those that go */
     size_t n_added, n_ended;
@@ -27,18 +28,21 @@ typedef struct gr_exec_job {
     int64_t told_us;
 } gr_exec_job;
 
-/* The ranged column as it is stored. */
+/* The first time column as it is stored, the one that ranges are about. */
 typedef struct gr_exec_axis {
     const gr_granularity *granularity;
     const gr_tz *tz;
     int64_t anchor;
 } gr_exec_axis;
 gr_exec_axis gr_exec_axis_of(const gr_rollup *rollup, const gr_tz *zone, int64_t now_us);
+/* The start of the bucket that was still open in a table whose last bucket is this one; INT64_MIN: it has none. */
+int64_t gr_exec_closed_until(const gr_rollup *rollup, const gr_tz *zone, int64_t last_us, int64_t now_us);
 
 /* ---- range.c ---- */
 typedef struct gr_exec_range {
     gr_run run;            /* whole stored buckets */
     bool has_from, has_to; /* told by the model: what lies beyond is not stored. Else there is nothing beyond */
+    int64_t closed_us; /* start of the bucket that was still open; INT64_MIN: unknown, without partitions and has_to */
     int64_t n_without_time;
 } gr_exec_range;
 /* Asks the source. Errors: preagg.build_range, engine.*. */
@@ -51,7 +55,7 @@ typedef struct gr_exec_part {
     int64_t start_us;            /* of the hour, day, …: its name; INT64_MIN: rows without a time */
     const gr_partition_row *row; /* what there is of it, or NULL */
     gr_str value, fingerprint;   /* as of now */
-    bool is_due;
+    bool is_due, is_made;        /* now */
 } gr_exec_part;
 typedef GR_VEC(gr_exec_part) gr_exec_parts;
 /* In order of time, rows without one first. Errors: preagg.partitions (more than `most`). */
@@ -96,7 +100,8 @@ GR_MUST_CHECK gr_status gr_exec_verify(const gr_exec *exec, gr_engine_conn *conn
                                        gr_error *err);
 
 /* ---- coverage.c ---- */
-gr_str gr_exec_coverage_of_parts(const gr_exec_job *job, const gr_exec_range *range);
+/* `closed_us`: where the first of its partitions was still open. */
+gr_str gr_exec_coverage_of_parts(const gr_exec_job *job, const gr_exec_range *range, int64_t closed_us);
 
 /* ---- build.c ---- */
 void gr_exec_job_tell(gr_exec_job *job, double fraction);

@@ -10,6 +10,8 @@ static const char without_time[] = "without time";
 /* Instant columns by name: first and last bucket. "build range", which no column is called: what is stored of the
  * ranged column, null where there is no bound. */
 static const char build_range[] = "build range";
+/* Of a rollup with a time column: the start of the bucket that was still open. */
+static const char closed_until[] = "closed until";
 /* Of a build that read stored tables: when the oldest of them was built. */
 static const char as_of[] = "as of";
 
@@ -45,6 +47,12 @@ static void write_as_of(gr_jw *w, int64_t as_of_us) {
     gr_jw_i64(w, as_of_us);
 }
 
+static void write_closed(gr_jw *w, const gr_rollup *r, int64_t closed_us) {
+    if (!gr_rollup_time(r)) return;
+    gr_jw_key(w, gr_str_from(closed_until));
+    gr_jw_i64(w, closed_us);
+}
+
 static gr_str finish(gr_jw *w, gr_buf *out, gr_arena *arena) {
     gr_jw_object_end(w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(out));
@@ -52,8 +60,8 @@ static gr_str finish(gr_jw *w, gr_buf *out, gr_arena *arena) {
     return text;
 }
 
-gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, const gr_range *range, int64_t as_of_us,
-                              gr_arena *arena) {
+gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, const gr_range *range, int64_t closed_us,
+                              int64_t as_of_us, gr_arena *arena) {
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_jw w;
@@ -64,6 +72,7 @@ gr_str gr_exec_coverage_write(const gr_rollup *r, const gr_store_stat *stat, con
         write_run(&w, build_range, range->from_utc_us, range->to_utc_us);
     else if (range)
         write_run(&w, build_range, range->from_local_us, range->to_local_us);
+    write_closed(&w, r, closed_us);
     write_as_of(&w, as_of_us);
     return finish(&w, &out, arena);
 }
@@ -81,7 +90,7 @@ static gr_store_stat widened(const gr_exec_job *j) {
     return stat;
 }
 
-gr_str gr_exec_coverage_of_parts(const gr_exec_job *j, const gr_exec_range *range) {
+gr_str gr_exec_coverage_of_parts(const gr_exec_job *j, const gr_exec_range *range, int64_t closed_us) {
     gr_buf out;
     gr_buf_init(&out, 1 << 20);
     gr_jw w;
@@ -94,6 +103,7 @@ gr_str gr_exec_coverage_of_parts(const gr_exec_job *j, const gr_exec_range *rang
     write_run(&w, wanted, range->run.from_us, range->run.to_us);
     gr_jw_key(&w, gr_str_from(without_time));
     gr_jw_i64(&w, range->n_without_time);
+    write_closed(&w, j->rollup, closed_us);
     write_as_of(&w, j->as_of_us);
     return finish(&w, &out, j->ctx->arena);
 }
@@ -117,6 +127,9 @@ void gr_exec_coverage_read(const gr_rollup *r, gr_str json, gr_arena *arena, gr_
     const json_t *told = json_object_get(root, as_of);
     if (json_is_integer(told) && json_integer_value(told) < state->built_at_us)
         state->built_at_us = json_integer_value(told);
+    const json_t *closed = json_object_get(root, closed_until);
+    state->has_closed = json_is_integer(closed);
+    state->closed_until_us = json_integer_value(closed);
     int64_t *min = GR_NEW_N(arena, int64_t, r->n_columns + 1), *max = GR_NEW_N(arena, int64_t, r->n_columns + 1);
     for (size_t i = 0; i < r->n_columns; i++) {
         if (!r->columns[i].is_instant) continue;

@@ -146,9 +146,7 @@ static gr_status add_entry(gr_exec *exec, gr_exec_base *base, const gr_rollup *r
     return GR_OK;
 }
 
-static bool has_table(const gr_rollup *r) {
-    return r->entity == r && r->can_build && r->preagg->type != GR_PREAGG_ROLLUP_JOIN;
-}
+static bool has_table(const gr_rollup *r) { return r->entity == r && r->can_build && gr_preagg_has_table(r->preagg); }
 
 static const gr_tz *zone_named(gr_str name) {
     const gr_tz *zone;

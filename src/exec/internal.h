@@ -104,9 +104,10 @@ gr_preagg_decl gr_exec_declaration(const gr_rollup *rollup, const gr_tz *zone, c
                                    gr_arena *arena);
 
 /* coverage.c. `range`: what was loaded of the ranged column, or NULL. `as_of_us`: when the oldest of the stored tables
- * that it was loaded from was built, INT64_MAX: the source was read. */
+ * that it was loaded from was built, INT64_MAX: the source was read. `closed_us`: the start of the bucket that was
+ * still open. */
 gr_str gr_exec_coverage_write(const gr_rollup *rollup, const gr_store_stat *stat, const gr_range *range,
-                              int64_t as_of_us, gr_arena *arena);
+                              int64_t closed_us, int64_t as_of_us, gr_arena *arena);
 void gr_exec_coverage_read(const gr_rollup *rollup, gr_str json, gr_arena *arena, gr_rollup_state *state);
 
 /* Of a partitioned one: what it is meant to hold, and what lies outside of the limits is not stored at all. */

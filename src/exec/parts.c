@@ -281,7 +281,10 @@ static void note_chunk(chunk_job *k) {
     work *w = k->w;
     const gr_rollup *r = w->job->rollup;
     pthread_mutex_lock(&w->mutex);
-    for (size_t i = 0; i < k->c.n; i++) GR_PUSH(w->job->ctx->arena, &w->added, k->ids[i]);
+    for (size_t i = 0; i < k->c.n; i++) {
+        GR_PUSH(w->job->ctx->arena, &w->added, k->ids[i]);
+        w->parts.v[k->c.first + i].is_made = true;
+    }
     for (size_t i = 0; i < r->n_columns && k->stat.rows; i++) {
         if (k->stat.min_us[i] < w->min_us[i]) w->min_us[i] = k->stat.min_us[i];
         if (k->stat.max_us[i] > w->max_us[i]) w->max_us[i] = k->stat.max_us[i];
@@ -426,6 +429,42 @@ static bool is_replacing(const work *w) {
     return false;
 }
 
+static bool is_added(const work *w, int64_t id) { /* sorted by list_ended */
+    return w->added.n && bsearch(&id, w->added.v, w->added.n, sizeof *w->added.v, by_number);
+}
+
+static bool is_replaced(const work *w, const gr_partition_row *row) {
+    size_t lo = 0, hi = w->parts.n;
+    while (lo < hi) { /* the first that ends after the row begins; without a time is before all */
+        size_t mid = lo + (hi - lo) / 2;
+        if (w->parts.v[mid].run.to_us <= row->from_us)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < w->parts.n && w->parts.v[lo].run.from_us < row->to_us; lo++)
+        if (w->parts.v[lo].is_made) return true;
+    return false;
+}
+
+/* What came between the build of a partition and this one is in neither: what is kept stays open where it was. Of what
+ * a build made that failed it is not known where. */
+static int64_t closed_until(const work *w) {
+    const gr_exec_job *j = w->job;
+    const gr_rollup_state *s = gr_snapshot_state(j->current, j->rollup->preagg, j->zone);
+    gr_str structure = gr_str_from(j->claim.structure_hash);
+    int64_t closed = w->range.closed_us;
+    for (size_t i = 0; i < w->n_rows; i++) {
+        const gr_partition_row *row = &w->rows[i];
+        if (is_timeless(row) || row->quarantine.n || !gr_str_eq(row->structure_hash, structure)) continue;
+        if (!row->since && !is_added(w, row->id)) continue;
+        bool is_known = row->since && s && s->is_built && s->has_closed;
+        int64_t open = is_known && s->closed_until_us > row->from_us ? s->closed_until_us : row->from_us;
+        if (open < row->to_us && open < closed && !is_replaced(w, row)) closed = open;
+    }
+    return closed;
+}
+
 /* Time within what is known already: no need to ask the source again where its data begins and ends. */
 static bool is_range_known(work *w) {
     const gr_exec_job *j = w->job;
@@ -435,7 +474,11 @@ static bool is_range_known(work *w) {
     if (!s || !s->n_partitions || has_changed || s->n_missing) return false;
     if (run->from_us < s->wanted.from_us || run->to_us > s->wanted.to_us) return false;
     w->range =
-        (gr_exec_range){s->wanted, s->limits.from_us != INT64_MIN, s->limits.to_us != INT64_MAX, s->n_without_time};
+        (gr_exec_range){.run = s->wanted,
+                        .has_from = s->limits.from_us != INT64_MIN,
+                        .has_to = s->limits.to_us != INT64_MAX,
+                        .closed_us = s->has_closed ? s->closed_until_us : INT64_MIN,
+                        .n_without_time = s->n_without_time};
     return true;
 }
 
@@ -509,7 +552,7 @@ gr_status gr_exec_parts_build(gr_exec_job *j, gr_engine_conn *conn, gr_error *er
     j->n_added = w.added.n;
     j->stat = (gr_store_stat){.rows = j->result.rows, .min_us = w.min_us, .max_us = w.max_us};
     j->stat.bytes = j->stat.rows * (int64_t)(8 * (r->n_columns + r->n_components));
-    j->coverage = gr_exec_coverage_of_parts(j, &w.range);
+    j->coverage = gr_exec_coverage_of_parts(j, &w.range, closed_until(&w));
     return GR_OK;
 }
 

@@ -7,6 +7,7 @@
  *      buckets   |----|----|----|----|----|          weeks, say
  *      months        |            |           |
  *      run       .    [----------------)..             of whole buckets, so that runs are disjoint and leave no gap
+ *      closed    .     .......[---------.             all of it was there; its end is the bucket that was still open
  *
  * Bounds are made of the calendar alone, and never of local midnights as instants: a day on which the clock changes is
  * a day like others. */
@@ -26,9 +27,35 @@ static int64_t after_last_bucket(const gr_exec_axis *x, int64_t us) {
     return gr_granularity_next(x->granularity, x->anchor, last);
 }
 
+/* The earliest that the clock will show from here on: it may be set back. */
+static int64_t earliest_local(const gr_tz *tz, int64_t us) {
+    const int64_t day_us = 86400000000;
+    int64_t back = gr_tz_to_local(tz, us - day_us) - gr_tz_to_local(tz, us + day_us) + 2 * day_us;
+    return gr_tz_to_local(tz, us) - (back > 0 ? back : 0);
+}
+
+/* What is still to come is not closed, whatever the model or a row says. Of the two readings the earlier one. */
+static int64_t open_bucket(const gr_exec_axis *x, int64_t us, int64_t now_us, bool may_be_local) {
+    if (us > now_us) us = now_us;
+    int64_t local = earliest_local(x->tz, us);
+    return gr_granularity_floor(x->granularity, x->anchor, may_be_local && us < local ? us : local);
+}
+
+/* Nothing was there: before all that ever will be. */
+static int64_t bucket_before_all(const gr_exec_axis *x) {
+    return gr_granularity_floor(x->granularity, x->anchor, gr_civil_to_us((gr_civil){.year = 1, .month = 1, .day = 1}));
+}
+
+int64_t gr_exec_closed_until(const gr_rollup *r, const gr_tz *zone, int64_t last_us, int64_t now_us) {
+    gr_exec_axis x = gr_exec_axis_of(r, zone, now_us);
+    if (last_us == INT64_MIN) return bucket_before_all(&x);
+    return open_bucket(&x, gr_tz_to_utc(x.tz, last_us, NULL), now_us, false);
+}
+
 gr_exec_axis gr_exec_axis_of(const gr_rollup *r, const gr_tz *zone, int64_t now_us) {
-    const gr_granularity *g = r->ranged->granularity;
-    const gr_tz *tz = r->ranged->is_instant ? gr_tz_utc() : zone;
+    const gr_rollup_column *time = gr_rollup_time(r);
+    const gr_granularity *g = time->granularity;
+    const gr_tz *tz = time->is_instant ? gr_tz_utc() : zone;
     return (gr_exec_axis){.granularity = g, .tz = tz, .anchor = gr_granularity_anchor(g, tz, now_us)};
 }
 
@@ -71,6 +98,7 @@ static gr_status read_explicit(gr_engine_conn *conn, const gr_ctx *ctx, const gr
     out->has_to = r->range_end.n > 0;
     if (out->has_from) out->run.from_us = first_bucket(x, a.v[0]);
     if (out->has_to) out->run.to_us = after_last_bucket(x, a.v[1]);
+    if (out->has_to) out->closed_us = open_bucket(x, a.v[1], ctx->now_us, true);
     return GR_OK;
 }
 
@@ -78,7 +106,7 @@ gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
                              const gr_tz *zone, gr_sql_load_options options, const gr_dialect *dialect,
                              gr_exec_range *ret, gr_error *err) {
     gr_exec_axis x = gr_exec_axis_of(r, zone, ctx->now_us);
-    gr_exec_range out = {.run = {INT64_MIN, INT64_MAX}};
+    gr_exec_range out = {.run = {INT64_MIN, INT64_MAX}, .closed_us = INT64_MIN};
     if (r->has_build_range) GR_TRY(read_explicit(conn, ctx, r, dialect, &x, &out, err));
     if (r->partition != GR_GRAIN_NONE && !(out.has_from && out.has_to)) {
         gr_sql sql;
@@ -90,8 +118,14 @@ gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
         int64_t from = gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, first)),
                 to = gr_granularity_next(x.granularity, x.anchor,
                                          gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, last)));
-        if (!out.has_from) out.run.from_us = out.has_to && from > out.run.to_us ? out.run.to_us : from;
-        if (!out.has_to) out.run.to_us = to < out.run.from_us ? out.run.from_us : to;
+        /* All that there is lies beyond the bound: one bucket at it, in which there is nothing. */
+        if (!out.has_from && out.has_to && from >= out.run.to_us)
+            from = gr_granularity_floor(x.granularity, x.anchor, out.run.to_us - 1);
+        if (!out.has_from) out.run.from_us = from;
+        if (!out.has_to && to <= out.run.from_us) to = gr_granularity_next(x.granularity, x.anchor, out.run.from_us);
+        if (!out.has_to) out.run.to_us = to;
+        if (!out.has_to)
+            out.closed_us = a.is_null[1] ? bucket_before_all(&x) : open_bucket(&x, last, ctx->now_us, false);
         out.n_without_time = r->has_build_range ? 0 : a.v[2];
     }
     *ret = out;

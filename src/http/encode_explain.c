@@ -5,8 +5,9 @@
 
 /* Rules about what there is now, or about the request; the others are about definitions. */
 static const bool is_of_the_moment[GR_RULE__COUNT] = {
-    [GR_RULE_FORBIDDEN] = true, [GR_RULE_TIME_ZONE] = true, [GR_RULE_BUILD_RANGE] = true, [GR_RULE_EDGES] = true,
-    [GR_RULE_NOT_BUILT] = true, [GR_RULE_VERSION] = true,   [GR_RULE_BUILD_FAILED] = true};
+    [GR_RULE_FORBIDDEN] = true,    [GR_RULE_TIME_ZONE] = true, [GR_RULE_BUILD_RANGE] = true,
+    [GR_RULE_EDGES] = true,        [GR_RULE_NOT_BUILT] = true, [GR_RULE_VERSION] = true,
+    [GR_RULE_BUILD_FAILED] = true, [GR_RULE_LAMBDA] = true,    [GR_RULE_PARTITION] = true};
 /* Asked first, in this order; when one fails, nothing else is asked. */
 static const gr_rule gates[] = {GR_RULE_CANNOT_BUILD, GR_RULE_ROOT, GR_RULE_FACTS};
 enum { N_GATES = sizeof gates / sizeof *gates };
@@ -168,7 +169,7 @@ static void put_repair(gr_jw *w, const gr_repair *r) {
 
 static bool is_chosen(const gr_plan *shown, const gr_rollup *rollup) {
     for (size_t i = 0; i < shown->n_uses; i++)
-        if (shown->uses[i].rollup == rollup) return true;
+        if (shown->uses[i].rollup == rollup || shown->uses[i].lambda == rollup) return true;
     return false;
 }
 

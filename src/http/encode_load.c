@@ -365,6 +365,7 @@ static void put_use(gr_jw *w, const gr_plan *plan, const gr_plan_use *use) {
         gr_jw_key_i64(w, "version", use->state->build_number);
         gr_jw_key_i64(w, "id", use->state->entity_id);
     }
+    if (use->lambda) gr_jw_key_str(w, "rollupLambdaId", use->lambda->preagg->id);
     gr_jw_key_str(w, "exactness", is_inexact ? GR_STR("non_strict_range") : GR_STR("exact"));
     gr_jw_object_end(w);
 }

@@ -221,7 +221,7 @@ struct gr_preagg {
     uint32_t index;  /* unique in the model, dense */
     const gr_cube *cube;
     gr_loc loc;
-    gr_preagg_type type; /* rollup_lambda is rejected at load */
+    gr_preagg_type type;
     gr_build_mode build;
     gr_member_ref *measures, *dimensions, *segments, *time_dimensions; /* time dimensions carry their granularity */
     size_t n_measures, n_dimensions, n_segments, n_time_dimensions;
@@ -231,8 +231,9 @@ struct gr_preagg {
     bool is_by_api;         /* in no file: gr_model_extend */
     gr_str external;        /* registered table that holds it: what tells it from others; empty = built by Granary */
     gr_str time_zone;       /* by API: the zone that it is declared for; empty = UTC */
-    gr_preagg **rollups;    /* rollup_join: its members, at least two */
+    gr_preagg **rollups;    /* rollup_join: its members, at least two; rollup_lambda: from coarse to fine */
     size_t n_rollups;
+    bool unions_source;     /* rollup_lambda: union_with_source_data */
     bool uses_original_sql; /* use_original_sql_pre_aggregations */
     bool is_cheapest;       /* selection: cheapest; one such rollup makes the choice of its cube one by rows */
     int is_external;        /* -1 unset, 0, 1 */
@@ -289,6 +290,10 @@ gr_cube *gr_model_cube(const gr_model *model, gr_str name); /* NULL when there i
 /* "orders.count" -> the member; on failure the reference's text: "Cube 'x' not found for path 'x.y'" or
  * "'y' not found for path 'x.y'" (GR_ERR_QUERY_UNKNOWN_MEMBER), with "did you mean" as hint. */
 GR_MUST_CHECK gr_status gr_model_member(const gr_model *model, gr_str id, const gr_member **ret, gr_error *err);
+/* A rollup_join and a rollup_lambda are made of tables of others. */
+static inline bool gr_preagg_has_table(const gr_preagg *p) {
+    return p->type != GR_PREAGG_ROLLUP_JOIN && p->type != GR_PREAGG_ROLLUP_LAMBDA;
+}
 static inline const gr_member *gr_member_base(const gr_member *m) { return m->alias_of ? m->alias_of : m; }
 const gr_granularity *gr_member_granularity(const gr_member *member, gr_str name); /* predefined or custom; NULL */
 /* "OrdersPAIndex" -> "orders_pa_index" (cube.md 1.17) */

@@ -220,8 +220,9 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     if (p->refresh_key) p->refresh = gr_model_read_refresh_key(l, p->refresh_key, &place, false);
     check_indexes(l, f);
     check_column_types(l, f);
-    /* The parts of a rollup_join are refreshed, and it has no table. */
-    p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, p->type != GR_PREAGG_ROLLUP_JOIN);
+    /* Of what has no table, the parts are refreshed. */
+    p->scheduled_refresh = gr_fields_flag(f, GR_KEY_PREAGG_SCHEDULED_REFRESH, gr_preagg_has_table(p));
+    p->unions_source = gr_fields_flag(f, GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA, false);
     p->is_external = -1; /* also of original_sql: our default place is the embedded store (decisions 21) */
     if (gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL)) p->is_external = gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true);
     p->is_non_strict =
@@ -258,8 +259,8 @@ static void read_members(gr_loader *l, gr_preagg *p, const gr_fields *f, size_t 
     p->time_dimensions = times.v;
     p->n_time_dimensions = times.n;
     size_t n = p->n_dimensions + p->n_measures + p->n_segments + p->n_time_dimensions;
-    /* Of an inherited one, the parent has said so. */
-    if (n == 0 && l->diags->n_errors == n_errors && !l->is_inherited) {
+    /* Of an inherited one, the parent has said so; a rollup_lambda takes those of its first rollup. */
+    if (n == 0 && p->type != GR_PREAGG_ROLLUP_LAMBDA && l->diags->n_errors == n_errors && !l->is_inherited) {
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, p->loc, "pre-aggregation '" GR_FMT "' has no members",
                                      GR_ARG(p->id));
         gr_model_hint(l, d, "give it measures, dimensions, segments or a time dimension");

@@ -1,5 +1,6 @@
 /* The kinds of pre-aggregations: what each allows and requires, and how they refer to one another (cube.md 1.13, 4.9,
- * 4.10). Invariant: a rollup_join that is loaded joins at least two rollups, each of another cube. */
+ * 4.10, 4.11). Invariant: a rollup_join that is loaded joins at least two rollups, each of another cube; a
+ * rollup_lambda has at least one, all with the same names of members, each cut as finely as the one before it. */
 #include "model/loader.h"
 
 enum { MOST_ROLLUPS = 100 };
@@ -18,7 +19,7 @@ bool gr_model_read_preagg_type(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     if (!node) return true;
     gr_str text = gr_str_trim(node->text);
     int type = gr_model_word(text, types, N_TYPES);
-    if (type >= 0 && type < GR_PREAGG_ROLLUP_LAMBDA) {
+    if (type >= 0 && type <= GR_PREAGG_ROLLUP_LAMBDA) {
         p->type = (gr_preagg_type)type;
         return true;
     }
@@ -33,9 +34,7 @@ bool gr_model_read_preagg_type(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     } else {
         d = gr_model_fault(l, GR_ERR_MODEL_UNSUPPORTED, node->loc, f->place, GR_STR("type"), node,
                            "is not executed yet");
-        gr_model_hint(l, d,
-                      "rollup, rollup_join and original_sql are; leave this pre-aggregation out, queries are answered "
-                      "without it");
+        gr_model_hint(l, d, "the other types are; leave this pre-aggregation out, queries are answered without it");
     }
     return false;
 }
@@ -46,8 +45,11 @@ static const struct {
     gr_key key;
     const char *hint; /* or NULL */
 } refused[] = {
-    {GR_PREAGG_ROLLUP, GR_KEY_PREAGG_ROLLUPS, "rollups are listed by type: rollup_join"},
-    {GR_PREAGG_ROLLUP, GR_KEY_PREAGG_ROLLUP_REFERENCES, "rollups are listed by type: rollup_join"},
+    {GR_PREAGG_ROLLUP, GR_KEY_PREAGG_ROLLUPS, "rollups are listed by type: rollup_join or rollup_lambda"},
+    {GR_PREAGG_ROLLUP, GR_KEY_PREAGG_ROLLUP_REFERENCES, "rollups are listed by type: rollup_join or rollup_lambda"},
+    {GR_PREAGG_ROLLUP, GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA, "it belongs to type: rollup_lambda"},
+    {GR_PREAGG_ORIGINAL_SQL, GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA, "it belongs to type: rollup_lambda"},
+    {GR_PREAGG_ROLLUP_JOIN, GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA, "it belongs to type: rollup_lambda"},
     {GR_PREAGG_ORIGINAL_SQL, GR_KEY_PREAGG_MEASURES, "an original_sql stores the rows of its cube, and no members"},
     {GR_PREAGG_ORIGINAL_SQL, GR_KEY_PREAGG_DIMENSIONS, "an original_sql stores the rows of its cube, and no members"},
     {GR_PREAGG_ORIGINAL_SQL, GR_KEY_PREAGG_SEGMENTS, "an original_sql stores the rows of its cube, and no members"},
@@ -65,6 +67,42 @@ static const struct {
     {GR_PREAGG_ROLLUP_JOIN, GR_KEY_PREAGG_USE_ORIGINAL_SQL, "give it to the rollups that it joins"},
 };
 
+/* Of a rollup_lambda there are only these: all else is said of the rollups that it is made of. */
+static const gr_key lambda_keys[] = {
+    GR_KEY_PREAGG_NAME,
+    GR_KEY_PREAGG_TYPE,
+    GR_KEY_PREAGG_MEASURES,
+    GR_KEY_PREAGG_DIMENSIONS,
+    GR_KEY_PREAGG_SEGMENTS,
+    GR_KEY_PREAGG_TIME_DIMENSION,
+    GR_KEY_PREAGG_GRANULARITY,
+    GR_KEY_PREAGG_ROLLUPS,
+    GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA,
+    GR_KEY_PREAGG_MEASURE_REFERENCES,
+    GR_KEY_PREAGG_DIMENSION_REFERENCES,
+    GR_KEY_PREAGG_SEGMENT_REFERENCES,
+    GR_KEY_PREAGG_TIME_DIMENSION_REFERENCE,
+    GR_KEY_PREAGG_ROLLUP_REFERENCES,
+};
+
+static bool is_lambda_key(gr_key key) {
+    for (size_t i = 0; i < sizeof lambda_keys / sizeof *lambda_keys; i++)
+        if (lambda_keys[i] == key) return true;
+    return false;
+}
+
+static void check_lambda_keys(gr_loader *l, const gr_fields *f) {
+    const gr_yaml *map = f->node;
+    for (size_t i = 0; map->kind == GR_YAML_MAP && i < map->n; i++) {
+        gr_key key = gr_model_key_find(GR_CONTEXT_PREAGG, map->pairs[i].key);
+        if (key == GR_KEY__COUNT || is_lambda_key(key)) continue;
+        const gr_key_info *info = gr_model_key_info(key);
+        gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_INVALID, map->pairs[i].key_loc, f->place, info->name,
+                                    map->pairs[i].value, "is not allowed");
+        gr_model_hint(l, d, "a rollup_lambda has no table: give it to the rollups that it is made of");
+    }
+}
+
 void gr_model_check_preagg_keys(gr_loader *l, const gr_preagg *p, const gr_fields *f) {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         gr_key key = refused[i].key;
@@ -76,7 +114,8 @@ void gr_model_check_preagg_keys(gr_loader *l, const gr_preagg *p, const gr_field
             gr_model_fault(l, GR_ERR_MODEL_INVALID, pair->key_loc, f->place, info->name, pair->value, "is not allowed");
         if (refused[i].hint) gr_model_hint(l, d, "%s", refused[i].hint);
     }
-    if (p->type != GR_PREAGG_ROLLUP_JOIN) return;
+    if (p->type == GR_PREAGG_ROLLUP_LAMBDA) check_lambda_keys(l, f);
+    if (gr_preagg_has_table(p)) return;
     bool is_old = gr_fields_has(f, GR_KEY_PREAGG_ROLLUP_REFERENCES);
     if (gr_fields_has(f, GR_KEY_PREAGG_ROLLUPS))
         gr_model_not_allowed(l, f, GR_KEY_PREAGG_ROLLUP_REFERENCES);
@@ -121,7 +160,7 @@ static bool check_part(gr_loader *l, const gr_preagg *p, const gr_preagg *part, 
                         GR_ARG(part->id), GR_ARG(types[part->type]));
         return false;
     }
-    for (size_t i = 0; i < p->n_rollups; i++) {
+    for (size_t i = 0; p->type == GR_PREAGG_ROLLUP_JOIN && i < p->n_rollups; i++) {
         if (p->rollups[i]->cube != part->cube) continue;
         gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, node->loc,
                                      "(" GR_FMT ") '" GR_FMT "' and '" GR_FMT "' are rollups of one cube", GR_ARG(at),
@@ -132,6 +171,97 @@ static bool check_part(gr_loader *l, const gr_preagg *p, const gr_preagg *part, 
     return true;
 }
 
+/* ---- rollup_lambda ---------------------------------------------------------------------------------------------- */
+
+static gr_str names_text(gr_loader *l, const gr_member_ref *refs, size_t n) {
+    gr_buf out;
+    gr_buf_init(&out, 1 << 20);
+    for (size_t i = 0; i < n; i++) {
+        const gr_str grain = refs[i].granularity ? refs[i].granularity->name : (gr_str){0};
+        gr_buf_printf(&out, "%s\"" GR_FMT "%s" GR_FMT "\"", i ? "," : "", GR_ARG(refs[i].member->name),
+                      grain.n ? "." : "", GR_ARG(grain));
+    }
+    gr_str text = gr_arena_printf(l->arena, "[" GR_FMT "]", GR_ARG(gr_buf_str(&out)));
+    gr_buf_done(&out);
+    return text;
+}
+
+/* The same names in the same order, whichever cube they are of. */
+static void check_names(gr_loader *l, const gr_preagg *p, const gr_preagg *part, const char *what,
+                        const gr_member_ref *mine, size_t n_mine, const gr_member_ref *theirs, size_t n_theirs,
+                        gr_loc loc) {
+    gr_str a = names_text(l, mine, n_mine), b = names_text(l, theirs, n_theirs);
+    if (gr_str_eq(a, b)) return;
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, loc,
+                                 "Names for %s doesn't match between '" GR_FMT "' and '" GR_FMT "': " GR_FMT
+                                 " does not equal to " GR_FMT,
+                                 what, GR_ARG(p->id), GR_ARG(part->id), GR_ARG(a), GR_ARG(b));
+    gr_model_hint(l, d, "list the same %s in the same order", what);
+}
+
+/* Where one ends the next goes on, so its partitions are those of the one before, or parts of them. */
+static void check_partitions(gr_loader *l, const gr_preagg *p, size_t at, gr_loc loc) {
+    const gr_preagg *part = p->rollups[at], *before = at ? p->rollups[at - 1] : NULL;
+    if (part->partition_granularity == GR_GRAIN_NONE) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, loc,
+                                     "'" GR_FMT "' doesn't have partition granularity. Partition granularity is "
+                                     "required if multiple rollups are provided.",
+                                     GR_ARG(part->id));
+        gr_model_hint(l, d, "give it partition_granularity: day, say");
+        return;
+    }
+    gr_grain a = before ? before->partition_granularity : GR_GRAIN_NONE, b = part->partition_granularity;
+    if (a == GR_GRAIN_NONE || a == b || gr_grain_is_built_from(a, b)) return;
+    gr_diag *d = gr_model_report(
+        l, GR_ERR_MODEL_INVALID, loc,
+        "'" GR_FMT "' and '" GR_FMT "' referenced by '" GR_FMT
+        "' rollupLambda have incompatible partition granularities. '" GR_FMT "' can't be padded by '" GR_FMT "'",
+        GR_ARG(before->id), GR_ARG(part->id), GR_ARG(p->id), GR_ARG(gr_grain_name(a)), GR_ARG(gr_grain_name(b)));
+    gr_model_hint(l, d, "list them from coarse to fine, each of partitions that make up those of the one before");
+}
+
+static void check_lambda(gr_loader *l, gr_preagg *p, const gr_yaml *list) {
+    const gr_preagg *first = p->rollups[0], *last = p->rollups[p->n_rollups - 1];
+    if (!p->n_measures && !p->n_dimensions && !p->n_segments && !p->n_time_dimensions) {
+        p->measures = first->measures, p->n_measures = first->n_measures;
+        p->dimensions = first->dimensions, p->n_dimensions = first->n_dimensions;
+        p->segments = first->segments, p->n_segments = first->n_segments;
+        p->time_dimensions = first->time_dimensions, p->n_time_dimensions = first->n_time_dimensions;
+    }
+    for (size_t i = 0; i < p->n_rollups; i++) {
+        const gr_preagg *part = p->rollups[i];
+        gr_loc loc = list->items[i]->loc;
+        check_names(l, p, part, "measures", p->measures, p->n_measures, part->measures, part->n_measures, loc);
+        check_names(l, p, part, "dimensions", p->dimensions, p->n_dimensions, part->dimensions, part->n_dimensions,
+                    loc);
+        check_names(l, p, part, "segments", p->segments, p->n_segments, part->segments, part->n_segments, loc);
+        check_names(l, p, part, "timeDimensions", p->time_dimensions, p->n_time_dimensions, part->time_dimensions,
+                    part->n_time_dimensions, loc);
+        if (p->n_rollups > 1) check_partitions(l, p, i, loc);
+    }
+    if (!p->unions_source || last->cube == p->cube) return;
+    gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, list->items[p->n_rollups - 1]->loc,
+                                 "unionWithSourceData can be enabled only for pre-aggregation within '" GR_FMT
+                                 "' cube but '" GR_FMT "' pre-aggregation is defined within '" GR_FMT "' cube",
+                                 GR_ARG(p->cube->name), GR_ARG(last->id), GR_ARG(last->cube->name));
+    gr_model_hint(l, d, "let its last rollup be one of the cube '" GR_FMT "'", GR_ARG(p->cube->name));
+}
+
+static bool check_count(gr_loader *l, const gr_preagg *p, const gr_yaml *list, const gr_place *place) {
+    bool is_join = p->type == GR_PREAGG_ROLLUP_JOIN;
+    if (!is_join && !list->n) {
+        gr_diag *d = gr_model_report(l, GR_ERR_MODEL_INVALID, list->loc,
+                                     "rollupLambda '" GR_FMT "' should reference at least one rollup", GR_ARG(p->id));
+        gr_model_hint(l, d, "list those that it is made of, from coarse to fine: [by_month, by_day]");
+        return false;
+    }
+    if (list->n >= (is_join ? 2 : 1) && list->n <= MOST_ROLLUPS) return true;
+    gr_diag *d = gr_model_fault(l, GR_ERR_MODEL_INVALID, list->loc, place, (gr_str){0}, NULL,
+                                is_join ? "must have 2 to 100 items" : "must have 1 to 100 items");
+    if (is_join) gr_model_hint(l, d, "a rollup_join joins rollups of different cubes: [orders.main, users.main]");
+    return false;
+}
+
 static void bind_rollups(gr_loader *l, const gr_map *by_id, gr_preagg *p, const gr_item *item) {
     const gr_yaml_pair *pair = pair_of(item->node, GR_KEY_PREAGG_ROLLUPS);
     if (!pair) pair = pair_of(item->node, GR_KEY_PREAGG_ROLLUP_REFERENCES);
@@ -139,18 +269,14 @@ static void bind_rollups(gr_loader *l, const gr_map *by_id, gr_preagg *p, const 
     const gr_yaml *list = pair->value;
     gr_place top = {NULL, GR_STR("preAggregations"), -1}, name = {&top, p->name, -1},
              key = {&name, GR_STR("rollups"), -1};
-    if (list->n < 2 || list->n > MOST_ROLLUPS) {
-        gr_diag *d =
-            gr_model_fault(l, GR_ERR_MODEL_INVALID, list->loc, &key, (gr_str){0}, NULL, "must have 2 to 100 items");
-        gr_model_hint(l, d, "a rollup_join joins rollups of different cubes: [orders.main, users.main]");
-        return;
-    }
+    if (!check_count(l, p, list, &key)) return;
     p->rollups = GR_NEW_N(l->arena, gr_preagg *, list->n);
     for (size_t i = 0; i < list->n; i++) {
         gr_place at = {&key, {0}, (int64_t)i};
         gr_preagg *part = read_rollup(l, by_id, list->items[i], &at);
         if (part && check_part(l, p, part, list->items[i], &at)) p->rollups[p->n_rollups++] = part;
     }
+    if (p->type == GR_PREAGG_ROLLUP_LAMBDA && p->n_rollups == list->n) check_lambda(l, p, list);
 }
 
 static bool has_original(const gr_cube *cube) {
@@ -184,7 +310,7 @@ void gr_model_bind_preaggs(gr_loader *l) {
         for (size_t k = 0; k < s->cube->n_preaggs; k++) {
             gr_preagg *p = s->cube->preaggs[k];
             l->is_inherited = items->v[k].is_inherited;
-            if (p->type == GR_PREAGG_ROLLUP_JOIN) bind_rollups(l, &by_id, p, &items->v[k]);
+            if (!gr_preagg_has_table(p)) bind_rollups(l, &by_id, p, &items->v[k]);
             if (p->type == GR_PREAGG_ROLLUP) bind_original(l, p, &items->v[k], is_original);
         }
         l->is_inherited = false;

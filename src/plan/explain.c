@@ -2,6 +2,22 @@
  * explanation cannot say something else than what was done. */
 #include "plan/internal.h"
 
+/* A rollup_lambda fits when all its parts do. */
+static void explain_part(gr_planner *p, gr_scan *scan, const gr_rollup *lambda, const gr_rollup *part,
+                         gr_refusals *ret) {
+    gr_refusals all = {0};
+    const gr_tree *tree = gr_rollup_fact_tree(part, scan->group.tree.nodes[0].cube);
+    if (!tree) GR_PUSH(p->arena, &all, ((gr_refusal){GR_RULE_ROOT, part, NULL, NULL}));
+    if (tree) gr_match_all(scan, part, tree, p->arena, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        gr_refusal refusal = all.v[i];
+        bool is_known = false;
+        refusal.rollup = lambda;
+        for (size_t k = 0; k < ret->n; k++) is_known |= gr_refusal_eq(&ret->v[k], &refusal);
+        if (!is_known) GR_PUSH(p->arena, ret, refusal);
+    }
+}
+
 static void explain_group(gr_planner *p, const gr_ask *ask, size_t n_facts, size_t group, gr_plan_report *ret) {
     const gr_group *g = &ret->groups.v[group];
     for (size_t i = 0; i < p->candidates.n; i++) {
@@ -15,7 +31,8 @@ static void explain_group(gr_planner *p, const gr_ask *ask, size_t n_facts, size
             continue;
         }
         gr_scan scan = gr_planner_scan(p, ask, g, ask->query->time_dimensions);
-        gr_match_all(&scan, r, tree, p->arena, &c->refusals);
+        if (!r->n_parts) gr_match_all(&scan, r, tree, p->arena, &c->refusals);
+        for (size_t k = 0; k < r->n_parts; k++) explain_part(p, &scan, r, r->parts[k], &c->refusals);
     }
 }
 

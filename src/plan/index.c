@@ -144,8 +144,8 @@ static gr_status compute(gr_plan_index *index, gr_rollup *r, const gr_components
         GR_TRY(gr_group_split(&ask, &facts.v[i], arena, &r->groups, err));
     }
     r->tree = r->trees[0];
-    bool is_one_table = r->preagg->type != GR_PREAGG_ROLLUP_JOIN; /* its parts are built each in its own source */
-    if (is_one_table && check_sources(r))
+    /* Parts are built each in its own source. */
+    if (gr_preagg_has_table(r->preagg) && check_sources(r))
         return gr_error_set(err, GR_ERR_PLAN_MIXED_SOURCES, "its cubes live in different data sources");
     return GR_OK;
 }
@@ -397,7 +397,7 @@ static void share_identities(gr_plan_index *index, gr_arena *arena) {
     gr_map_init(&by_identity, arena);
     for (size_t i = 0; i < index->model->n_preaggs; i++) {
         gr_rollup *r = &index->rollups[i];
-        if (!r->can_build || r->preagg->type == GR_PREAGG_ROLLUP_JOIN) continue;
+        if (!r->can_build || !gr_preagg_has_table(r->preagg)) continue;
         if (take_identity(index, &by_identity, r, arena)) continue;
         set_apart(r, arena);
         if (take_identity(index, &by_identity, r, arena)) continue;
@@ -444,9 +444,11 @@ gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults default
     index->rollups = GR_NEW_N(arena, gr_rollup, model->n_preaggs + 1);
     for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], defaults, diags, arena);
     share_identities(index, arena);
-    for (size_t i = 0; i < model->n_preaggs; i++)
-        if (model->preaggs[i]->type == GR_PREAGG_ROLLUP_JOIN && index->rollups[i].can_build)
-            gr_rollup_join_prepare(index, &index->rollups[i], arena);
+    for (size_t i = 0; i < model->n_preaggs; i++) {
+        gr_rollup *r = &index->rollups[i];
+        if (r->preagg->type == GR_PREAGG_ROLLUP_JOIN && r->can_build) gr_rollup_join_prepare(index, r, arena);
+        if (r->preagg->type == GR_PREAGG_ROLLUP_LAMBDA && r->can_build) gr_rollup_lambda_prepare(index, r, arena);
+    }
     list_by_fact(index, arena);
     return index;
 }
@@ -457,6 +459,7 @@ size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *r, gr
         if (i == 0) GR_PUSH(arena, &list, r->links[i].from);
         GR_PUSH(arena, &list, r->links[i].to);
     }
+    for (size_t i = 0; i < r->n_parts; i++) GR_PUSH(arena, &list, r->parts[i]);
     for (size_t f = 0; r->preagg->uses_original_sql && f < r->n_facts; f++)
         for (size_t i = 0; i < r->trees[f].n; i++) {
             const gr_cube *cube = r->trees[f].nodes[i].cube;

@@ -59,6 +59,13 @@ gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same
 void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills index->components */
 
 /* ---- plan.c ---- */
+/* The part of a range that a rollup can give: whole stored buckets, [inner) within [outer). */
+typedef struct gr_tiling {
+    const gr_rollup_column *column; /* NULL: not tiled */
+    size_t time;                    /* of the query's time dimensions */
+    gr_range outer, inner;
+} gr_tiling;
+
 typedef struct gr_planner {
     const gr_snapshot *snapshot;
     const gr_query *query; /* as it was asked */
@@ -89,6 +96,40 @@ GR_MUST_CHECK gr_status gr_planner_check_repeats(const gr_plan *inner, const gr_
 static inline bool gr_planner_must_stop(const gr_planner *p) { return p->to_build || p->to_probe; }
 /* A plan that gives the ask's components by the groups of its query. */
 GR_MUST_CHECK gr_status gr_relation_plan(gr_planner *planner, const gr_ask *ask, gr_plan **ret);
+
+/* Why a candidate does not serve, once. */
+void gr_planner_note(gr_planner *planner, gr_refusal refusal);
+/* Definition against the facts that are asked for: all of them, each in its own tree of the rollup. Fills the scan's
+ * group and match fields. */
+bool gr_planner_matches(gr_planner *planner, const gr_groups *facts, const gr_rollup *rollup, gr_scan *scan,
+                        gr_tiling *tiling, gr_refusal *refusal);
+const gr_rollup_state *gr_planner_state(const gr_planner *planner, const gr_query *query, const gr_rollup *rollup,
+                                        const gr_tz *zone);
+typedef enum gr_verdict { GR_REFUSED, GR_SERVES, GR_BUILD_FIRST } gr_verdict;
+/* What is built decides. `scan`: what will be read of it, or NULL: all. SERVES also when some of what is wanted is
+ * missing and cannot be built. `asked`: who wants it, itself or what it is a part of. */
+gr_verdict gr_planner_settle(gr_planner *planner, const gr_query *query, const gr_scan *scan, const gr_rollup *rollup,
+                             const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone);
+
+/* ---- lambda.c ---- */
+/* The pieces of an answer by a rollup_lambda. */
+typedef struct gr_lambda_reading {
+    gr_ask ask;                 /* with the time dimension that is cut, which the query may not have */
+    const gr_time_field *times; /* of its query */
+    size_t time;                /* the one that is cut */
+    GR_VEC(gr_scan) scans;      /* of its parts, in order of time */
+    GR_VEC(gr_range) edges;     /* that no part has whole: left to others */
+    bool is_live;               /* the source gives the rest */
+    gr_range live;
+    int64_t rows; /* of what is read; -1: something is not built */
+} gr_lambda_reading;
+/* It is more than another name of its only rollup. */
+bool gr_rollup_lambda_has_cuts(const gr_rollup *lambda);
+void gr_rollup_lambda_prepare(gr_plan_index *index, gr_rollup *rollup, gr_arena *arena);
+/* Refusals name the lambda. Without may_tile there are no edges. */
+gr_verdict gr_planner_read_lambda(gr_planner *planner, const gr_ask *ask, const gr_groups *fact,
+                                  const gr_time_field *times, const gr_rollup *lambda, bool may_tile,
+                                  gr_lambda_reading *ret);
 
 /* ---- window.c ---- */
 bool gr_window_has_time(const gr_query *query);
@@ -133,12 +174,6 @@ struct gr_plan_index {
 bool gr_derive_text_is_portable(gr_str text);
 
 /* ---- match.c ---- */
-/* The part of a range that a rollup can give: whole stored buckets, [inner) within [outer). */
-typedef struct gr_tiling {
-    const gr_rollup_column *column; /* NULL: not tiled */
-    size_t time;                    /* of the query's time dimensions */
-    gr_range outer, inner;
-} gr_tiling;
 /* Decide whether `rollup` can serve the scan's group by definition; on success fills the scan's match fields, and with
  * a tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */
 bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
@@ -146,6 +181,9 @@ bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stor
 /* After the inner range has been narrowed: what cannot be put together from pieces is cut at whole groups. */
 bool gr_match_edges(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
                     gr_refusal *ret_refusal);
+/* A cut on the wall clock is moved back to a whole group where what is on both sides cannot be merged. */
+bool gr_match_cut(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, size_t time, int64_t *cut_us,
+                  gr_refusal *ret_refusal);
 /* Every rule that fails, by definition. */
 void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_arena *arena,
                   gr_refusals *ret);
@@ -177,7 +215,10 @@ bool gr_tile_inner(const gr_time_field *time, const gr_granularity *stored, cons
 typedef enum gr_clip { GR_CLIP_WHOLE, GR_CLIP_PART, GR_CLIP_NONE } gr_clip;
 /* The stretch of the ranged column, as it is stored, that the scan may read. */
 gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *rollup);
-gr_reading gr_tile_reading(const gr_rollup_state *state, const gr_run *run, gr_arena *arena);
+gr_reading gr_tile_reading(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state, gr_arena *arena);
+/* A run of the first time column on the query's wall clock; false where an instant lies in a doubled hour. */
+bool gr_tile_range_of(const gr_rollup *rollup, const gr_run *run, const gr_tz *tz, gr_range *ret);
+size_t gr_tile_time(const gr_scan *scan, const gr_member *member); /* of the range that is cut; SIZE_MAX: none */
 gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state, gr_tiling *tiling);
 /* Pieces of [outer) beside [inner): at most two, disjoint, and with it the whole. */
 size_t gr_tile_edges(const gr_tiling *tiling, gr_range ret[2]);

@@ -437,17 +437,21 @@ static bool check_components(matcher *m) {
     return true;
 }
 
+/* A component that cannot be put together from pieces that are cut at this column; NULL: all can. */
+static const gr_component *find_rigid(const matcher *m, const gr_rollup_column *column) {
+    const gr_components *needed = &m->scan->group.components;
+    for (size_t i = 0; i < needed->n; i++)
+        if (!gr_component_is_mergeable(needed->v[i].agg) || is_fanned_by(m, &needed->v[i], column))
+            return &needed->v[i];
+    return NULL;
+}
+
 /* Where a component cannot be put together from pieces, no group of the answer may lie in two of them: the cut is moved
  * to whole buckets of the query's own granularity. */
 static bool check_edges(matcher *m) {
     gr_tiling *tiling = m->tiling;
     if (!tiling || !tiling->column) return true;
-    const gr_components *needed = &m->scan->group.components;
-    const gr_component *rigid = NULL;
-    for (size_t i = 0; i < needed->n && !rigid; i++) {
-        const gr_component *c = &needed->v[i];
-        if (!gr_component_is_mergeable(c->agg) || is_fanned_by(m, c, tiling->column)) rigid = c;
-    }
+    const gr_component *rigid = find_rigid(m, tiling->column);
     if (!rigid) return true;
     gr_time_field t = m->scan->times[tiling->time];
     t.range = tiling->inner;
@@ -493,6 +497,18 @@ bool gr_match_edges(gr_scan *scan, const gr_rollup *rollup, const gr_tree *store
                  .tiling = tiling,
                  .refusal = ret_refusal};
     return check_edges(&m);
+}
+
+bool gr_match_cut(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, size_t time, int64_t *cut_us,
+                  gr_refusal *ret_refusal) {
+    matcher m = {
+        .scan = scan, .query = scan->query, .rollup = rollup, .stored_tree = stored_tree, .refusal = ret_refusal};
+    const gr_component *rigid = find_rigid(&m, gr_rollup_time(rollup));
+    const gr_time_field *t = &scan->times[time];
+    if (!rigid) return true;
+    if (!t->granularity) return refuse(&m, GR_RULE_EDGES, rigid->measure, NULL);
+    *cut_us = gr_granularity_floor(t->granularity, t->anchor_local_us, *cut_us);
+    return true;
 }
 
 bool gr_match_rollup(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,

@@ -11,13 +11,13 @@
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */
 
-static void note(gr_planner *p, gr_refusal refusal) {
+void gr_planner_note(gr_planner *p, gr_refusal refusal) {
     for (size_t i = 0; i < p->refusals.n; i++) /* inner plans ask the same again */
         if (gr_refusal_eq(&p->refusals.v[i], &refusal)) return;
     GR_PUSH(p->arena, &p->refusals, refusal);
 }
 
-static bool is_rollup(const gr_preagg *p) { return p->type == GR_PREAGG_ROLLUP || p->type == GR_PREAGG_ROLLUP_JOIN; }
+static bool is_rollup(const gr_preagg *p) { return p->type != GR_PREAGG_ORIGINAL_SQL; }
 
 static void add_candidate(gr_planner *p, const gr_rollup *r) {
     for (size_t i = 0; i < p->candidates.n; i++)
@@ -52,9 +52,7 @@ static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
     return false;
 }
 
-typedef enum verdict { REFUSED, SERVES, BUILD_FIRST } verdict;
-
-static const gr_rollup_state *state_of(const gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_tz *zone) {
+const gr_rollup_state *gr_planner_state(const gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_tz *zone) {
     return q->pinned_version.n ? gr_snapshot_pinned(p->snapshot, r->preagg, zone, q->pinned_version)
                                : gr_snapshot_state(p->snapshot, r->preagg, zone);
 }
@@ -77,31 +75,30 @@ static const gr_member *find_lack(const gr_scan *scan, const gr_rollup *r, const
 }
 
 /* It is wanted and not there: built first, unless something stands against that. */
-static verdict build_or_refuse(gr_planner *p, const gr_rollup *r, const gr_rollup *asked, const gr_rollup_state *state,
-                               const gr_member *lacking, const gr_tz *zone, const gr_run *wanted) {
+static gr_verdict build_or_refuse(gr_planner *p, const gr_rollup *r, const gr_rollup *asked,
+                                  const gr_rollup_state *state, const gr_member *lacking, const gr_tz *zone,
+                                  const gr_run *wanted) {
     bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
     if (has_failed || is_excluded(&p->options, r))
-        note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
-    else if (asked->preagg->build == GR_BUILD_EXPLICIT)
-        note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, lacking, NULL});
+        gr_planner_note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
+    else if (asked->preagg->build == GR_BUILD_EXPLICIT || (asked->n_parts && r->preagg->build == GR_BUILD_EXPLICIT))
+        gr_planner_note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, lacking, NULL});
     else if (!state && r->depends_on_zone && p->snapshot->n_states &&
              (int64_t)p->snapshot->n_states[r->entity->preagg->index] >= p->snapshot->max_zones)
-        note(p, (gr_refusal){GR_RULE_TIME_ZONE, asked, NULL, NULL});
+        gr_planner_note(p, (gr_refusal){GR_RULE_TIME_ZONE, asked, NULL, NULL});
     else {
         p->to_build = r;
         p->to_build_zone = zone;
         p->to_build_run = *wanted;
-        return BUILD_FIRST;
+        return GR_BUILD_FIRST;
     }
-    return REFUSED;
+    return GR_REFUSED;
 }
 
-/* `scan`: what will be read of it, or NULL: all. SERVES also when some of what is wanted is missing and cannot be
- * built. */
-static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan, const gr_rollup *r,
-                          const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
+gr_verdict gr_planner_settle(gr_planner *p, const gr_query *q, const gr_scan *scan, const gr_rollup *r,
+                             const gr_rollup *asked, const gr_rollup_state **ret_state, const gr_tz **ret_zone) {
     const gr_tz *zone = gr_rollup_zone(r, q->tz);
-    const gr_rollup_state *state = state_of(p, q, r, zone);
+    const gr_rollup_state *state = gr_planner_state(p, q, r, zone);
     const gr_member *lacking = state && state->is_built ? find_lack(scan, r, state) : NULL;
     const gr_member *changed =
         state && state->is_built && !lacking ? gr_plan_pinned_changed(p, q, scan, r, state) : NULL;
@@ -110,16 +107,17 @@ static verdict settle_one(gr_planner *p, const gr_query *q, const gr_scan *scan,
     gr_run wanted = scan ? gr_tile_run(scan, r) : (gr_run){INT64_MIN, INT64_MAX};
     *ret_zone = zone;
     *ret_state = is_built ? state : NULL;
-    if (p->options.ignore_builds) return SERVES;
+    if (p->options.ignore_builds) return GR_SERVES;
     if (is_built) {
         bool is_missing = !q->pinned_version.n && gr_rollup_is_missing(state, &wanted);
-        if (is_missing && build_or_refuse(p, r, asked, state, NULL, zone, &wanted) == BUILD_FIRST) return BUILD_FIRST;
-        return !scan && state->n_missing ? REFUSED : SERVES;
+        if (is_missing && build_or_refuse(p, r, asked, state, NULL, zone, &wanted) == GR_BUILD_FIRST)
+            return GR_BUILD_FIRST;
+        return !scan && state->n_missing ? GR_REFUSED : GR_SERVES;
     }
     if (q->pinned_version.n) {
         gr_rule rule = changed ? GR_RULE_CHANGED : state ? GR_RULE_NOT_BUILT : GR_RULE_VERSION;
-        note(p, (gr_refusal){rule, asked, changed ? changed : lacking, NULL});
-        return REFUSED;
+        gr_planner_note(p, (gr_refusal){rule, asked, changed ? changed : lacking, NULL});
+        return GR_REFUSED;
     }
     return build_or_refuse(p, r, asked, state, lacking, zone, &wanted);
 }
@@ -137,43 +135,40 @@ static bool clip(gr_planner *p, gr_scan *scan, const gr_rollup *r, const gr_roll
         scan->times[t->time].range = t->inner;
         is_served = gr_match_edges(scan, r, gr_rollup_fact_tree(r, scan->group.tree.nodes[0].cube), t, &refusal);
     }
-    if (!is_served) note(p, refusal);
+    if (!is_served) gr_planner_note(p, refusal);
     return is_served;
 }
 
 /* What is built decides: serve, build first, or go on. A rollup_join is as built as its parts. */
-static verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tiling *tiling) {
+static gr_verdict settle(gr_planner *p, gr_scan *scan, const gr_rollup *r, gr_tiling *tiling) {
     const gr_rollup_state *state = NULL;
     const gr_tz *zone = scan->query->tz;
     gr_refusal refusal = {0};
-    verdict v = SERVES;
+    gr_verdict v = GR_SERVES;
     if (r->n_links && !gr_match_zone(scan, r, NULL, &refusal)) {
-        note(p, refusal);
-        return REFUSED;
+        gr_planner_note(p, refusal);
+        return GR_REFUSED;
     }
-    for (size_t i = 0; i < r->n_links && v == SERVES; i++) {
-        if (i == 0) v = settle_one(p, scan->query, NULL, r->links[i].from, r, &state, &zone);
-        if (v == SERVES) v = settle_one(p, scan->query, NULL, r->links[i].to, r, &state, &zone);
+    for (size_t i = 0; i < r->n_links && v == GR_SERVES; i++) {
+        if (i == 0) v = gr_planner_settle(p, scan->query, NULL, r->links[i].from, r, &state, &zone);
+        if (v == GR_SERVES) v = gr_planner_settle(p, scan->query, NULL, r->links[i].to, r, &state, &zone);
     }
     if (!r->n_links) {
         zone = gr_rollup_zone(r, scan->query->tz);
-        state = state_of(p, scan->query, r, zone);
+        state = gr_planner_state(p, scan->query, r, zone);
         if (!gr_match_zone(scan, r, state && state->is_built ? state : NULL, &refusal)) {
-            note(p, refusal);
-            return REFUSED;
+            gr_planner_note(p, refusal);
+            return GR_REFUSED;
         }
-        v = settle_one(p, scan->query, scan, r, r, &state, &zone);
-        if (v == SERVES && !clip(p, scan, r, state, tiling)) return REFUSED;
+        v = gr_planner_settle(p, scan->query, scan, r, r, &state, &zone);
+        if (v == GR_SERVES && !clip(p, scan, r, state, tiling)) return GR_REFUSED;
     }
-    if (v != SERVES) return v;
+    if (v != GR_SERVES) return v;
     scan->rollup = r;
     scan->rollup_zone = zone;
     scan->state = state;
-    if (state && !r->n_links) {
-        gr_run run = gr_tile_run(scan, r);
-        scan->reading = gr_tile_reading(state, &run, p->arena);
-    }
-    return SERVES;
+    if (state && !r->n_links) scan->reading = gr_tile_reading(scan, r, state, p->arena);
+    return GR_SERVES;
 }
 
 /* ---- one scan ---------------------------------------------------------------------------------------------------- */
@@ -192,9 +187,8 @@ const gr_tree *gr_rollup_fact_tree(const gr_rollup *r, const gr_cube *root) {
     return NULL;
 }
 
-/* Definition against the facts that are asked for: all of them, each in its own tree of the rollup. */
-static bool matches(gr_planner *p, const gr_groups *facts, const gr_rollup *r, gr_scan *scan, gr_tiling *tiling,
-                    gr_refusal *refusal) {
+bool gr_planner_matches(gr_planner *p, const gr_groups *facts, const gr_rollup *r, gr_scan *scan, gr_tiling *tiling,
+                        gr_refusal *refusal) {
     *refusal = (gr_refusal){r->can_build ? GR_RULE_ROOT : GR_RULE_CANNOT_BUILD, r, NULL, NULL};
     if (!r->can_build || !r->entity->can_build) {
         refusal->rule = GR_RULE_CANNOT_BUILD;
@@ -217,56 +211,97 @@ static bool matches(gr_planner *p, const gr_groups *facts, const gr_rollup *r, g
     return true;
 }
 
-/* The first candidate that serves, or the one of the fewest rows. With `ret_tiling` only those are tried whose range
- * was all that stood against them. */
-static verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
-                      gr_tiling *ret_tiling, gr_scan *ret) {
-    gr_scan best = {0};
-    gr_tiling best_tiling = {0};
+/* What serves: one rollup, whole or tiled, or the parts of a rollup_lambda. */
+typedef struct choice {
+    gr_scan scan;
+    gr_tiling tiling;          /* without a column: it gives the whole range */
+    gr_lambda_reading *lambda; /* or NULL; then there is no scan */
+} choice;
+
+typedef enum reach {
+    REACH_FACTS, /* several facts or groups at once: one table has them all */
+    REACH_WHOLE, /* the whole range */
+    REACH_TILES  /* only those are tried whose range was all that stood against them */
+} reach;
+
+static gr_verdict try_lambda(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
+                             const gr_rollup *r, reach how, choice *ret) {
+    if (how == REACH_FACTS) {
+        gr_planner_note(p, (gr_refusal){GR_RULE_FACTS, r, NULL, NULL});
+        return GR_REFUSED;
+    }
+    ret->lambda = GR_NEW(p->arena, gr_lambda_reading);
+    gr_verdict v = gr_planner_read_lambda(p, ask, facts, times, r, how == REACH_TILES, ret->lambda);
+    if (how != REACH_TILES || v != GR_SERVES || ret->lambda->edges.n) return v;
+    return GR_REFUSED; /* it fitted whole, and something else stood against it */
+}
+
+static gr_verdict try_rollup(gr_planner *p, const gr_groups *facts, const gr_rollup *r, reach how, choice *ret) {
+    bool is_tiled = how == REACH_TILES;
+    gr_refusal refusal = {GR_RULE_FORBIDDEN, r, NULL, NULL};
+    gr_tiling *tiling = is_tiled ? &ret->tiling : NULL;
+    if (p->options.without_rollups || !gr_planner_matches(p, facts, r, &ret->scan, tiling, &refusal)) {
+        if (!is_tiled || refusal.rule == GR_RULE_EDGES) gr_planner_note(p, refusal);
+        return GR_REFUSED;
+    }
+    gr_verdict v = settle(p, &ret->scan, r, tiling);
+    if (v == GR_REFUSED || !is_tiled || tiling->column) return v;
+    p->to_build = NULL; /* it fitted whole, and is not to be built now */
+    return GR_REFUSED;
+}
+
+static gr_verdict try_candidate(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
+                                const gr_rollup *r, reach how, choice *ret) {
+    *ret = (choice){.scan = gr_planner_scan(p, ask, &facts->v[0], times)};
+    if (r->can_build && r->n_parts == 1 && !gr_rollup_lambda_has_cuts(r)) {
+        ret->scan.lambda = r;
+        r = r->parts[0];
+    }
+    bool is_lambda = r->preagg->type == GR_PREAGG_ROLLUP_LAMBDA && !p->options.without_rollups;
+    return is_lambda ? try_lambda(p, ask, facts, times, r, how, ret) : try_rollup(p, facts, r, how, ret);
+}
+
+/* Rows that are read; -1: that is not known. */
+static int64_t rows_of(const choice *c) {
+    if (c->lambda) return c->lambda->rows;
+    return c->scan.state ? c->scan.state->rows : -1;
+}
+
+/* The first candidate that serves, or the one of the fewest rows. */
+static gr_verdict choose(gr_planner *p, const gr_ask *ask, const gr_groups *facts, const gr_time_field *times,
+                         reach how, choice *ret) {
+    choice best;
+    bool has_best = false;
     const gr_rollup *first = NULL; /* to be built, unless something that is built serves */
     const gr_tz *first_zone = NULL;
     gr_run first_run = {0};
     for (size_t i = 0; i < p->candidates.n; i++) {
-        const gr_rollup *r = p->candidates.v[i];
-        gr_scan scan = gr_planner_scan(p, ask, &facts->v[0], times);
-        gr_tiling tiling = {0};
-        gr_refusal refusal = {GR_RULE_FORBIDDEN, r, NULL, NULL};
-        if (p->options.without_rollups || !matches(p, facts, r, &scan, ret_tiling ? &tiling : NULL, &refusal)) {
-            if (!ret_tiling || refusal.rule == GR_RULE_EDGES) note(p, refusal);
-            continue;
-        }
-        verdict v = settle(p, &scan, r, ret_tiling ? &tiling : NULL);
-        if (v == REFUSED) continue;
-        if (ret_tiling && !tiling.column) { /* it fitted whole, and is not to be built now */
-            p->to_build = NULL;
-            continue;
-        }
-        bool is_known = v == SERVES && scan.state;
-        if (p->is_cheapest && v == BUILD_FIRST) {
+        choice c;
+        gr_verdict v = try_candidate(p, ask, facts, times, p->candidates.v[i], how, &c);
+        if (v == GR_REFUSED) continue;
+        if (p->is_cheapest && v == GR_BUILD_FIRST) {
             if (!first) first = p->to_build, first_zone = p->to_build_zone, first_run = p->to_build_run;
             p->to_build = NULL;
             continue;
         }
-        if (p->is_cheapest && is_known) {
-            if (best.rollup && best.state->rows <= scan.state->rows) continue;
-            best = scan;
-            best_tiling = tiling;
+        if (p->is_cheapest && rows_of(&c) >= 0) {
+            if (has_best && rows_of(&best) <= rows_of(&c)) continue;
+            best = c;
+            has_best = true;
             continue;
         }
-        if (best.rollup) continue;
-        *ret = scan;
-        if (ret_tiling) *ret_tiling = tiling;
+        if (has_best) continue;
+        *ret = c;
         return v;
     }
-    if (!best.rollup) {
+    if (!has_best) {
         p->to_build = first;
         p->to_build_zone = first_zone;
         p->to_build_run = first_run;
-        return first ? BUILD_FIRST : REFUSED;
+        return first ? GR_BUILD_FIRST : GR_REFUSED;
     }
     *ret = best;
-    if (ret_tiling) *ret_tiling = best_tiling;
-    return SERVES;
+    return GR_SERVES;
 }
 
 /* ---- the source -------------------------------------------------------------------------------------------------- */
@@ -288,7 +323,7 @@ static bool has_original(const gr_planner *p, const gr_cube *cube) {
 }
 
 /* A cube whose original_sql is stored is read from there (4.10). */
-static verdict use_originals(gr_planner *p, const gr_query *q, const gr_tree *tree) {
+static gr_verdict use_originals(gr_planner *p, const gr_query *q, const gr_tree *tree) {
     for (uint32_t i = 0; i < tree->n && !p->options.without_rollups; i++) {
         const gr_cube *cube = tree->nodes[i].cube;
         for (size_t k = 0; k < cube->n_preaggs && !has_original(p, cube); k++) {
@@ -296,12 +331,12 @@ static verdict use_originals(gr_planner *p, const gr_query *q, const gr_tree *tr
             const gr_rollup *r = &p->snapshot->index->rollups[cube->preaggs[k]->index];
             gr_original o = {.cube = cube, .rollup = r};
             const gr_tz *zone;
-            verdict v = r->can_build ? settle_one(p, q, NULL, r, r, &o.state, &zone) : REFUSED;
-            if (v == BUILD_FIRST) return v;
-            if (v == SERVES) GR_PUSH(p->arena, &p->originals, o);
+            gr_verdict v = r->can_build ? gr_planner_settle(p, q, NULL, r, r, &o.state, &zone) : GR_REFUSED;
+            if (v == GR_BUILD_FIRST) return v;
+            if (v == GR_SERVES) GR_PUSH(p->arena, &p->originals, o);
         }
     }
-    return SERVES;
+    return GR_SERVES;
 }
 
 static gr_status read_source(gr_planner *p, gr_plan *plan, gr_scan *scan) {
@@ -313,7 +348,7 @@ static gr_status read_source(gr_planner *p, gr_plan *plan, gr_scan *scan) {
                             GR_ARG(scan->group.tree.nodes[0].cube->name));
     p->data_source = source;
     p->reads_source = true;
-    if (use_originals(p, scan->query, &scan->group.tree) == BUILD_FIRST) return GR_OK;
+    if (use_originals(p, scan->query, &scan->group.tree) == GR_BUILD_FIRST) return GR_OK;
     gr_piece piece = {.kind = GR_PIECE_SCAN, .components = scan->group.components, .scan = *scan};
     GR_PUSH(p->arena, &plan->piece_list, piece);
     return GR_OK;
@@ -343,20 +378,42 @@ static gr_status plan_tiles(gr_planner *p, const gr_ask *ask, const gr_group *gr
     return GR_OK;
 }
 
+/* The parts' pieces, what is left to others, and the rest by the source. */
+static gr_status plan_lambda(gr_planner *p, const gr_group *group, const gr_lambda_reading *l, int depth,
+                             gr_plan *plan) {
+    for (size_t i = 0; i < l->scans.n; i++) serve(p, plan, &l->scans.v[i]);
+    for (size_t i = 0; i < l->edges.n + l->is_live && !p->to_build; i++) {
+        bool is_edge = i < l->edges.n;
+        gr_scan rest = gr_planner_scan(p, &l->ask, group, l->times);
+        rest.times[l->time].has_range = true;
+        rest.times[l->time].range = is_edge ? l->edges.v[i] : l->live;
+        if (is_edge)
+            GR_TRY(plan_group(p, &l->ask, group, rest.times, depth + 1, plan));
+        else
+            GR_TRY(read_source(p, plan, &rest));
+    }
+    return GR_OK;
+}
+
+static gr_status plan_choice(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times,
+                             const choice *c, int depth, gr_plan *plan) {
+    if (c->lambda) return plan_lambda(p, group, c->lambda, depth, plan);
+    if (c->tiling.column) return plan_tiles(p, ask, group, times, &c->tiling, &c->scan, depth, plan);
+    serve(p, plan, &c->scan);
+    return GR_OK;
+}
+
 static gr_status plan_group(gr_planner *p, const gr_ask *ask, const gr_group *group, const gr_time_field *times,
                             int depth, gr_plan *plan) {
     enum { DEEPEST_TILE = 3 };
     gr_groups facts = {0};
     GR_PUSH(p->arena, &facts, *group);
-    gr_scan scan;
-    verdict v = choose(p, ask, &facts, times, NULL, &scan);
-    if (v == SERVES) serve(p, plan, &scan);
-    if (v != REFUSED) return GR_OK;
-    gr_tiling tiling = {0};
-    if (depth < DEEPEST_TILE) v = choose(p, ask, &facts, times, &tiling, &scan);
-    if (v == SERVES) return plan_tiles(p, ask, group, times, &tiling, &scan, depth, plan);
-    if (v != REFUSED) return GR_OK;
-    scan = gr_planner_scan(p, ask, group, times);
+    choice c;
+    gr_verdict v = choose(p, ask, &facts, times, REACH_WHOLE, &c);
+    if (v == GR_REFUSED && depth < DEEPEST_TILE) v = choose(p, ask, &facts, times, REACH_TILES, &c);
+    if (v == GR_SERVES) return plan_choice(p, ask, group, times, &c, depth, plan);
+    if (v == GR_BUILD_FIRST) return GR_OK;
+    gr_scan scan = gr_planner_scan(p, ask, group, times);
     return read_source(p, plan, &scan);
 }
 
@@ -368,10 +425,10 @@ static gr_status plan_scans(gr_planner *p, const gr_ask *ask, gr_plan *plan) {
     gr_groups groups = {0};
     for (size_t i = 0; i < facts.n; i++) GR_TRY(gr_group_split(ask, &facts.v[i], p->arena, &groups, p->err));
     if (groups.n > 1) { /* one rollup for everything goes first (4.7.8) */
-        gr_scan scan;
-        verdict v = choose(p, ask, &facts, ask->query->time_dimensions, NULL, &scan);
-        if (v == SERVES) serve(p, plan, &scan);
-        if (v != REFUSED) return GR_OK;
+        choice c;
+        gr_verdict v = choose(p, ask, &facts, ask->query->time_dimensions, REACH_FACTS, &c);
+        if (v == GR_SERVES) serve(p, plan, &c.scan);
+        if (v != GR_REFUSED) return GR_OK;
     }
     for (size_t i = 0; i < groups.n && !p->to_build; i++)
         GR_TRY(plan_group(p, ask, &groups.v[i], ask->query->time_dimensions, 0, plan));
@@ -471,6 +528,7 @@ static void add_use(gr_planner *p, gr_plan *plan, gr_plan_use use) {
         if (known->rollup->entity != use.rollup->entity || known->zone != use.zone) continue;
         if (use.built_at_us < known->built_at_us) known->built_at_us = use.built_at_us;
         if (use.n_partitions > known->n_partitions) known->n_partitions = use.n_partitions;
+        if (!known->lambda) known->lambda = use.lambda;
         return;
     }
     gr_plan_use *uses = GR_NEW_N(p->arena, gr_plan_use, plan->n_uses + 1);
@@ -486,7 +544,9 @@ static void add_uses(gr_planner *p, gr_plan *plan, const gr_plan *of) {
         if (piece->kind == GR_PIECE_SCAN && scan->rollup) {
             const gr_reading *r = &scan->reading;
             int64_t built_at_us = r->v ? r->built_at_us : scan->state ? scan->state->built_at_us : INT64_MAX;
-            add_use(p, plan, (gr_plan_use){scan->rollup, scan->state, scan->rollup_zone, built_at_us, r->v ? r->n : 0});
+            add_use(p, plan,
+                    (gr_plan_use){scan->rollup, scan->state, scan->rollup_zone, built_at_us, r->v ? r->n : 0,
+                                  scan->lambda});
             plan->is_non_strict_range |= scan->is_non_strict_range;
         }
         add_uses(p, plan, piece->window.inner);
@@ -514,7 +574,7 @@ static void finish(gr_planner *p, gr_plan *plan) {
     for (size_t i = 0; i < plan->n_originals; i++) {
         const gr_original *o = &plan->originals[i];
         add_use(p, plan,
-                (gr_plan_use){o->rollup, o->state, gr_tz_utc(), o->state ? o->state->built_at_us : INT64_MAX, 0});
+                (gr_plan_use){o->rollup, o->state, gr_tz_utc(), o->state ? o->state->built_at_us : INT64_MAX, 0, NULL});
     }
     const gr_scan *only = &plan->pieces[0].scan;
     if (plan->n_pieces == 1 && plan->pieces[0].kind == GR_PIECE_SCAN && only->rollup) {

@@ -124,6 +124,8 @@ struct gr_rollup {
     const gr_rollup_column *ranged; /* the time column that both are about; NULL: neither is given */
     gr_rollup_link *links;          /* rollup_join: one for each part but the first */
     size_t n_links;
+    const gr_rollup **parts; /* rollup_lambda: in order of time */
+    size_t n_parts;
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the embedded store; else in the source */
     bool is_non_strict;
@@ -135,6 +137,11 @@ struct gr_rollup {
     gr_str grain_columns; /* JSON list, sorted, fully qualified, with grain (decisions 16) */
     gr_str grain_hash;    /* for UTC or when no zone matters; gr_rollup_grain_hash for others */
 };
+
+/* Its first time column; NULL: it has none. */
+static inline const gr_rollup_column *gr_rollup_time(const gr_rollup *r) {
+    return r->n_times ? &r->columns[r->n_columns - r->n_times] : NULL;
+}
 
 typedef struct gr_plan_index gr_plan_index;
 /* What a pre-aggregation is that does not say. */
@@ -151,7 +158,8 @@ gr_str gr_rollup_grain_hash(const gr_rollup *rollup, const gr_tz *tz, gr_arena *
 /* The zone that an entity of this rollup is built for, for queries in `tz`: `tz`, or UTC when no column depends on it.
  */
 const gr_tz *gr_rollup_zone(const gr_rollup *rollup, const gr_tz *tz);
-/* What must be built before it: the original_sql of its cubes, the parts of a rollup_join. Borrowed, in order. */
+/* What must be built before it: the original_sql of its cubes, the parts of a rollup_join or rollup_lambda. Borrowed,
+ * in order. */
 size_t gr_rollup_dependencies(const gr_plan_index *index, const gr_rollup *rollup, gr_arena *arena,
                               const gr_rollup ***ret);
 
@@ -223,6 +231,10 @@ typedef struct gr_rollup_state {
     int64_t n_without_time; /* rows that have none, when it was looked last */
     const gr_run *missing; /* what its definition stores and is not built, in order */
     size_t n_missing;
+    /* Of the first time column, as it is stored: before it all was there when it was built; the bucket that starts at
+     * it was still open. */
+    bool has_closed;
+    int64_t closed_until_us;
 } gr_rollup_state;
 
 /* What is read of a state whose time is in the run: the oldest build, and how many partitions. */
@@ -306,6 +318,7 @@ typedef struct gr_scan {
     const gr_rollup *rollup; /* NULL: the source */
     const gr_rollup_state *state;
     const gr_tz *rollup_zone;
+    const gr_rollup *lambda;  /* whose part the rollup is here, or NULL */
     gr_reading reading;       /* of the state, with the range of this piece */
     bool is_exact_match;      /* one stored row is one group of the answer */
     bool is_non_strict_range; /* exactness "non_strict_range" (decisions 1) */
@@ -361,8 +374,9 @@ typedef struct gr_plan_use {
     const gr_rollup *rollup;
     const gr_rollup_state *state;
     const gr_tz *zone;
-    int64_t built_at_us; /* the oldest of what is read */
-    size_t n_partitions; /* the most that one piece reads; 0: not partitioned */
+    int64_t built_at_us;     /* the oldest of what is read */
+    size_t n_partitions;     /* the most that one piece reads; 0: not partitioned */
+    const gr_rollup *lambda; /* that it is read for, or NULL */
 } gr_plan_use;
 
 struct gr_plan {

@@ -100,6 +100,10 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
         return gr_arena_printf(arena,
                                "granary preagg refresh " GR_FMT ", and see its error in `granary preagg partitions`",
                                GR_ARG(rollup));
+    case GR_RULE_LAMBDA:
+        return GR_STR(
+            "ask for a dateRange of its time dimension, in a time zone whose clock shows each cut once; build its "
+            "rollups anew when an earlier Granary built them");
     case GR_RULE_VERSION: return GR_STR("pin a version that `GET /nodes/{name}/pre-aggregations` lists, or none");
     case GR_RULE_CHANGED: return GR_STR("ask for the measures that it is computed from, or pin no version");
     case GR_RULE_FORBIDDEN:

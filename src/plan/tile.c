@@ -32,26 +32,29 @@ bool gr_tile_inner(const gr_time_field *t, const gr_granularity *g, const gr_tz 
     return true;
 }
 
-static size_t time_of(const gr_scan *scan, const gr_member *member) {
+size_t gr_tile_time(const gr_scan *scan, const gr_member *member) {
     for (size_t i = 0; i < scan->query->n_time_dimensions; i++)
         if (scan->times[i].field.member == member && scan->times[i].has_range) return i;
     return SIZE_MAX;
 }
 
-/* A run on the query's wall clock. Instants in a doubled hour have no such place. */
-static bool range_of_run(const gr_rollup *r, const gr_run *run, const gr_tz *tz, gr_range *ret) {
+bool gr_tile_range_of(const gr_rollup *r, const gr_run *run, const gr_tz *tz, gr_range *ret) {
     int64_t from = run->from_us, to = run->to_us;
-    if (r->ranged->is_instant) {
+    bool is_instant = gr_rollup_time(r)->is_instant;
+    if (is_instant) {
         if (from != INT64_MIN) from = gr_tz_to_local(tz, from);
         if (to != INT64_MAX) to = gr_tz_to_local(tz, to);
     }
     *ret = gr_range_of_local(from, to, tz);
-    return !r->ranged->is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous);
+    /* The end of a doubled hour reads as its beginning, an hour before: what ends there may end earlier, but nothing
+     * that begins there is there any earlier. */
+    bool is_moved = from != INT64_MIN && ret->from_utc_us != run->from_us;
+    return !is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous && !is_moved);
 }
 
 gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *r) {
     gr_run all = {INT64_MIN, INT64_MAX};
-    size_t at = r->ranged ? time_of(scan, r->ranged->member) : SIZE_MAX;
+    size_t at = r->ranged ? gr_tile_time(scan, r->ranged->member) : SIZE_MAX;
     if (at == SIZE_MAX) return all;
     const gr_range *t = &scan->times[at].range;
     if (!r->ranged->is_instant) return (gr_run){t->from_local_us, t->to_local_us};
@@ -69,11 +72,14 @@ bool gr_rollup_is_missing(const gr_rollup_state *s, const gr_run *wanted) {
     return false;
 }
 
-/* Partitions whose buckets may lie in the run. */
-gr_reading gr_tile_reading(const gr_rollup_state *s, const gr_run *run, gr_arena *arena) {
+/* Partitions whose buckets may lie in the run of the scan. */
+gr_reading gr_tile_reading(const gr_scan *scan, const gr_rollup *r, const gr_rollup_state *s, gr_arena *arena) {
     gr_reading reading = {.built_at_us = s->built_at_us};
     if (!s->n_partitions) return reading;
+    const gr_run wanted = gr_tile_run(scan, r), *run = &wanted;
     bool is_all = run->from_us == INT64_MIN && run->to_us == INT64_MAX;
+    size_t at = gr_tile_time(scan, r->ranged->member);
+    bool or_null = at != SIZE_MAX && scan->times[at].or_null && s->partitions[0].run.to_us == INT64_MIN;
     reading.v = GR_NEW_N(arena, const gr_partition *, s->n_partitions + 1);
     reading.built_at_us = INT64_MAX;
     size_t lo = 0, hi = s->n_partitions;
@@ -83,6 +89,10 @@ gr_reading gr_tile_reading(const gr_rollup_state *s, const gr_run *run, gr_arena
             lo = mid + 1;
         else
             hi = mid;
+    }
+    if (or_null && !is_all) {
+        reading.v[reading.n++] = &s->partitions[0];
+        reading.built_at_us = s->partitions[0].built_at_us;
     }
     for (size_t i = lo; i < s->n_partitions && (is_all || s->partitions[i].run.from_us < run->to_us); i++) {
         if (!is_all && s->partitions[i].run.to_us == INT64_MIN) continue;
@@ -103,7 +113,7 @@ static bool best_run(const gr_rollup *r, const gr_rollup_state *s, const gr_tz *
     int64_t most = 0;
     for (size_t i = 0; i < s->n_covered; i++) {
         gr_range built;
-        if (!range_of_run(r, &s->covered[i], tz, &built)) continue;
+        if (!gr_tile_range_of(r, &s->covered[i], tz, &built)) continue;
         int64_t from = built.from_local_us > asked->from_local_us ? built.from_local_us : asked->from_local_us,
                 to = built.to_local_us < asked->to_local_us ? built.to_local_us : asked->to_local_us;
         if (from >= to) continue;
@@ -118,7 +128,7 @@ static bool best_run(const gr_rollup *r, const gr_rollup_state *s, const gr_tz *
 
 gr_clip gr_tile_clip(const gr_scan *scan, const gr_rollup *r, const gr_rollup_state *s, gr_tiling *tiling) {
     if (!r->ranged || !s || !s->has_range) return GR_CLIP_WHOLE;
-    size_t at = time_of(scan, r->ranged->member);
+    size_t at = gr_tile_time(scan, r->ranged->member);
     gr_range built;
     if (at == SIZE_MAX || !best_run(r, s, scan->query->tz, &scan->times[at].range, &built)) return GR_CLIP_NONE;
     const gr_range *asked = &scan->times[at].range;

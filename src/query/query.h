@@ -19,6 +19,7 @@ typedef struct gr_time_field {
     int64_t anchor_local_us;           /* gr_granularity_anchor */
     bool has_range;
     gr_range range;
+    bool or_null; /* of a piece with a range: rows without a time too */
 } gr_time_field;
 
 typedef enum gr_filter_op {

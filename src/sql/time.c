@@ -98,6 +98,17 @@ gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *m, const char *comparison, con
     return bound(w, gr_sqlw_instant(w, m, gr_sqlw_member(w, m)), true, comparison, range, is_from);
 }
 
+/* The range of one value. */
+static gr_str range_of(gr_sqlw *w, const gr_time_field *t, gr_str value, bool is_instant) {
+    if (t->range.from_local_us == INT64_MIN && t->range.to_local_us == INT64_MAX)
+        return gr_arena_printf(w->arena, "(" GR_FMT " IS NOT NULL)", GR_ARG(value));
+    if (t->range.to_local_us == INT64_MAX) return bound(w, value, is_instant, ">=", &t->range, true);
+    if (t->range.from_local_us == INT64_MIN) return bound(w, value, is_instant, "<", &t->range, false);
+    gr_str from = bound(w, value, is_instant, ">=", &t->range, true),
+           to = bound(w, value, is_instant, "<", &t->range, false);
+    return gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(from), GR_ARG(to));
+}
+
 gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
     gr_str value;
     bool is_instant = true;
@@ -109,11 +120,7 @@ gr_str gr_sqlw_range(gr_sqlw *w, const gr_time_field *t) {
     } else {
         value = gr_sqlw_instant(w, t->field.member, gr_sqlw_member(w, t->field.member));
     }
-    if (t->range.from_local_us == INT64_MIN && t->range.to_local_us == INT64_MAX)
-        return gr_arena_printf(w->arena, "(" GR_FMT " IS NOT NULL)", GR_ARG(value));
-    if (t->range.to_local_us == INT64_MAX) return bound(w, value, is_instant, ">=", &t->range, true);
-    if (t->range.from_local_us == INT64_MIN) return bound(w, value, is_instant, "<", &t->range, false);
-    gr_str from = bound(w, value, is_instant, ">=", &t->range, true),
-           to = bound(w, value, is_instant, "<", &t->range, false);
-    return gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(from), GR_ARG(to));
+    gr_str range = range_of(w, t, value, is_instant);
+    if (!t->or_null) return range;
+    return gr_arena_printf(w->arena, "(" GR_FMT " OR " GR_FMT " IS NULL)", GR_ARG(range), GR_ARG(value));
 }

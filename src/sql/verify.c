@@ -69,7 +69,8 @@ static gr_str source_side(gr_sqlw *w, const gr_rollup *r) {
                                GR_ARG(column_named(w, 'a', i)));
     }
     gr_str where = gr_sqlw_where(w), from = gr_sqlw_from(w, &r->tree);
-    return gr_arena_printf(w->arena, GR_FMT GR_FMT GR_FMT " GROUP BY 1", GR_ARG(text), GR_ARG(from), GR_ARG(where));
+    const char *by = r->n_columns ? " GROUP BY 1" : ""; /* without columns there is one row, also of nothing */
+    return gr_arena_printf(w->arena, GR_FMT GR_FMT GR_FMT "%s", GR_ARG(text), GR_ARG(from), GR_ARG(where), by);
 }
 
 /* `CASE WHEN NOT same THEN 'orders__amount: stored …, source …' …` */

@@ -152,7 +152,8 @@ gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const
     return conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
 }
 
-/* One row for each partition: its key, rows, checksum, then first and last of each instant column. */
+/* One row for each partition: its key, rows, checksum, then first and last of each instant column and of the first time
+ * column. */
 static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dialect, gr_arena *arena) {
     gr_str key = gr_sql_partition_key(r, dialect, arena), checksum = gr_sql_checksum(r, dialect, arena);
     gr_buf sql;
@@ -160,7 +161,7 @@ static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dial
     gr_buf_printf(&sql, "SELECT " GR_FMT ", count(*), " GR_FMT, GR_ARG(key), GR_ARG(checksum));
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str name = gr_sql_quote(dialect, r->columns[i].name, arena);
-        if (r->columns[i].is_instant)
+        if (r->columns[i].is_instant || &r->columns[i] == gr_rollup_time(r))
             gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
         else
             gr_buf_z(&sql, ", CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)");
@@ -204,6 +205,8 @@ gr_status gr_store_stat_table(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     }
     stream->close(stream);
     GR_TRY(status);
+    const gr_rollup_column *time = gr_rollup_time(r);
+    out.last_us = time ? out.max_us[time - r->columns] : INT64_MIN;
     for (size_t i = 0; i < r->n_columns; i++)
         if (out.min_us[i] > out.max_us[i]) out.min_us[i] = out.max_us[i] = 0; /* there is none */
     /* Width of a row by its types is enough for a report; DuckDB does not say how many blocks one table has. */

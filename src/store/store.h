@@ -45,6 +45,7 @@ typedef struct gr_store_part_stat {
 typedef struct gr_store_stat {
     int64_t rows, bytes;
     int64_t *min_us, *max_us;  /* by rollup column; of instant columns only */
+    int64_t last_us;           /* last bucket of its first time column; INT64_MIN: none */
     gr_store_part_stat *parts; /* by partition; those that have rows */
     size_t n_parts;
 } gr_store_stat;

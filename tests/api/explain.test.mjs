@@ -407,6 +407,28 @@ describe('rollups', () => {
     assert.match(plan.refusals[0].repair, /widen build_range_start/);
   });
 
+  test('match.partition_missing: what is there serves, and what cannot be built does not', async (t) => {
+    const own = await serve(t, { 'granary.yml': config, 'model/model.yml': `cubes:\n${orderCube('orders', ['{name: main, measures: [count], time_dimension: created_at, granularity: day, partition_granularity: month}'])}`, ...data });
+    const asked = (...range) => q('orders', 'count', '', { times: [td('day', range)] });
+    assert.deepEqual(Server.served(await own.result(asked('2020-02-01', '2020-02-29'))), ['orders.main']);
+    fs.renameSync(path.join(own.folder, 'data/orders.csv'), path.join(own.folder, 'orders.hidden'));
+    assert.equal((await own.load(asked('2020-03-01', '2020-03-31'))).status >= 400, true);
+    const plan = await own.explain(asked('2020-03-01', '2020-03-31'));
+    note(plan);
+    assert.deepEqual([plan.refusals.map((r) => r.rule), plan.source], [['match.build_failed', 'match.partition_missing'], 'default']);
+    assert.deepEqual(Server.served(await own.result(asked('2020-02-03', '2020-02-20'))), ['orders.main']);
+  });
+
+  test('match.lambda: a cut in a doubled hour', async (t) => {
+    const rollups = ['{name: live, type: rollup_lambda, rollups: [main], union_with_source_data: true}', `{name: main, measures: [count], time_dimension: created_at, granularity: minute, build_range_end: {sql: "SELECT TIMESTAMP '2019-11-03 05:30:00'"}}`];
+    const own = await serve(t, { 'granary.yml': config, 'model/model.yml': `cubes:\n${orderCube('orders', rollups)}`, ...data });
+    const asked = (timezone) => q('orders', 'count', '', { times: [td('day', ['2019-11-01', '2020-02-29'])], timezone });
+    assert.deepEqual(Server.served(await own.result(asked('UTC'))), ['orders.main']);
+    const plan = await own.explain(asked('America/New_York'));
+    note(plan);
+    assert.deepEqual(plan.refusals.filter((r) => r.pre_aggregation === 'orders.live').map((r) => [r.rule, r.member]), [['match.lambda', 'orders.created_at']]);
+  });
+
   test('match.cannot_build: its cubes live in different data sources', async () => {
     const plan = await server.explain(q('distant', 'count'));
     note(plan);
@@ -541,7 +563,7 @@ describe('repairs', () => {
       const failed = one.failed.map((f) => f.rule);
       assert.ok(failed.length && one.passed.length && !one.is_chosen);
       assert.deepEqual(failed.filter((rule) => one.passed.includes(rule) || !rules.includes(rule)), []);
-      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.version', 'match.version_changed', 'match.build_failed'];
+      const momentary = ['match.forbidden', 'match.time_zone', 'match.build_range', 'match.edges', 'match.not_built', 'match.version', 'match.version_changed', 'match.build_failed', 'match.lambda', 'match.partition_missing'];
       assert.deepEqual([...new Set([...failed, ...one.passed, ...momentary])].sort(), [...rules].sort());
     }
     const texts = group.candidates[0].repair.changes;

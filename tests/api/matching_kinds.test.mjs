@@ -165,3 +165,22 @@ ${measures}    pre_aggregations:
   });
   test('exact and estimated in one answer', () => check(server, ask('few.names few.exact', 'few.kind'), [['a', 1, 1], ['b', 1, 1], ['c', 0, 0]], 'match.measure_missing'));
 });
+
+describe('a rollup of nothing', () => {
+  const server = shared({
+    'data/raw.csv': csv(['id', 'kind', 'amount'], [[1, 'a', 10], [2, 'b', 20]]),
+    'model/model.yml': `cubes:
+  - name: raw
+    sql_table: raw
+    measures:
+      - {name: count, type: count}
+      - {name: total, type: sum, sql: amount}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: kind, sql: kind, type: string}
+    pre_aggregations:
+      - {name: none, measures: [count, total], filters: [{member: kind, operator: equals, values: [z]}]}
+`,
+  });
+  table(server)('one row, also when no row passes its filters', ask('raw.count raw.total', '', filter('raw.kind', 'equals', 'z')), [[0, null]], 'raw.none');
+});

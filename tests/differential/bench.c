@@ -114,8 +114,9 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
     if (status && diags.list.n && err) {
         gr_diag first = diags.list.v[0];
         for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];
-        snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col,
-                 GR_ARG(first.message));
+        if (!first.is_warning)
+            snprintf(err->message, sizeof err->message, "%u:%u " GR_FMT, first.loc.line, first.loc.col,
+                     GR_ARG(first.message));
     }
     gr_model_unref(model);
     gr_arena_free(scratch);
@@ -204,12 +205,14 @@ static bool gives_same(const gr_piece *a, const gr_piece *b) {
 static void note_uses(const gr_plan *plan, gr_arena *arena, diff_run *run) {
     for (size_t i = 0; i < plan->n_uses; i++) {
         gr_str id = plan->uses[i].rollup->preagg->id;
+        run->is_lambda |= plan->uses[i].lambda != NULL;
         run->served_by = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(run->served_by), i ? ", " : "", GR_ARG(id));
     }
     if (plan->n_uses && plan->reads_source)
         run->served_by = gr_arena_printf(arena, GR_FMT " and the source", GR_ARG(run->served_by));
     for (size_t i = 0; i < plan->n_pieces; i++)
         for (size_t k = 0; k < i && plan->n_uses; k++) run->is_tiled |= gives_same(&plan->pieces[i], &plan->pieces[k]);
+    run->is_live = run->is_lambda && plan->reads_source;
     run->has_unmergeable = plan->rollup && has_unmergeable(plan);
 }
 

@@ -32,6 +32,8 @@ typedef struct diff_run {
     gr_str sql;
     gr_str served_by;     /* ids of the rollups that it reads, and the source beside them; empty: the source alone */
     bool is_tiled;        /* a range was cut: a rollup gives part of one fact */
+    bool is_lambda;       /* a rollup is read as a part of a rollup_lambda */
+    bool is_live;         /* … and the source beside it */
     bool has_unmergeable; /* a rollup serves a measure that is only right at its exact grain */
     gr_refusal *refusals;
     size_t n_refusals, n_builds;

@@ -346,5 +346,6 @@ void diff_generate_world(uint64_t seed, uint64_t group, gr_arena *arena, diff_wo
     m.r = &more;
     diff_add_build_ranges(&m);
     diff_add_partitions(&m);
+    diff_add_lambdas(&m);
     while (!is_diamond && ret->n_views < DIFF_MAX_VIEWS && diff_chance(&more, 35)) diff_add_view(&m);
 }

@@ -21,6 +21,7 @@ void diff_add_measures(diff_maker *m);
 void diff_add_rollups(diff_maker *m);
 void diff_add_build_ranges(diff_maker *m);
 void diff_add_partitions(diff_maker *m);
+void diff_add_lambdas(diff_maker *m); /* over rollups that are there, and copies of them */
 /* Of generate_more.c: for cubes that are all there. */
 void diff_add_sub_queries(diff_maker *m);
 void diff_add_view(diff_maker *m);

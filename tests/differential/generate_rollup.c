@@ -179,3 +179,76 @@ void diff_add_partitions(diff_maker *m) {
             if (has_time && diff_chance(m->r, 35)) r->partition = DIFF_ONE_OF(m->r, sizes);
         }
 }
+
+/* Partitions that go on where those of the one before end. */
+static const char *finer(diff_maker *m, const char *partition) {
+    static const char *const of_year[] = {"year", "quarter", "month"}, *const of_quarter[] = {"quarter", "month",
+                                                                                              "month"};
+    if (!strcmp(partition, "year")) return DIFF_ONE_OF(m->r, of_year);
+    if (!strcmp(partition, "quarter")) return DIFF_ONE_OF(m->r, of_quarter);
+    return partition;
+}
+
+/* A copy that begins and ends elsewhere: the rows between are in both, or in neither. */
+static diff_rollup continued(diff_maker *m, const diff_rollup *before, size_t number) {
+    diff_rollup r = *before;
+    int64_t day = INT64_C(86400000000);
+    r.name = gr_arena_printf(m->arena, "p%zu", number);
+    r.partition = finer(m, before->partition);
+    r.has_start = r.has_end = false;
+    if (diff_chance(m->r, 40)) {
+        r.has_start = true;
+        r.start_us = (diff_random_instant(m->r, m->w) / day) * day;
+    }
+    if (diff_chance(m->r, 25)) {
+        r.has_end = true;
+        r.end_us = (diff_random_instant(m->r, m->w) / day) * day + diff_between(m->r, 0, 3) * day / 4;
+        if (r.has_start && r.end_us < r.start_us) r.end_us = r.start_us + 90 * day;
+    }
+    r.is_range_date = false;
+    return r;
+}
+
+static void add_lambda(diff_maker *m, diff_cube *c, size_t at) {
+    diff_rollup lambda = {.name = gr_arena_printf(m->arena, "l%zu", at),
+                          .items = c->rollups[at].items,
+                          .n_items = c->rollups[at].n_items,
+                          .filters = c->rollups[at].filters,
+                          .unions_source = diff_chance(m->r, 65),
+                          .is_external = -1,
+                          .is_non_strict = c->rollups[at].is_non_strict};
+    size_t n = (size_t)diff_between(m->r, 1, DIFF_MAX_PARTS);
+    if (n > 1 && !c->rollups[at].partition) c->rollups[at].partition = diff_chance(m->r, 50) ? "year" : "month";
+    if (n > 1 && diff_chance(m->r, 35)) c->rollups[at].has_start = c->rollups[at].has_end = false;
+    diff_rollup last = c->rollups[at];
+    lambda.parts[lambda.n_parts++] = last.name;
+    while (lambda.n_parts < n) {
+        last = continued(m, &last, c->n_rollups);
+        lambda.parts[lambda.n_parts++] = last.name;
+        c->rollups[c->n_rollups++] = last;
+    }
+    lambda.has_start = last.has_start, lambda.start_us = last.start_us; /* where ranges of queries are drawn */
+    lambda.has_end = last.has_end, lambda.end_us = last.end_us;
+    /* First wins: it goes before its parts. */
+    memmove(&c->rollups[1], c->rollups, c->n_rollups * sizeof *c->rollups);
+    c->rollups[0] = lambda;
+    c->n_rollups++;
+}
+
+void diff_add_lambdas(diff_maker *m) {
+    for (size_t cube = 0; cube < m->w->n_cubes; cube++) {
+        diff_cube *c = &m->w->cubes[cube];
+        size_t n_before = c->n_rollups, most = n_before * (DIFF_MAX_PARTS + 1) + 1, n_added = 0;
+        diff_rollup *wide = GR_NEW_N(m->arena, diff_rollup, most);
+        if (n_before) memcpy(wide, c->rollups, n_before * sizeof *wide);
+        c->rollups = wide;
+        for (size_t i = 0; i < n_before; i++) {
+            const diff_rollup *r = &c->rollups[i + n_added]; /* each lambda went to the front */
+            bool has_time = false;
+            for (size_t k = 0; k < r->n_items; k++) has_time |= r->items[k].kind == DIFF_ITEM_TIME;
+            if (!has_time || !diff_chance(m->r, 25)) continue;
+            add_lambda(m, c, i + n_added);
+            n_added++;
+        }
+    }
+}

@@ -23,8 +23,9 @@ typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
     bool is_verbose, is_quick; /* quick: differences are not made small */
-    uint64_t n_done, n_served, n_tiled, n_facts, n_windows, n_fan_out, n_sub_queries, n_laws, n_reversed, n_unmergeable,
-        n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds, n_by_rule[GR_RULE__COUNT];
+    uint64_t n_done, n_served, n_tiled, n_lambda, n_live, n_facts, n_windows, n_fan_out, n_sub_queries, n_laws,
+        n_reversed, n_unmergeable, n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
+        n_by_rule[GR_RULE__COUNT];
     int64_t on_us, off_us;
 } harness;
 
@@ -72,6 +73,8 @@ static void count_case(harness *h, const diff_case *c) {
     h->n_by_verdict[c->verdict]++;
     h->n_served += c->on.served_by.n > 0;
     h->n_tiled += c->on.is_tiled;
+    h->n_lambda += c->on.is_lambda;
+    h->n_live += c->on.is_live;
     h->n_facts += c->reference.n_sources > 1;
     h->n_windows += c->reference.has_window;
     h->n_fan_out += c->reference.has_fan_out;
@@ -173,6 +176,8 @@ static void print_summary(const harness *h, int64_t took_us) {
         if (h->n_by_verdict[i])
             printf("%8llu  %s\n", (unsigned long long)h->n_by_verdict[i], diff_verdict_text((diff_verdict)i));
     printf("%8llu  answered without rows\n", (unsigned long long)h->n_empty);
+    printf("%8llu  by a rollup_lambda\n%8llu  … and the source beside it\n", (unsigned long long)h->n_lambda,
+           (unsigned long long)h->n_live);
     printf("%8llu  of several tiles\n%8llu  of several facts or windows\n%8llu  through windows or stages\n"
            "%8llu  with rows that joins repeat\n%8llu  with sub_query dimensions\n%8llu  under a law\n%8llu  asked "
            "again with the rollups in reverse order\n",

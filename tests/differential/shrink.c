@@ -43,6 +43,7 @@ static bool drop_rollups(shrinker *s) {
 
 static bool drop_filters(shrinker *s, diff_rollup *r) {
     gr_str before = r->filters;
+    if (r->n_parts) return false; /* not its own */
     r->filters = (gr_str){0};
     if (still_fails(s)) return true;
     r->filters = before;
@@ -74,7 +75,8 @@ static bool drop_items(shrinker *s) {
             for (size_t n = 0; n < r->n_items && !r->is_dropped; n++)
                 has_changed |= try_flag(s, &r->items[n].is_dropped);
             if (r->filters.n && !r->is_dropped) has_changed |= drop_filters(s, r);
-            has_changed |= !r->is_dropped && (drop_bound(s, &r->has_start) || drop_bound(s, &r->has_end));
+            has_changed |=
+                !r->is_dropped && !r->n_parts && (drop_bound(s, &r->has_start) || drop_bound(s, &r->has_end));
         }
     return has_changed;
 }

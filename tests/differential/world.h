@@ -164,8 +164,12 @@ typedef struct diff_item {
     bool is_dropped;
 } diff_item;
 
+enum { DIFF_MAX_PARTS = 3 };
 typedef struct diff_rollup {
     gr_str name;
+    gr_str parts[DIFF_MAX_PARTS]; /* of a rollup_lambda, which has their items: rollups of its cube */
+    size_t n_parts;               /* 0: a rollup */
+    bool unions_source;
     diff_item *items;
     size_t n_items;
     int is_external;   /* -1 unset */

@@ -330,11 +330,30 @@ static void add_bound(gr_buf *out, const char *key, int64_t us, bool is_date) {
                   is_date ? 10 : 19, text);
 }
 
+/* Of parts that are still there. */
+static void add_lambda(const writer *w, const diff_cube *c, const diff_rollup *r, bool *has_any) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_parts; i++)
+        for (size_t k = 0; k < c->n_rollups; k++) {
+            if (c->rollups[k].is_dropped || !gr_str_eq(c->rollups[k].name, r->parts[i])) continue;
+            if (!n++)
+                gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n        type: rollup_lambda\n        rollups:\n",
+                              *has_any ? "" : "    pre_aggregations:\n", GR_ARG(r->name));
+            gr_buf_printf(w->out, "          - CUBE." GR_FMT "\n", GR_ARG(r->parts[i]));
+        }
+    if (n && r->unions_source) gr_buf_z(w->out, "        union_with_source_data: true\n");
+    *has_any |= n > 0;
+}
+
 static void add_rollups(const writer *w, const diff_cube *c) {
     bool has_any = false;
     for (size_t i = 0; i < c->n_rollups; i++) {
         const diff_rollup *r = &c->rollups[i];
         if (r->is_dropped) continue;
+        if (r->n_parts) {
+            add_lambda(w, c, r, &has_any);
+            continue;
+        }
         gr_buf_printf(w->out, "%s      - name: " GR_FMT "\n        type: rollup\n",
                       has_any ? "" : "    pre_aggregations:\n", GR_ARG(r->name));
         has_any = true;

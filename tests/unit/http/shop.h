@@ -234,7 +234,7 @@ static inline shop *shop_new(void) {
 
 /* The rollup serves everything. */
 static inline void shop_serve(shop *s) {
-    s->use = (gr_plan_use){&s->rollup, &s->state, gr_tz_utc(), s->state.built_at_us, 0};
+    s->use = (gr_plan_use){&s->rollup, &s->state, gr_tz_utc(), s->state.built_at_us, 0, NULL};
     s->piece = (gr_piece){.kind = GR_PIECE_SCAN, .scan = {.query = &s->query, .rollup = &s->rollup}};
     s->plan.uses = &s->use;
     s->plan.n_uses = 1;

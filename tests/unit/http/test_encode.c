@@ -410,8 +410,8 @@ static void test_several_uses(void **state) {
     gr_rollup second = {.preagg = &hourly, .is_external = true};
     gr_rollup_state younger = s->state;
     younger.build_number = 9;
-    gr_plan_use uses[] = {{&s->rollup, &s->state, gr_tz_utc(), s->state.built_at_us, 0},
-                          {&second, &younger, gr_tz_utc(), younger.built_at_us, 0}};
+    gr_plan_use uses[] = {{&s->rollup, &s->state, gr_tz_utc(), s->state.built_at_us, 0, NULL},
+                          {&second, &younger, gr_tz_utc(), younger.built_at_us, 0, NULL}};
     gr_piece pieces[3] = {{.kind = GR_PIECE_SCAN, .scan = {.query = &s->query, .rollup = &s->rollup}},
                           {.kind = GR_PIECE_WINDOW},
                           {.kind = GR_PIECE_SCAN, .scan = {.query = &s->query}}};

@@ -198,8 +198,6 @@ static void test_faults_of_kinds(void **state) {
          "declare one in the cube 'orders'"},
         {R("rollups: [main, users.main]"), GR_ERR_MODEL_INVALID, "(preAggregations.p.rollups = [object Object])", 38,
          "type: rollup_join"},
-        {R("type: rollup_lambda, rollups: [main], union_with_source_data: false"), GR_ERR_MODEL_UNSUPPORTED,
-         "(preAggregations.p.type = rollup_lambda) is not executed yet", 44, "rollup_join"},
         {R("type: auto_rollup"), GR_ERR_MODEL_UNSUPPORTED, "is not executed yet", 44, NULL},
         {R("selection: best"), GR_ERR_MODEL_INVALID, "(preAggregations.p.selection = best) must be one of", 49, NULL},
         {J("external: false"), GR_ERR_MODEL_INVALID, "(preAggregations.p.rollups) is required", 9, NULL},
