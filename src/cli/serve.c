@@ -7,6 +7,7 @@
 #include "cli/door.h"
 
 #include "base/log.h"
+#include "exec/exec.h"
 #include "http/server.h"
 
 #include <errno.h>
@@ -61,6 +62,14 @@ static void log_diags(const gr_diags *diags) {
         gr_log_event(d->is_warning ? GR_LOG_WARN : GR_LOG_ERROR, "model.diagnostic", "at", gr_str_from(place), "id",
                      gr_str_from(gr_error_info_of(d->status)->id), "message", d->message, "hint", d->hint, NULL);
     }
+}
+
+static void log_orphans(const gr_serve *serve) {
+    size_t n;
+    const gr_exec_orphan *orphans = gr_serve_orphans(serve, &n);
+    for (size_t i = 0; i < n; i++)
+        gr_log_event(GR_LOG_WARN, "store.orphan", "table", orphans[i].table, "action",
+                     orphans[i].is_removed ? GR_STR("removed") : GR_STR("kept"), NULL);
 }
 
 /* The model in service stays when the new one has errors. */
@@ -145,6 +154,7 @@ gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_status status = gr_serve_open(config, (gr_serve_options){0}, &diags, &serve, err);
     gr_cli_print_diags(&diags, true);
     GR_TRY(status);
+    log_orphans(serve);
     status = serve_until_signal(cli, config, serve, &signals, token, err);
     gr_serve_close(serve);
     if (!status) gr_log_event(GR_LOG_INFO, "serve.stopped", NULL);

@@ -93,5 +93,6 @@ GR_MUST_CHECK gr_status gr_exec_verify(const gr_exec *exec, gr_engine_conn *conn
 gr_str gr_exec_coverage_of_parts(const gr_exec_job *job, const gr_exec_range *range);
 
 /* ---- build.c ---- */
+bool gr_exec_is_taken(const gr_error *err); /* a CREATE TABLE met a table of that name: it is not ours */
 void gr_exec_job_tell(gr_exec_job *job, double fraction);
 #endif

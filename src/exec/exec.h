@@ -95,6 +95,15 @@ GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);
+/* Tables of our form that no record of the catalog names, as the start found them. Those of the embedded store, which
+ * belongs to this process alone, are removed; in a shared store or a source (where only those count that have a
+ * structure hash of this catalog and place) they may be another Granary's, and are only told. Borrowed from `exec`, in
+ * the order of stores and names. */
+typedef struct gr_exec_orphan {
+    gr_str table; /* qualified; of a shared store: the file's path */
+    bool is_removed;
+} gr_exec_orphan;
+const gr_exec_orphan *gr_exec_orphans(const gr_exec *exec, size_t *ret_n);
 /* A table that a snapshot names does not exist (somebody deleted the store, or exchanged the source's file). */
 bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
 /* The catalog's row of a rollup in a zone; *ret_found false when it was never declared. */

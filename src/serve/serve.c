@@ -100,6 +100,11 @@ void gr_serve_close(gr_serve *serve) {
 }
 
 gr_serve_bus *gr_serve_events(gr_serve *serve) { return serve->bus; }
+const gr_exec_orphan *gr_serve_orphans(const gr_serve *serve, size_t *ret_n) {
+    *ret_n = 0;
+    return serve->exec ? gr_exec_orphans(serve->exec, ret_n) : NULL;
+}
+
 gr_serve_stats *gr_serve_counts(gr_serve *serve) { return &serve->stats; }
 const gr_config *gr_serve_config(const gr_serve *serve) { return serve->config; }
 
