@@ -106,6 +106,18 @@ static gr_status record_failed(gr_exec *exec, int64_t build_id, gr_str why) {
     return status;
 }
 
+/* They were doomed with the build's record; are so still, unless a start of another server was faster. */
+static void forget_dropped(gr_exec_job *j) {
+    gr_error ignored;
+    gr_doomed_table *doomed;
+    size_t n = 0;
+    if (!j->dropped.n || gr_catalog_doomed(j->exec->catalog, j->ctx->arena, &doomed, &n, &ignored)) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < j->dropped.n; k++)
+            if (gr_str_eq(doomed[i].table_name, j->dropped.v[k]))
+                (void)!gr_catalog_doomed_done(j->exec->catalog, doomed[i].id, &ignored);
+}
+
 /* The table must not outlive its record as failed; when even the drop fails, the sweep at the next start takes it. */
 static void give_up(gr_exec_job *j, gr_engine_conn *conn, gr_str why) {
     gr_error ignored;
@@ -113,6 +125,7 @@ static void give_up(gr_exec_job *j, gr_engine_conn *conn, gr_str why) {
     gr_catalog *catalog = j->exec->catalog;
     if (record_failed(j->exec, j->claim.build_id, why)) return;
     gr_fault_point("failed.recorded");
+    forget_dropped(j);
     if (j->is_foreign && gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
     if (!conn || j->is_foreign || !j->table.text.n) return;
     if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored)) return;

@@ -22,6 +22,7 @@ typedef struct gr_exec_job {
     bool is_foreign;        /* a table of that name was there before: not ours to drop */
     int64_t *added, *ended; /* partitions that are to be published, and those that go */
     size_t n_added, n_ended;
+    GR_VEC(gr_str) dropped; /* tables of chunks that failed: gone, and to be forgotten with the build's record */
     gr_str coverage;
     gr_build_result result;
     int64_t told_us;

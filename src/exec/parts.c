@@ -307,16 +307,23 @@ static bool take_chunk(work *w, chunk *ret) {
     return has_one;
 }
 
+static void note_dropped(chunk_job *k) {
+    gr_exec_job *j = k->w->job;
+    pthread_mutex_lock(&k->w->mutex);
+    GR_PUSH(j->ctx->arena, &j->dropped, gr_arena_dup(j->ctx->arena, k->table.text));
+    pthread_mutex_unlock(&k->w->mutex);
+}
+
 /* Nobody reads what was not made. The catalog still names it: that goes with the build's record; and when the drop
  * fails, the sweep at the next start takes the table. */
 static void give_up(chunk_job *k) {
     gr_error ignored;
-    const gr_exec_job *j = k->w->job;
+    gr_exec_job *j = k->w->job;
     gr_ctx after = {.arena = k->ctx.arena, .now_us = k->ctx.now_us};
     if (k->is_foreign)
         (void)!gr_catalog_partitions_unname(j->exec->catalog, k->ids, k->c.n, &ignored);
-    else if (k->is_named)
-        (void)!gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.text, &ignored);
+    else if (k->is_named && !gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.text, &ignored))
+        note_dropped(k);
 }
 
 static void build_chunks(work *w, gr_engine_conn *conn) {

@@ -441,13 +441,20 @@ def lost(suite, bench, args):
 # ---- SIGSTOP -------------------------------------------------------------------------------------------------------
 
 LEASE_MS = 5000  # longer than the pause between two heartbeats
-STOPS = (("whole", "build.filled", 1), ("parted", "build.chunk", 2), ("whole", "build.named", 1), ("parted", "build.named", 3),
+STOPS = (("whole", "build.filled", 1), ("parted", "build.chunk", 1), ("whole", "build.named", 1), ("parted", "build.named", 1),
          ("parted", "build.filled", 1), ("whole", "store.part", 1))
 
 
 def is_stopped(process):
     with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
         return file.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def ask_and_note(server, entity, told):
+    try:
+        told.append(server.call("POST", f"/pre-aggregations/{entity}/materialize", {"force": True, "wait": True}, 60))
+    except Gone:
+        pass  # the case has failed, and ended it
 
 
 def stop_case(postgres, schema, name, point, at):
@@ -466,11 +473,10 @@ def stop_case(postgres, schema, name, point, at):
         a.start({**env, "GRANARY_FAULT": f"{point}:{at}=stop"})
         b.start(env)
         entity, told = s.entity(name)["id"], []
-        thread = threading.Thread(target=lambda: told.append(a.call(
-            "POST", f"/pre-aggregations/{entity}/materialize", {"force": True, "wait": True}, 60)))
+        thread = threading.Thread(target=ask_and_note, args=(a, entity, told))
         thread.start()
         lab.until(f"server a to stand still at {point}", lambda: is_stopped(a.process))
-        newest = sales.rows_of(3)
+        newest, began = sales.rows_of(3), time.monotonic()
         s.write_rows(newest)
         query = sales.BY_CITY if name == "whole" else sales.BY_MONTH
         body, refused = {"force": True, "wait": True}, []
@@ -484,7 +490,8 @@ def stop_case(postgres, schema, name, point, at):
             return answer.status < 300
 
         lab.until("b to take over", taken_over, LEASE_MS / 1000 + 8, 0.2)
-        check(refused, "b built at once, although the lease of a ran")
+        # Where a stood still in the middle of a transaction, b had to wait in place of being refused.
+        check(refused or time.monotonic() - began > LEASE_MS / 2000, "b built at once, although the lease of a ran")
         a.process.send_signal(lab.signal.SIGCONT)
         thread.join()
         check(told[0].status >= 300 or told[0].body["status"] != "active" or told[0].body["served_build"]["version"] == 3,
