@@ -130,6 +130,7 @@ static former read_former(void) {
 static gr_status start_again(gr_cli *cli, unsigned port, gr_error *err) {
     char text[64];
     snprintf(text, sizeof text, "%u:%lld", port, (long long)gr_clock_mono_us());
+    gr_log_event(GR_LOG_ERROR, "serve.restarting", "port", gr_log_i64(port), NULL);
     setenv(restarted, text, 1);
     execv("/proc/self/exe", cli->argv);
     return gr_error_set(err, GR_ERR_ENGINE_STOPPED, "the engine has stopped, and the server cannot start again: %m");
@@ -157,8 +158,7 @@ static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_ser
         int got = wait_for_end(serve, signals, config->watch_model, before);
         if (got == RESTART) {
             *ret_port = gr_http_port(http);
-            gr_log_event(GR_LOG_ERROR, "serve.restarting", "why", GR_STR("the engine has stopped (engine.stopped)"),
-                         NULL);
+            gr_log_event(GR_LOG_ERROR, "serve.stopping", "id", GR_STR("engine.stopped"), NULL);
         } else {
             gr_log_event(GR_LOG_INFO, "serve.stopping", "signal", got == SIGINT ? GR_STR("SIGINT") : GR_STR("SIGTERM"),
                          NULL);
@@ -192,8 +192,11 @@ gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_diags diags;
     gr_serve *serve;
     gr_diags_init(&diags, cli->arena);
-    gr_status status = gr_serve_open(config, (gr_serve_options){0}, &diags, &serve, err);
+    gr_serve_options options = {.is_restart = before.http.has_port};
+    gr_status status = gr_serve_open(config, options, &diags, &serve, err);
     gr_cli_print_diags(&diags, true);
+    if (status == GR_ERR_ENGINE_STOPPED && !options.is_restart)
+        return start_again(cli, (unsigned)config->http_port, err); /* which then leaves the store alone */
     GR_TRY(status);
     log_orphans(serve);
     unsigned port = 0;

@@ -94,7 +94,7 @@ struct gr_exec {
     pthread_t watcher;
     pthread_mutex_t watch_lock;
     pthread_cond_t watch_wake;
-    bool is_watching, is_watch_stopping;
+    bool is_watching, is_watch_stopping, is_store_spared;
 };
 
 /* identity.c */

@@ -148,17 +148,19 @@ const gr_exec_orphan *gr_exec_orphans(const gr_exec *exec, size_t *ret_n) {
     return exec->orphans.v;
 }
 
+void gr_exec_spare_store(gr_exec *exec) { exec->is_store_spared = true; }
+
 gr_status gr_exec_sweep(gr_exec *exec, gr_error *err) {
     sweep s = {.exec = exec, .arena = gr_arena_new()};
     s.ctx = (gr_ctx){.arena = s.arena, .now_us = gr_clock_now_us()};
     gr_status status = gr_pool_take(exec->pool, &s.ctx, GR_STR(""), &s.conn, err);
     gr_fault_point("sweep.begun");
-    if (!status) status = drop_doomed(&s, err);
+    if (!status && !exec->is_store_spared) status = drop_doomed(&s, err);
     if (!status) gr_fault_point("sweep.doomed");
     if (!status) status = forget_gone_builds(&s, err);
     if (!status) status = quarantine_gone_partitions(&s, err);
     if (!status) gr_fault_point("sweep.gone");
-    if (!status) status = find_orphans(&s, err);
+    if (!status && !exec->is_store_spared) status = find_orphans(&s, err);
     if (!status) gr_fault_point("sweep.done");
     if (s.conn) gr_pool_give(exec->pool, s.conn);
     gr_arena_free(s.arena);

@@ -69,6 +69,7 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
                            ? gr_arena_dup(serve->arena, dir)
                            : gr_arena_printf(serve->arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
     gr_status status = options.is_check_only ? GR_OK : gr_exec_open(config, &serve->exec, err);
+    if (!status && serve->exec && options.is_restart) gr_exec_spare_store(serve->exec);
     if (!status) status = load(serve, diags, NULL, err);
     if (!status && serve->exec) gr_lane_start(serve);
     if (status)

@@ -17,6 +17,7 @@ typedef struct gr_flight gr_flight; /* one running build that any number of call
 
 typedef struct gr_serve_options {
     bool is_check_only; /* model only: no engine, no catalog */
+    bool is_restart;    /* after engine.stopped: gr_exec_spare_store */
 } gr_serve_options;
 
 /* Load the model, open engine and catalog. Diagnostics (also of a failing load) go to `diags`. `config` is borrowed for
