@@ -40,7 +40,7 @@ static gr_status open_catalog(gr_exec *exec, gr_str dir, gr_error *err) {
     return gr_catalog_open(&options, &exec->catalog, err);
 }
 
-static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
+static gr_status open_store(gr_exec *exec, const gr_engine_driver *driver, gr_str dir, gr_error *err) {
     const gr_config *config = exec->config;
     gr_engine_options options = {config, gr_arena_printf(exec->arena, GR_FMT "/store.duckdb", GR_ARG(dir))};
     GR_TRY(make_state_dir(dir, err));
@@ -51,23 +51,27 @@ static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
         GR_TRY(make_state_dir(exec->shared_dir, err));
         options.store_file = (gr_str){0}; /* nothing is kept in it */
     }
-    GR_TRY(gr_engine_duckdb_driver.open(&options, &exec->engine, err));
+    GR_TRY(driver->open(&options, &exec->engine, err));
     exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
     return GR_OK;
 }
 
 gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
+    return gr_exec_open_on(config, &gr_engine_duckdb_driver, ret, err);
+}
+
+gr_status gr_exec_open_on(const gr_config *config, const gr_engine_driver *driver, gr_exec **ret, gr_error *err) {
     gr_exec *exec = gr_mem_calloc(1, sizeof *exec);
     exec->config = config;
     exec->arena = gr_arena_new();
-    exec->dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect));
+    exec->dialect = gr_dialect_get(gr_str_from(driver->dialect));
     pthread_mutex_init(&exec->define, NULL);
     pthread_mutex_init(&exec->publish, NULL);
     pthread_mutex_init(&exec->mutex, NULL);
     pthread_mutex_init(&exec->watch_lock, NULL);
     pthread_cond_init(&exec->watch_wake, NULL);
     gr_str dir = absolute(config, config->state_dir, exec->arena);
-    gr_status status = open_store(exec, dir, err);
+    gr_status status = open_store(exec, driver, dir, err);
     if (!status) status = open_catalog(exec, dir, err);
     if (status)
         gr_exec_close(exec);

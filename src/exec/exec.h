@@ -13,6 +13,9 @@ typedef struct gr_exec gr_exec;
 
 /* Opens engine and catalog (storage folder is made when missing). `config` is borrowed for life. */
 GR_MUST_CHECK gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err);
+/* The same on another driver: for tests of what stands above engines. */
+GR_MUST_CHECK gr_status gr_exec_open_on(const gr_config *config, const gr_engine_driver *driver, gr_exec **ret,
+                                        gr_error *err);
 void gr_exec_close(gr_exec *exec); /* no snapshot may be left but the current one */
 const gr_dialect *gr_exec_dialect(const gr_exec *exec);
 gr_catalog *gr_exec_catalog(const gr_exec *exec);

@@ -326,20 +326,22 @@ def case(bench, way, point, at):
         bench.done(s)
 
 
-def sample(cases, wanted, seed):
-    """Each point, each way, and then whatever comes."""
+def sample(cases, wanted, seed, points):
+    """Each of these points, each way, and then whatever comes."""
     r = random.Random(seed)
     cases = cases[:]
     r.shuffle(cases)
     chosen, seen = [], set()
-    for want in ("point", "way", "rest"):
+
+    def take(is_wanted):
         for one in cases:
-            way, point, _ = one
-            key = {"point": point, "way": way, "rest": None}[want]
-            if one in chosen or (key and key in seen) or (not key and len(chosen) >= wanted):
-                continue
-            seen.update((point, way))
-            chosen.append(one)
+            if one not in chosen and is_wanted(one):
+                seen.update(one[:2])
+                chosen.append(one)
+
+    take(lambda one: one[1] in points and one[1] not in seen)
+    take(lambda one: one[0] not in seen)
+    take(lambda one: len(chosen) < wanted)
     return chosen
 
 
@@ -360,7 +362,8 @@ def matrix(suite, bench, ways, args, wanted, side_by_side=2):
         check(not missed, f"fault points that nothing passes: {sorted(missed)}")
 
     suite.run("every fault point is passed", all_are_passed)
-    chosen = cases if args.full else sample(cases, wanted, args.seed)
+    each = SHARED_ONLY if bench.postgres else table  # the others have been on SQLite
+    chosen = cases if args.full else sample(cases, wanted, args.seed, each)
     print(f"# {len(chosen)} of {len(cases)} cases", flush=True)
     lock = threading.Lock()
 
@@ -543,7 +546,7 @@ def main():
         if args.what == "lost":
             lost(suite, bench, args)
         else:
-            matrix(suite, bench, WAYS if args.what == "sqlite" else ON_POSTGRES, args, args.cases if not postgres else 10)
+            matrix(suite, bench, WAYS if args.what == "sqlite" else ON_POSTGRES, args, args.cases if not postgres else 16)
         bench.end()
     suite.end()
 
