@@ -98,8 +98,8 @@ GR_MUST_CHECK gr_status gr_exec_build(gr_exec *exec, const gr_ctx *ctx, const gr
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);
-/* Before the first model: what a start would drop stays until the next one. For a start after the disk has failed, which
- * may fail again as soon as it is written. */
+/* Before the first model: what a start would drop stays until the next one. For a start after the disk has failed,
+ * which may fail again as soon as it is written. */
 void gr_exec_spare_store(gr_exec *exec);
 /* Tables of our form that no record of the catalog names, as the start found them. Those of the embedded store, which
  * belongs to this process alone, are removed; in a shared store or a source (where only those count that have a
