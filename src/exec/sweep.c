@@ -150,19 +150,29 @@ const gr_exec_orphan *gr_exec_orphans(const gr_exec *exec, size_t *ret_n) {
 
 void gr_exec_spare_store(gr_exec *exec) { exec->is_store_spared = true; }
 
-gr_status gr_exec_sweep(gr_exec *exec, gr_error *err) {
-    sweep s = {.exec = exec, .arena = gr_arena_new()};
-    s.ctx = (gr_ctx){.arena = s.arena, .now_us = gr_clock_now_us()};
-    gr_status status = gr_pool_take(exec->pool, &s.ctx, GR_STR(""), &s.conn, err);
+static gr_status run(sweep *s, gr_error *err) {
+    bool may_write = !s->exec->is_store_spared;
     gr_fault_point("sweep.begun");
-    if (!status && !exec->is_store_spared) status = drop_doomed(&s, err);
-    if (!status) gr_fault_point("sweep.doomed");
-    if (!status) status = forget_gone_builds(&s, err);
-    if (!status) status = quarantine_gone_partitions(&s, err);
-    if (!status) gr_fault_point("sweep.gone");
-    if (!status && !exec->is_store_spared) status = find_orphans(&s, err);
-    if (!status) gr_fault_point("sweep.done");
-    if (s.conn) gr_pool_give(exec->pool, s.conn);
-    gr_arena_free(s.arena);
+    if (may_write) GR_TRY(drop_doomed(s, err));
+    gr_fault_point("sweep.doomed");
+    GR_TRY(forget_gone_builds(s, err));
+    GR_TRY(quarantine_gone_partitions(s, err));
+    gr_fault_point("sweep.gone");
+    if (may_write) GR_TRY(find_orphans(s, err));
+    gr_fault_point("sweep.done");
+    return GR_OK;
+}
+
+gr_status gr_exec_sweep(gr_exec *exec, gr_error *err) {
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    gr_engine_conn *conn;
+    gr_status status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
+    if (!status) {
+        sweep s = {exec, arena, ctx, conn};
+        status = run(&s, err);
+        gr_pool_give(exec->pool, conn);
+    }
+    gr_arena_free(arena);
     return status;
 }
