@@ -4,6 +4,7 @@
 #ifdef GRANARY_FAULTS
 #include "base/str.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +42,39 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char current[MAX_SPEC]; /* the value that `passes` counts for */
 static int64_t passes;
 
+static const char *const points[] = {
+#define GR_FAULT(name, what) #name,
+#define GR_FAULT_CALL(name, what) "catalog." #name ".before_commit", "catalog." #name ".after_commit",
+#include "base/fault.def"
+#undef GR_FAULT
+#undef GR_FAULT_CALL
+};
+
+/* A point that is in no table is one that no test looks for. Migrations are counted, not listed. */
+static void check_known(const char *name) {
+    if (gr_str_starts(gr_str_from(name), GR_STR("catalog.migrate."))) return;
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+        if (!strcmp(points[i], name)) return;
+    fprintf(stderr, "the fault point %s is not in base/fault.def\n", name);
+    abort();
+}
+
+static void note_pass(const char *name) {
+    const char *file = getenv("GRANARY_FAULT_LOG");
+    char line[128];
+    if (!file || !*file) return;
+    int n = snprintf(line, sizeof line, "%s\n", name), fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, line, (size_t)n) != n)
+        fprintf(stderr, "the passes of fault points cannot be written: %m\n");
+    if (fd >= 0) close(fd);
+}
+
+int64_t gr_fault_lease_us(int64_t usual_us) {
+    const char *text = getenv("GRANARY_FAULT_LEASE_MS");
+    int64_t ms = 0;
+    return text && gr_str_to_i64(gr_str_from(text), &ms) ? ms * 1000 : usual_us;
+}
+
 /* True when this pass of `name` is the one that `spec` means; *ret_action is what stands behind the last '='. */
 static bool is_meant(gr_str spec, const char *name, gr_str *ret_action) {
     size_t equals = gr_str_find(spec, '=', 0);
@@ -59,6 +93,8 @@ static bool is_meant(gr_str spec, const char *name, gr_str *ret_action) {
 
 void gr_fault_point(const char *name) {
     const char *spec = getenv("GRANARY_FAULT");
+    check_known(name);
+    note_pass(name);
     if (!spec || !*spec || strlen(spec) >= MAX_SPEC) return;
     gr_str action = {0};
     pthread_mutex_lock(&lock);

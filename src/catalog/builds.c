@@ -148,7 +148,7 @@ static gr_status begin_build(gr_catalog_call *k, int64_t preagg_id, const gr_bui
                             (long long)preagg_id);
     GR_TRY(db->driver->now_us(db, &now, k->err));
     gr_str components = gr_catalog_components_write(plan->components, plan->n_components, k->arena);
-    GR_TRY(RUN(k, BUILD_ADD, &t, I64(preagg_id), I64(db->owner), STR(k->c->server), I64(now + GR_CATALOG_LEASE_US),
+    GR_TRY(RUN(k, BUILD_ADD, &t, I64(preagg_id), I64(db->owner), STR(k->c->server), I64(now + gr_catalog_lease_us()),
                STR(plan->base_hash), STR(plan->structure_hash), STR(components), I64(k->actor.now_us)));
     *ret_id = gr_catalog_i64(&t, 0, 0);
     *ret_number = gr_catalog_i64(&t, 0, 1);
@@ -203,6 +203,7 @@ gr_status gr_catalog_build_table(gr_catalog *c, int64_t build_id, gr_str table_n
     const gr_catalog_rule_of_text text = {"table name", table_name, CATALOG_MAX_NAME, false, GR_CATALOG_ANY};
     GR_TRY(gr_catalog_texts_check(&text, 1, NULL, err));
     GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
+    k.fault = "build_table";
     return gr_catalog_call_end(&k, name_table(&k, build_id, table_name));
 }
 
@@ -303,6 +304,7 @@ gr_status gr_catalog_build_failed(gr_catalog *c, int64_t build_id, gr_str error,
     if (!gr_str_is_utf8(why) || gr_str_find(why, 0, 0) != SIZE_MAX)
         why = GR_STR("the build failed; its message is not UTF-8 text");
     GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    k.fault = "build_failed";
     return gr_catalog_call_end(&k, give_up(&k, build_id, why));
 }
 
@@ -321,6 +323,7 @@ static gr_status cancel(gr_catalog_call *k, int64_t build_id) {
 gr_status gr_catalog_build_cancel(gr_catalog *c, int64_t build_id, gr_actor actor, gr_error *err) {
     gr_catalog_call k;
     GR_TRY(gr_catalog_call_begin(c, true, actor, &k, err));
+    k.fault = "build_cancel";
     return gr_catalog_call_end(&k, cancel(&k, build_id));
 }
 

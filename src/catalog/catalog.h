@@ -281,6 +281,10 @@ GR_MUST_CHECK gr_status gr_catalog_remove(gr_catalog *catalog, int64_t preagg_id
 GR_MUST_CHECK gr_status gr_catalog_doomed(gr_catalog *catalog, gr_arena *arena, gr_doomed_table **ret, size_t *ret_n,
                                           gr_error *err);
 GR_MUST_CHECK gr_status gr_catalog_doomed_done(gr_catalog *catalog, int64_t id, gr_error *err);
+/* Every table that a record names, whatever for: builds, partitions, doomed ones. What is in a store of ours and not
+ * among them belongs to nothing. */
+GR_MUST_CHECK gr_status gr_catalog_table_names(gr_catalog *catalog, gr_arena *arena, gr_str **ret, size_t *ret_n,
+                                               gr_error *err);
 
 typedef enum gr_grain_mode { GR_GRAIN_MODE_EXACT, GR_GRAIN_MODE_SUPERSET } gr_grain_mode;
 /* What is not set is not asked for. Texts are compared case-folded (grain, measures) or exactly (all else). */
@@ -383,6 +387,8 @@ typedef struct gr_partition_row {
  * parallel. Errors also: preagg.build_failed when the build is not running any more. */
 GR_MUST_CHECK gr_status gr_catalog_partitions_begin(gr_catalog *catalog, int64_t build_id, const gr_partition_row *rows,
                                                     size_t n, int64_t *ret_ids, gr_error *err);
+/* Somebody else has a table of that name: it is not ours to drop. What is made already stays. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_unname(gr_catalog *catalog, const int64_t *ids, size_t n, gr_error *err);
 /* They are there: rows to verified_us are taken. They stay when the build fails, for the next one of that structure. */
 GR_MUST_CHECK gr_status gr_catalog_partitions_made(gr_catalog *catalog, int64_t build_id, const gr_partition_row *rows,
                                                    size_t n, gr_error *err);

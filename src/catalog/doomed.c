@@ -30,6 +30,19 @@ gr_status gr_catalog_doomed(gr_catalog *c, gr_arena *arena, gr_doomed_table **re
     return GR_OK;
 }
 
+gr_status gr_catalog_table_names(gr_catalog *c, gr_arena *arena, gr_str **ret, size_t *ret_n, gr_error *err) {
+    gr_catalog_call k;
+    gr_catalog_table t = {0};
+    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
+    gr_status status = RUN(&k, TABLE_NAMES, &t);
+    gr_str *names = GR_NEW_N(arena, gr_str, t.n_rows + 1);
+    for (size_t i = 0; !status && i < t.n_rows; i++) names[i] = gr_arena_dup(arena, gr_catalog_text(&t, i, 0));
+    GR_TRY(gr_catalog_call_end(&k, status));
+    *ret = names;
+    *ret_n = t.n_rows;
+    return GR_OK;
+}
+
 static gr_status forget(gr_catalog_call *k, int64_t id) {
     gr_catalog_table t = {0};
     GR_TRY(RUN(k, DOOMED_TAKE, &t, I64(id)));
@@ -48,5 +61,6 @@ gr_status gr_catalog_doomed_spare(gr_catalog_call *k, gr_str table_name) {
 gr_status gr_catalog_doomed_done(gr_catalog *c, int64_t id, gr_error *err) {
     gr_catalog_call k;
     GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
+    k.fault = "doomed_done";
     return gr_catalog_call_end(&k, forget(&k, id));
 }

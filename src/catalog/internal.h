@@ -224,6 +224,8 @@ gr_status gr_catalog_entity_configure(gr_catalog_call *k, int64_t id, const gr_p
  */
 gr_status gr_catalog_server_register(gr_catalog_call *k);
 /* Takes dead servers off the list. *ret_gone: there were some; *ret_others: live ones besides this handle. */
+/* How long a lease runs: GR_CATALOG_LEASE_US, but in tests of what happens when one ends. */
+int64_t gr_catalog_lease_us(void);
 gr_status gr_catalog_servers_sweep(gr_catalog_call *k, bool *ret_gone, bool *ret_others);
 /* What this handle declares: all of it, or (is_more) in addition to what it declared before. */
 gr_status gr_catalog_held_put(gr_catalog_call *k, const gr_catalog_held_list *held, bool is_more);

@@ -73,6 +73,17 @@ gr_status gr_catalog_partitions_begin(gr_catalog *c, int64_t build_id, const gr_
     return gr_catalog_call_end(&k, begin(&k, build_id, rows, n, ret_ids));
 }
 
+static gr_status unname(gr_catalog_call *k, const int64_t *ids, size_t n) {
+    for (size_t i = 0; i < n; i++) GR_TRY(RUN(k, PARTITION_UNNAME, NULL, I64(ids[i])));
+    return GR_OK;
+}
+
+gr_status gr_catalog_partitions_unname(gr_catalog *c, const int64_t *ids, size_t n, gr_error *err) {
+    gr_catalog_call k;
+    GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
+    return gr_catalog_call_end(&k, unname(&k, ids, n));
+}
+
 static gr_status made(gr_catalog_call *k, int64_t build_id, const gr_partition_row *rows, size_t n) {
     int64_t preagg_id = 0;
     GR_TRY(check_running(k, build_id, &preagg_id));

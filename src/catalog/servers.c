@@ -9,7 +9,11 @@
  * A lock of SQLite goes with the process, so there a free lock means dead at once. */
 #include "catalog/internal.h"
 
+#include "base/fault.h"
+
 #include <stdlib.h>
+
+int64_t gr_catalog_lease_us(void) { return gr_fault_lease_us(GR_CATALOG_LEASE_US); }
 
 /* ---- the list ------------------------------------------------------------------------------------------------------
  */
@@ -131,10 +135,10 @@ gr_status gr_catalog_server_register(gr_catalog_call *k) {
         GR_TRY(RUN(k, SERVER_RENAME, NULL, I64(db->earlier_owner), I64(db->owner)));
         GR_TRY(RUN(k, BUILD_RENAME, NULL, I64(db->earlier_owner), I64(db->owner)));
     }
-    GR_TRY(RUN(k, SERVER_LEASE, &t, I64(db->owner), I64(now + GR_CATALOG_LEASE_US)));
+    GR_TRY(RUN(k, SERVER_LEASE, &t, I64(db->owner), I64(now + gr_catalog_lease_us())));
     if (t.n_rows) return GR_OK;
     GR_TRY(RUN(k, SERVER_PUT, NULL, I64(db->owner), STR(c->server), STR(c->process), STR(c->store),
-               I64(c->is_store_shared), I64(now), I64(now + GR_CATALOG_LEASE_US)));
+               I64(c->is_store_shared), I64(now), I64(now + gr_catalog_lease_us())));
     return declare_again(k);
 }
 
@@ -232,9 +236,9 @@ static gr_status extend(gr_catalog_call *k) {
     int64_t now = 0;
     bool is_on_it = false;
     GR_TRY(db->driver->now_us(db, &now, k->err));
-    GR_TRY(is_listed(k, now + GR_CATALOG_LEASE_US, &is_on_it));
+    GR_TRY(is_listed(k, now + gr_catalog_lease_us(), &is_on_it));
     if (!is_on_it) GR_TRY(gr_catalog_server_register(k)); /* taken for dead */
-    return RUN(k, BUILD_LEASE, NULL, I64(db->owner), I64(now + GR_CATALOG_LEASE_US));
+    return RUN(k, BUILD_LEASE, NULL, I64(db->owner), I64(now + gr_catalog_lease_us()));
 }
 
 static gr_status beat(gr_catalog_call *k) {

@@ -11,6 +11,7 @@ struct gr_cli {
     gr_cli_args args;
     gr_arena *arena; /* of the whole run */
     char *const *environ_pairs;
+    char **argv; /* as the process was called, for starting again */
 };
 
 enum { GR_CLI_MAX_OUTPUT_BYTES = 300 << 20, GR_CLI_MAX_QUERY_BYTES = 1 << 20 };

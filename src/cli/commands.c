@@ -175,7 +175,7 @@ static gr_status run(gr_cli *cli, int argc, char **argv, gr_exit *ret_exit, gr_e
 }
 
 int gr_cli_main(int argc, char **argv, char *const *environ_pairs) {
-    gr_cli cli = {.arena = gr_arena_new(), .environ_pairs = environ_pairs};
+    gr_cli cli = {.arena = gr_arena_new(), .environ_pairs = environ_pairs, .argv = argv};
     gr_error err = {0};
     gr_exit code = GR_EXIT_OK;
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write() */

@@ -4,6 +4,7 @@
  * Invariant: every type of the engine maps to one status; what is unknown is a defect, not a user's mistake. */
 #include "engine/duckdb_internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,7 +42,7 @@ static const struct {
     [DUCKDB_ERROR_NULL_POINTER] = {"NullPointer Error", GR_ERR_INTERNAL},
     [DUCKDB_ERROR_IO] = {"IO Error", GR_ERR_ENGINE_IO},
     [DUCKDB_ERROR_INTERRUPT] = {"INTERRUPT Error", GR_ERR_CANCELLED},
-    [DUCKDB_ERROR_FATAL] = {"FATAL Error", GR_ERR_INTERNAL},
+    [DUCKDB_ERROR_FATAL] = {"FATAL Error", GR_ERR_ENGINE_STOPPED},
     [DUCKDB_ERROR_INTERNAL] = {"INTERNAL Error", GR_ERR_INTERNAL},
     [DUCKDB_ERROR_INVALID_INPUT] = {"Invalid Input Error", GR_ERR_ENGINE_DATA},
     [DUCKDB_ERROR_OUT_OF_MEMORY] = {"Out of Memory Error", GR_ERR_ENGINE_MEMORY},
@@ -100,10 +101,27 @@ static gr_str first_line(duckdb_error_type type, const char *message) {
     return gr_str_trim(end == SIZE_MAX ? text : gr_str_sub(text, 0, end));
 }
 
+static atomic_bool is_stopped;
+
+bool gr_engine_duckdb_is_stopped(void) { return atomic_load(&is_stopped); }
+
+/* A log or a checkpoint that could not be written for certain (a failed fsync): the engine refuses everything then, so
+ * that nothing is built on what may be lost. What is on the disk is whole, and a new process reads it. */
+static gr_status stopped(const char *message, gr_error *err) {
+    gr_str text = first_line(DUCKDB_ERROR_FATAL, message);
+    atomic_store(&is_stopped, true);
+    gr_error_set(err, GR_ERR_ENGINE_STOPPED, "the engine has stopped after an error of the disk: " GR_FMT,
+                 GR_ARG(text));
+    if (err) snprintf(err->engine_state, sizeof err->engine_state, "%d", (int)DUCKDB_ERROR_FATAL);
+    gr_error_hint(err, "a server starts again by itself; look at the disk that the store lies on");
+    return GR_ERR_ENGINE_STOPPED;
+}
+
 gr_status gr_engine_duckdb_fail(duckdb_error_type type, const char *message, gr_error *err) {
     if (!message) message = "";
     if (type == DUCKDB_ERROR_INVALID) type = gr_engine_duckdb_error_type(message);
     if ((unsigned)type >= N_KINDS) type = DUCKDB_ERROR_INVALID;
+    if (type == DUCKDB_ERROR_FATAL || strstr(message, "database has been invalidated")) return stopped(message, err);
     gr_status status = kinds[type].status;
     if (type == DUCKDB_ERROR_TRANSACTION) status = transaction_status(message);
     if (type == DUCKDB_ERROR_INVALID_INPUT) status = input_status(message);

@@ -77,6 +77,9 @@ extern const gr_engine_driver gr_engine_fake_driver; /* scripted answers, delays
  *   data source NAME, file    catalog "src_NAME"
  *   data source NAME, folder  catalog "memory", schema "src_NAME", one view per file stem or subfolder
  * and it adds the function granary_local(TIMESTAMP, VARCHAR): naive UTC on the wall clock of a zone, by cal/. */
+/* The instance of this process has failed with engine.stopped, and does so from now on: only a new process has it back.
+ */
+bool gr_engine_duckdb_is_stopped(void);
 gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena *arena);
 
 /* ---- pool: connections per source, at most `max` each ----------------------------------------------------------- */

@@ -74,17 +74,22 @@ void gr_exec_job_tell(gr_exec_job *j, double fraction) {
 
 static void tell(void *arg, double fraction) { gr_exec_job_tell(arg, fraction); }
 
+bool gr_exec_is_taken(const gr_error *err) { return err && strstr(err->message, "already exists"); }
+
 static gr_status fill(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->claim.build_id, j->table.text, err));
     gr_fault_point("build.named");
     j->told_us = gr_clock_mono_us();
     gr_status status =
         gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell, j, err);
-    j->is_foreign = status && err && strstr(err->message, "already exists");
+    j->is_foreign = status && gr_exec_is_taken(err);
     if (status) return status;
+    gr_fault_point("build.chunk");
     GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err));
-    return gr_exec_verify(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->table.text,
-                          &j->verified_us, err);
+    GR_TRY(gr_exec_verify(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->table.text,
+                          &j->verified_us, err));
+    gr_fault_point("build.verified");
+    return GR_OK;
 }
 
 /* Written again with the next heartbeats, for as long as it takes. */
@@ -102,15 +107,30 @@ static gr_status record_failed(gr_exec *exec, int64_t build_id, gr_str why) {
     return status;
 }
 
+/* They were doomed with the build's record; are so still, unless a start of another server was faster. */
+static void forget_dropped(gr_exec_job *j) {
+    gr_error ignored;
+    gr_doomed_table *doomed;
+    size_t n = 0;
+    if (!j->dropped.n || gr_catalog_doomed(j->exec->catalog, j->ctx->arena, &doomed, &n, &ignored)) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < j->dropped.n; k++)
+            if (gr_str_eq(doomed[i].table_name, j->dropped.v[k]))
+                (void)!gr_catalog_doomed_done(j->exec->catalog, doomed[i].id, &ignored);
+}
+
 /* The table must not outlive its record as failed; when even the drop fails, the sweep at the next start takes it. */
-static void give_up(gr_exec_job *j, gr_engine_conn *conn, const gr_error *err) {
+static void give_up(gr_exec_job *j, gr_engine_conn *conn, gr_str why) {
     gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us}; /* without the cancelled job's deadline */
     gr_catalog *catalog = j->exec->catalog;
-    if (record_failed(j->exec, j->claim.build_id, gr_str_from(err->message))) return;
+    if (record_failed(j->exec, j->claim.build_id, why)) return;
+    gr_fault_point("failed.recorded");
+    forget_dropped(j);
     if (j->is_foreign && gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
     if (!conn || j->is_foreign || !j->table.text.n) return;
     if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored)) return;
+    gr_fault_point("failed.dropped");
     if (gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
 }
 
@@ -149,7 +169,7 @@ static gr_status run(gr_exec_job *j, gr_error *err) {
         run_compaction(j, conn);
     else if (!status)
         status = j->rollup->partition != GR_GRAIN_NONE ? gr_exec_parts_build(j, conn, err) : run_whole(j, conn, err);
-    if (status) give_up(j, conn, err);
+    if (status) give_up(j, conn, gr_str_from(err->message));
     if (conn) gr_pool_give(j->exec->pool, conn);
     return status;
 }
@@ -331,13 +351,10 @@ static gr_status publish_done(gr_exec_job *j, gr_doomed_table **ret_old, size_t 
 
 /* The lease was lost, or the catalog cannot be written: the table serves nobody. */
 static void drop_unpublished(gr_exec_job *j) {
-    gr_error ignored;
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
     gr_engine_conn *conn;
     if (gr_pool_take(j->exec->pool, &ctx, GR_STR(""), &conn, NULL)) return;
-    if (record_failed(j->exec, j->claim.build_id, GR_STR("it could not be published")) == GR_OK && j->table.text.n &&
-        gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored) == GR_OK)
-        (void)!gr_catalog_build_table(j->exec->catalog, j->claim.build_id, GR_STR(""), &ignored);
+    give_up(j, conn, GR_STR("it could not be published"));
     gr_pool_give(j->exec->pool, conn);
 }
 
@@ -350,7 +367,7 @@ static gr_status run_job(gr_exec_job *j, gr_error *err) {
     j->current = is_same ? current : j->snapshot;
     gr_status status = read_originals(j, j->current, deps, is_same ? n_deps : 0, j->zone, err);
     if (status)
-        give_up(j, NULL, err);
+        give_up(j, NULL, gr_str_from(err->message));
     else
         status = run(j, err);
     gr_exec_snapshot_unref(current);

@@ -23,6 +23,7 @@ typedef struct gr_exec_job {
     bool is_foreign;        /* a table of that name was there before: not ours to drop */
     int64_t *added, *ended; /* partitions that are to be published, and those that go */
     size_t n_added, n_ended;
+    GR_VEC(gr_str) dropped; /* tables of chunks that failed: gone, and to be forgotten with the build's record */
     gr_str coverage;
     gr_build_result result;
     int64_t told_us;
@@ -104,5 +105,6 @@ GR_MUST_CHECK gr_status gr_exec_verify(const gr_exec *exec, gr_engine_conn *conn
 gr_str gr_exec_coverage_of_parts(const gr_exec_job *job, const gr_exec_range *range, int64_t closed_us);
 
 /* ---- build.c ---- */
+bool gr_exec_is_taken(const gr_error *err); /* a CREATE TABLE met a table of that name: it is not ours */
 void gr_exec_job_tell(gr_exec_job *job, double fraction);
 #endif

@@ -21,8 +21,6 @@ static gr_status make_state_dir(gr_str dir, gr_error *err) {
     return status;
 }
 
-static gr_status sweep(gr_exec *exec, gr_error *err);
-
 static gr_str absolute(const gr_config *config, gr_str dir, gr_arena *arena) {
     if (dir.n && dir.p[0] == '/') return gr_arena_dup(arena, dir);
     return gr_arena_printf(arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
@@ -42,7 +40,7 @@ static gr_status open_catalog(gr_exec *exec, gr_str dir, gr_error *err) {
     return gr_catalog_open(&options, &exec->catalog, err);
 }
 
-static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
+static gr_status open_store(gr_exec *exec, const gr_engine_driver *driver, gr_str dir, gr_error *err) {
     const gr_config *config = exec->config;
     gr_engine_options options = {config, gr_arena_printf(exec->arena, GR_FMT "/store.duckdb", GR_ARG(dir))};
     GR_TRY(make_state_dir(dir, err));
@@ -53,23 +51,27 @@ static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
         GR_TRY(make_state_dir(exec->shared_dir, err));
         options.store_file = (gr_str){0}; /* nothing is kept in it */
     }
-    GR_TRY(gr_engine_duckdb_driver.open(&options, &exec->engine, err));
+    GR_TRY(driver->open(&options, &exec->engine, err));
     exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
     return GR_OK;
 }
 
 gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
+    return gr_exec_open_on(config, &gr_engine_duckdb_driver, ret, err);
+}
+
+gr_status gr_exec_open_on(const gr_config *config, const gr_engine_driver *driver, gr_exec **ret, gr_error *err) {
     gr_exec *exec = gr_mem_calloc(1, sizeof *exec);
     exec->config = config;
     exec->arena = gr_arena_new();
-    exec->dialect = gr_dialect_get(gr_str_from(gr_engine_duckdb_driver.dialect));
+    exec->dialect = gr_dialect_get(gr_str_from(driver->dialect));
     pthread_mutex_init(&exec->define, NULL);
     pthread_mutex_init(&exec->publish, NULL);
     pthread_mutex_init(&exec->mutex, NULL);
     pthread_mutex_init(&exec->watch_lock, NULL);
     pthread_cond_init(&exec->watch_wake, NULL);
     gr_str dir = absolute(config, config->state_dir, exec->arena);
-    gr_status status = open_store(exec, dir, err);
+    gr_status status = open_store(exec, driver, dir, err);
     if (!status) status = open_catalog(exec, dir, err);
     if (status)
         gr_exec_close(exec);
@@ -220,7 +222,7 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     gr_exec_base *current = gr_exec_base_ref_current(exec);
     bool is_first = !current;
     gr_exec_base_unref(current);
-    if (is_first) GR_TRY(sweep(exec, err));
+    if (is_first) GR_TRY(gr_exec_sweep(exec, err));
     if (is_first) GR_TRY(give_way(exec, model, diags, err));
     pthread_mutex_lock(&exec->define);
     gr_exec_base *files = gr_exec_base_new(exec, model, diags);
@@ -274,46 +276,6 @@ gr_status gr_exec_refresh(gr_exec *exec, gr_error *err) {
     return status;
 }
 
-/* The table that the catalog names is not there: the store was deleted, or the source's file exchanged. */
-static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
-    gr_error err = {0};
-    gr_column_schema *columns;
-    size_t n;
-    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table));
-    gr_status status = conn->driver->describe(conn, probe, arena, &columns, &n, &err);
-    return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
-}
-
-/* Records of builds whose table is gone. Of a shared store another server may know better. */
-static gr_status forget_gone(gr_exec *exec, gr_engine_conn *conn, gr_arena *scratch, gr_error *err) {
-    gr_build_row *rows;
-    size_t n = 0;
-    GR_TRY(gr_catalog_builds(exec->catalog, 0, 0, scratch, &rows, &n, err));
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].status != GR_BUILD_DONE || !rows[i].table_name.n) continue;
-        if (gr_store_is_shared_table(rows[i].table_name)) continue;
-        if (is_gone(conn, scratch, rows[i].table_name)) GR_TRY(gr_exec_forget_builds(exec, rows[i].preagg_id, err));
-    }
-    return GR_OK;
-}
-
-/* Tables that builds of an earlier process left (failed, killed or replaced ones) go; records whose table is gone too.
- */
-static gr_status sweep(gr_exec *exec, gr_error *err) {
-    gr_arena *scratch = gr_arena_new();
-    gr_ctx ctx = {.arena = scratch, .now_us = gr_clock_now_us()};
-    gr_doomed_table *doomed;
-    size_t n = 0;
-    gr_engine_conn *conn = NULL;
-    gr_status status = gr_catalog_doomed(exec->catalog, scratch, &doomed, &n, err);
-    if (!status) status = gr_pool_take(exec->pool, &ctx, GR_STR(""), &conn, err);
-    for (size_t i = 0; !status && i < n; i++) gr_exec_forget_table(exec, conn, &ctx, &doomed[i]);
-    if (!status) status = forget_gone(exec, conn, scratch, err);
-    if (conn) gr_pool_give(exec->pool, conn);
-    gr_arena_free(scratch);
-    return status;
-}
-
 gr_status gr_exec_drop_tables(gr_exec *exec, const gr_doomed_table *tables, size_t n, gr_error *err) {
     return gr_exec_publish(exec, NULL, tables, n, err);
 }
@@ -333,14 +295,6 @@ gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table
     status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
     gr_pool_give(exec->pool, conn);
     return status;
-}
-
-bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table) {
-    gr_engine_conn *conn;
-    if (gr_pool_take(exec->pool, ctx, GR_STR(""), &conn, NULL)) return false;
-    bool gone = is_gone(conn, ctx->arena, table);
-    gr_pool_give(exec->pool, conn);
-    return gone;
 }
 
 /* A stream that gives its connection back. */

@@ -14,6 +14,9 @@ typedef struct gr_exec gr_exec;
 
 /* Opens engine and catalog (storage folder is made when missing). `config` is borrowed for life. */
 GR_MUST_CHECK gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err);
+/* The same on another driver: for tests of what stands above engines. */
+GR_MUST_CHECK gr_status gr_exec_open_on(const gr_config *config, const gr_engine_driver *driver, gr_exec **ret,
+                                        gr_error *err);
 void gr_exec_close(gr_exec *exec); /* no snapshot may be left but the current one */
 const gr_dialect *gr_exec_dialect(const gr_exec *exec);
 gr_catalog *gr_exec_catalog(const gr_exec *exec);
@@ -117,6 +120,18 @@ bool gr_exec_wants_compaction(const gr_snapshot *snapshot, const gr_rollup *roll
 /* Drop every table of the pre-aggregation, in all zones, and publish a snapshot without them. */
 GR_MUST_CHECK gr_status gr_exec_drop(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, size_t *ret_tables,
                                      gr_error *err);
+/* Before the first model: what a start would drop stays until the next one. For a start after the disk has failed,
+ * which may fail again as soon as it is written. */
+void gr_exec_spare_store(gr_exec *exec);
+/* Tables of our form that no record of the catalog names, as the start found them. Those of the embedded store, which
+ * belongs to this process alone, are removed; in a shared store or a source (where only those count that have a
+ * structure hash of this catalog and place) they may be another Granary's, and are only told. Borrowed from `exec`, in
+ * the order of stores and names. */
+typedef struct gr_exec_orphan {
+    gr_str table; /* qualified; of a shared store: the file's path */
+    bool is_removed;
+} gr_exec_orphan;
+const gr_exec_orphan *gr_exec_orphans(const gr_exec *exec, size_t *ret_n);
 /* A table that a snapshot names does not exist (somebody deleted the store, or exchanged the source's file). */
 bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
 /* The catalog's row of a rollup in a zone; *ret_found false when it was never declared. */

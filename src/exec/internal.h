@@ -89,12 +89,13 @@ struct gr_exec {
     gr_exec_failure *failures;
     gr_exec_hit hits[GR_EXEC_HIT_SLOTS]; /* since they were written last; open addressing by id */
     size_t n_hits;
-    GR_VEC(gr_build_claim) claims; /* that wait for their turn, under `mutex` */
-    GR_VEC(int64_t) lost_builds;   /* that ended while the catalog was away, under `mutex` */
+    GR_VEC(gr_build_claim) claims;  /* that wait for their turn, under `mutex` */
+    GR_VEC(gr_exec_orphan) orphans; /* that the start found */
+    GR_VEC(int64_t) lost_builds;    /* that ended while the catalog was away, under `mutex` */
     pthread_t watcher;
     pthread_mutex_t watch_lock;
     pthread_cond_t watch_wake;
-    bool is_watching, is_watch_stopping;
+    bool is_watching, is_watch_stopping, is_store_spared;
 };
 
 /* identity.c */
@@ -185,6 +186,9 @@ gr_exec_base *gr_exec_base_of(const gr_snapshot *snapshot); /* borrowed */
 
 /* The entity has no table any more: its builds become dropped, without a table to drop. */
 GR_MUST_CHECK gr_status gr_exec_forget_builds(gr_exec *exec, int64_t entity_id, gr_error *err);
+
+/* sweep.c: at a start, before anything is built or served. */
+GR_MUST_CHECK gr_status gr_exec_sweep(gr_exec *exec, gr_error *err);
 
 /* watch.c */
 void gr_exec_watch_start(gr_exec *exec);

@@ -185,6 +185,7 @@ typedef struct chunk_job {
     gr_partition_row *rows;
     int64_t *ids;
     gr_store_stat stat;
+    bool is_named, is_foreign; /* foreign: a table of that name was there before */
 } chunk_job;
 
 static void chunk_limits(chunk_job *k) {
@@ -225,8 +226,10 @@ static gr_status fill_chunk(chunk_job *k, gr_error *err) {
     const gr_exec_job *j = k->w->job;
     gr_sql load;
     GR_TRY(gr_sql_load(j->snapshot, j->rollup, j->zone, k->options, j->exec->dialect, k->ctx.arena, &load, err));
-    GR_TRY(
-        gr_store_build_in_place(k->conn, &k->ctx, j->rollup, &k->table, j->exec->shared_dir, &load, NULL, NULL, err));
+    gr_status status =
+        gr_store_build_in_place(k->conn, &k->ctx, j->rollup, &k->table, j->exec->shared_dir, &load, NULL, NULL, err);
+    k->is_foreign = status && gr_exec_is_taken(err);
+    GR_TRY(status);
     gr_fault_point("build.chunk");
     return gr_store_stat_table(k->conn, &k->ctx, j->rollup, k->table.text, j->exec->dialect, &k->stat, err);
 }
@@ -300,8 +303,10 @@ static gr_status build_chunk(chunk_job *k, gr_error *err) {
     int64_t built_us = gr_clock_now_us(), verified_us = 0;
     chunk_limits(k);
     GR_TRY(name_chunk(k, err));
+    k->is_named = true;
     gr_fault_point("build.named");
     GR_TRY(fill_and_verify(k, &verified_us, err));
+    gr_fault_point("build.verified");
     GR_TRY(count_chunk(k, verified_us, built_us, err));
     GR_TRY(gr_catalog_partitions_made(j->exec->catalog, j->claim.build_id, k->rows, k->c.n, err));
     gr_fault_point("build.made");
@@ -321,7 +326,25 @@ static bool take_chunk(work *w, chunk *ret) {
     return has_one;
 }
 
-/* The catalog still names the table of a chunk that failed: it goes with the build's record. */
+static void note_dropped(chunk_job *k) {
+    gr_exec_job *j = k->w->job;
+    pthread_mutex_lock(&k->w->mutex);
+    GR_PUSH(j->ctx->arena, &j->dropped, gr_arena_dup(j->ctx->arena, k->table.text));
+    pthread_mutex_unlock(&k->w->mutex);
+}
+
+/* Nobody reads what was not made. The catalog still names it: that goes with the build's record; and when the drop
+ * fails, the sweep at the next start takes the table. */
+static void give_up(chunk_job *k) {
+    gr_error ignored;
+    gr_exec_job *j = k->w->job;
+    gr_ctx after = {.arena = k->ctx.arena, .now_us = k->ctx.now_us};
+    if (k->is_foreign)
+        (void)!gr_catalog_partitions_unname(j->exec->catalog, k->ids, k->c.n, &ignored);
+    else if (k->is_named && !gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.text, &ignored))
+        note_dropped(k);
+}
+
 static void build_chunks(work *w, gr_engine_conn *conn) {
     chunk c;
     while (take_chunk(w, &c)) {
@@ -330,6 +353,7 @@ static void build_chunks(work *w, gr_engine_conn *conn) {
         gr_error err = {0};
         k.ctx.arena = arena;
         gr_status status = build_chunk(&k, &err);
+        if (status) give_up(&k);
         pthread_mutex_lock(&w->mutex);
         if (status && !w->status) {
             w->status = status;

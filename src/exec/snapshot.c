@@ -4,6 +4,8 @@
  *                                    run only when nothing older is left either. */
 #include "exec/internal.h"
 
+#include "base/fault.h"
+
 #include <stdlib.h>
 
 static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
@@ -14,7 +16,9 @@ void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx
         (void)!gr_store_detach(conn, ctx, table->table_name, &ignored);
         return;
     }
+    gr_fault_point("drop.before");
     if (!table->table_name.n || gr_store_drop(conn, ctx, exec->shared_dir, table->table_name, &ignored)) return;
+    gr_fault_point("drop.after");
     if (gr_catalog_doomed_done(exec->catalog, table->id, &ignored)) return;
 }
 
@@ -151,12 +155,14 @@ gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_tab
     gr_status status =
         assemble(exec, base ? base : exec->current->base, &fresh, err); /* `current` changes under `publish` only */
     if (!status) {
+        gr_fault_point("publish.made");
         atomic_fetch_add(&fresh->refs, 1); /* one for `current`, one for the older snapshot's `next` */
         pthread_mutex_lock(&exec->mutex);
         gr_exec_snapshot *old = exec->current;
         exec->current = fresh;
         atomic_fetch_add(&exec->generation, 1);
         pthread_mutex_unlock(&exec->mutex);
+        gr_fault_point("publish.swapped");
         if (old) {
             old->next = fresh;
             for (size_t i = 0; i < n_drops; i++) {

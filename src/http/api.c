@@ -3,6 +3,8 @@
  * cube.md 3.1–3.8. */
 #include "http/internal.h"
 
+#include "engine/engine.h"
+
 /* ---- reading the request --------------------------------------------------------------------- */
 gr_ctx gr_http_ctx(gr_http_request *request) {
     return (gr_ctx){.arena = request->work,
@@ -199,7 +201,8 @@ gr_status gr_http_do_health(gr_http_request *request, gr_error *err) {
 }
 
 gr_status gr_http_do_ready(gr_http_request *request, gr_error *err) {
-    if (!atomic_load(&request->http->is_draining)) return gr_http_do_health(request, err);
+    bool is_ready = !atomic_load(&request->http->is_draining) && !gr_engine_duckdb_is_stopped();
+    if (is_ready) return gr_http_do_health(request, err);
     gr_http_answer_json(request, GR_STR("{\"health\":\"DOWN\"}"));
     request->http_status = 500;
     return GR_OK;

@@ -44,7 +44,8 @@ static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_en
     const gr_rollup *r = gr_exec_rollup_of(snapshot, view->row.id, &zone);
     if (!r) return gr_serve_is_stale(view, err);
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
-    bool is_fresh = view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks;
+    bool is_fresh =
+        view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks && !state->n_missing;
     if (is_fresh && !ask->force) return GR_OK;
     const gr_lane_ask all = {.run = gr_run_all, .is_forced = ask->force};
     return gr_lane_submit_claimed(serve, snapshot, r, zone, &all, actor, ret_flight, err);

@@ -76,6 +76,7 @@ gr_status gr_serve_open(const gr_config *config, gr_serve_options options, gr_di
                            ? gr_arena_dup(serve->arena, dir)
                            : gr_arena_printf(serve->arena, GR_FMT "/" GR_FMT, GR_ARG(config->root), GR_ARG(dir));
     gr_status status = options.is_check_only ? GR_OK : gr_exec_open(config, &serve->exec, err);
+    if (!status && serve->exec && options.is_restart) gr_exec_spare_store(serve->exec);
     if (!status) status = load(serve, diags, NULL, err);
     if (!status && serve->exec) gr_lane_start(serve);
     if (!status && serve->exec) serve->jobs = gr_serve_jobs_new(serve);
@@ -115,6 +116,11 @@ void gr_serve_close(gr_serve *serve) {
 }
 
 gr_serve_bus *gr_serve_events(gr_serve *serve) { return serve->bus; }
+const gr_exec_orphan *gr_serve_orphans(const gr_serve *serve, size_t *ret_n) {
+    *ret_n = 0;
+    return serve->exec ? gr_exec_orphans(serve->exec, ret_n) : NULL;
+}
+
 gr_serve_stats *gr_serve_counts(gr_serve *serve) { return &serve->stats; }
 const gr_config *gr_serve_config(const gr_serve *serve) { return serve->config; }
 

@@ -20,6 +20,7 @@ typedef struct gr_flight gr_flight; /* one running build that any number of call
 typedef struct gr_serve_options {
     bool is_check_only; /* model only: no engine, no catalog */
     bool refreshes;     /* in the background (refresher.h) */
+    bool is_restart;    /* after engine.stopped: gr_exec_spare_store */
 } gr_serve_options;
 
 /* Load the model, open engine and catalog. Diagnostics (also of a failing load) go to `diags`. `config` is borrowed for
@@ -43,6 +44,7 @@ bool gr_serve_model_changed(gr_serve *serve);
 void gr_serve_event(gr_serve *serve, gr_event_kind kind, const gr_event_fields *fields);
 gr_serve_bus *gr_serve_events(gr_serve *serve);
 gr_serve_stats *gr_serve_counts(gr_serve *serve);
+const struct gr_exec_orphan *gr_serve_orphans(const gr_serve *serve, size_t *ret_n); /* gr_exec_orphans */
 typedef struct gr_builds_now {
     size_t running, queued;
 } gr_builds_now;

@@ -2,7 +2,7 @@
 #include "store/store.h"
 
 #include "base/buf.h"
-#include "data/digest.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,9 +34,7 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
         t.schema = config->preagg_schema;
     }
     /* A source may hold the tables of several projects, whose builds count from 1 each. */
-    if (!is_embedded(r))
-        structure_hash = gr_digest_md5_hex(
-            gr_arena_printf(arena, GR_FMT "\n" GR_FMT, GR_ARG(structure_hash), GR_ARG(config->state_dir)), arena);
+    if (!is_embedded(r)) structure_hash = gr_store_source_hash(config, structure_hash, arena);
     static const char base32[] = "0123456789abcdefghijklmnopqrstuv";
     char number[16];
     size_t at = sizeof number;
@@ -127,9 +125,11 @@ static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     gr_error ignored;
     gr_status closed = detach(conn, &after, table->name, status ? &ignored : err);
     if (!status) status = closed;
+    if (!status) gr_fault_point("store.part");
     if (!status && rename(part.p, file.p))
         status = gr_error_set(err, GR_ERR_STORE_IO, "the table %s cannot be put in its place: %m", file.p);
     if (status) remove_part(part, ctx->arena);
+    if (!status) gr_fault_point("store.renamed");
     return status ? status : attach(conn, &after, file, table->name, ", READ_ONLY", err);
 }
 

@@ -32,6 +32,23 @@ GR_MUST_CHECK gr_status gr_store_attach(gr_engine_conn *conn, const gr_ctx *ctx,
 /* This process reads it no more; others may. */
 GR_MUST_CHECK gr_status gr_store_detach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
 
+/* What stands in names in a source in place of the structure hash: that of one project alone. Memory: arena. */
+gr_str gr_store_source_hash(const gr_config *config, gr_str structure_hash, gr_arena *arena);
+
+typedef enum gr_store_kind { GR_STORE_EMBEDDED, GR_STORE_SHARED, GR_STORE_SOURCE } gr_store_kind;
+/* A table whose name has the form that gr_store_table_name gives. */
+typedef struct gr_store_found {
+    gr_str name, text; /* text: qualified and quoted, as a catalog names it */
+    gr_str where;      /* for people: of a shared store the file's path, else `text` */
+    gr_store_kind kind;
+} gr_store_found;
+/* All there are: in the embedded store, or (`store_dir`) the shared one, and in the sources that are databases. Memory:
+ * ctx->arena. Errors: engine.*, store.io. */
+GR_MUST_CHECK gr_status gr_store_list(gr_engine_conn *conn, const gr_ctx *ctx, const gr_config *config,
+                                      gr_str store_dir, const gr_dialect *dialect, gr_store_found **ret, size_t *ret_n,
+                                      gr_error *err);
+gr_str gr_store_hash_in(gr_str name); /* the eight digits; empty: the name has not our form */
+
 /* Fill the table from a SELECT; `store_dir`: of the shared store, or empty. Errors: engine.*, store.io, cancelled,
  * timeout; then no table is there. */
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,

@@ -89,6 +89,41 @@ static void killed_in_a_life(fixture *f) {
     }
 }
 
+/* A build that has nothing to do, which only another server brings about: one of the entity is running, or none was. */
+static int begin_and_cancel(fixture *f, int told) {
+    (void)told;
+    gr_preagg_decl d = main_decl(f);
+    gr_build_plan plan = plan_of(&d);
+    int64_t build, number;
+    if (fixture_open(f)) return 1;
+    int64_t id = declared(f, "c", &d, 1).id;
+    if (gr_catalog_build_begin(f->catalog, id, &plan, at(2), &build, &number, &f->err)) return 2;
+    if (gr_catalog_build_cancel(f->catalog, build, at(3), &f->err)) return 3;
+    fixture_close(f);
+    return 0;
+}
+
+static void killed_in_a_cancel(fixture *f) {
+    static const struct {
+        const char *point, *status;
+        int64_t n_builds;
+    } cases[] = {{"catalog.build_cancel.before_commit", "failed", 1},
+                 {"catalog.build_cancel.after_commit", "pending", 0}};
+    need_faults();
+    for (size_t i = 0; i < N_OF(cases); i++) {
+        empty(f);
+        die_at(f, cases[i].point, begin_and_cancel);
+        assert_ok(f, fixture_open(f));
+        gr_preagg_decl d = main_decl(f);
+        int64_t id = declared(f, "c", &d, 10).id;
+        assert_status(f, id, cases[i].status);
+        assert_int_equal(raw_i64(f, "SELECT count(*) FROM builds"), cases[i].n_builds);
+        built(f, id, &d, 11);
+        assert_status(f, id, "active");
+        fixture_close(f);
+    }
+}
+
 static int only_open(fixture *f, int told) {
     (void)told;
     return fixture_open(f) ? 1 : 0;
@@ -119,4 +154,4 @@ static void killed_in_a_migration(fixture *f) {
     }
 }
 
-SUITE(suite_faults, RAW_CASE(killed_in_a_life), RAW_CASE(killed_in_a_migration))
+SUITE(suite_faults, RAW_CASE(killed_in_a_life), RAW_CASE(killed_in_a_cancel), RAW_CASE(killed_in_a_migration))
