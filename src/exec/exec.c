@@ -55,6 +55,9 @@ static gr_status open_store(gr_exec *exec, gr_str dir, gr_error *err) {
     }
     GR_TRY(gr_engine_duckdb_driver.open(&options, &exec->engine, err));
     exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].max_queries)
+            gr_pool_limit(exec->pool, config->sources[i].name, (size_t)config->sources[i].max_queries);
     return GR_OK;
 }
 

@@ -8,11 +8,14 @@
     "!tags:[any], !owners:[any], !availability:any, !metric_metadata:any, !created_by:any, !custom_metadata:any, "     \
     "!git_info:any, !missing_table:boolean, !query:text?, !columns:[any]"
 
+#define REFRESH_VIEW "!is_building:boolean, !next_at:time?, !looked_at:time?, !failures:integer, !error:text?"
+
 static const gr_http_schema schemas[] = {
     {"Status", true, "pending|materializing|active|failed|stale"},
     {"GrainMode", true, "exact|superset"},
     {"NodeType", true, "source|transform|dimension|metric|cube"},
     {"LineageFormat", true, "json|dot"},
+    {"RefreshState", true, "running|paused|drained"},
     {"BuildStatus", true, "running|done|failed|dropped"},
 
     {"SourceNode", false, "!id:integer, !name, !type:NodeType"},
@@ -29,8 +32,15 @@ static const gr_http_schema schemas[] = {
      "!served_build:ServedBuild?, !valid_through_ts:integer?, !min_partition:[any]?, !max_partition:[any]?, "
      "!strategy:text?, !schedule:text?, !lookback_window:text?, !workflow_status:text?, "
      "!workflow_urls:[WorkflowUrl]?, !workflow_names:[text]?, !external:boolean, !cubes:[text], !declared_by:[text], "
-     "!related_metrics:[text]?, !is_current:boolean, !is_in_service:boolean, !problem:text?, !hits:integer, "
+     "!related_metrics:[text]?, !is_current:boolean, !is_in_service:boolean, !problem:text?, !refresh:RefreshView?, "
+     "!hits:integer, "
      "!last_served_at:time?, !created_at:time?, !updated_at:time?"},
+    {"RefreshView", false, REFRESH_VIEW},
+    {"RefreshItem", false, "!id:integer, !pre_aggregation, !zone, " REFRESH_VIEW},
+    {"Refresh", false,
+     "!state:RefreshState, !is_enabled:boolean, !is_drained:boolean, !is_finished:boolean, !done:integer, "
+     "!failed:integer, !items:[RefreshItem]"},
+    {"RefreshOrder", false, "state:RefreshState, now:boolean, prebuild:boolean"},
     {"PreAggregationList", false, "!items:[PreAggregation], !total:integer, !limit:integer, !offset:integer"},
     {"Build", false,
      "!id:integer, !pre_aggregation_id:integer, !version:integer, !status:BuildStatus, !progress:number?, "

@@ -402,6 +402,7 @@ typedef struct gr_span {
 
 typedef struct gr_plan_options {
     bool without_rollups;             /* the source, always (tests, explain) */
+    bool without_builds;              /* what is not built is passed by: nothing is built now (drained) */
     bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
     const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
     size_t n_excluded;
