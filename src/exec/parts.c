@@ -62,7 +62,7 @@ static void match_rows(work *w) {
 }
 
 static int64_t end_of(const work *w, const gr_exec_part *part) {
-    if (part->start_us == INT64_MIN) return INT64_MAX;
+    if (part->start_us == INT64_MIN || w->job->rollup->partition == GR_GRAIN_NONE) return INT64_MAX;
     gr_exec_axis x = gr_exec_axis_of(w->job->rollup, w->job->zone, w->job->ctx->now_us);
     return gr_tz_to_utc(x.tz, part->run.to_us, NULL);
 }

@@ -136,8 +136,8 @@ static void add_item(gr_scheduler *s, const gr_scheduler_item *decl, int64_t now
 
 static void change_item(item *it, const gr_scheduler_item *decl, int64_t now_us) {
     bool is_same = is_same_key(it->decl.policy, decl->policy);
-    bool must_look =
-        !is_same || !is_same_rhythm(it->decl.policy, decl->policy) || (decl->builds_first && !it->decl.builds_first);
+    bool must_look = !is_same || !is_same_rhythm(it->decl.policy, decl->policy) ||
+                     (decl->builds_first && !it->decl.builds_first) || (decl->is_built && !it->decl.is_built);
     it->is_gone = false;
     it->decl = *decl;
     if (!is_same) begin_values(it);

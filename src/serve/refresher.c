@@ -183,7 +183,8 @@ static bool may_prebuild(gr_refresher *r) {
 
 static bool is_refreshed(const gr_rollup *r) {
     bool has_table = r->preagg->type == GR_PREAGG_ROLLUP || r->preagg->type == GR_PREAGG_ORIGINAL_SQL;
-    return r->entity == r && r->can_build && has_table && !r->preagg->external.n && r->preagg->scheduled_refresh;
+    return r->entity == r && r->can_build && has_table && !r->preagg->external.n &&
+           (r->preagg->scheduled_refresh || r->preagg->is_by_api);
 }
 
 typedef GR_VEC(gr_scheduler_item) items;
@@ -194,7 +195,7 @@ static void add_item(gr_refresher *r, const gr_rollup *rollup, const gr_rollup_s
     if (!s->entity_id || s->is_foreign) return;
     if (gr_serve_policy(r->serve, rollup, s->zone, s->entity_id, r->arena, &policy, &ignored) || !policy) return;
     bool builds_first = prebuilds || rollup->preagg->is_by_api;
-    gr_scheduler_item item = {s->entity_id, policy, builds_first};
+    gr_scheduler_item item = {s->entity_id, policy, builds_first, s->is_built};
     GR_PUSH(r->arena, out, item);
     watched w = {s->entity_id, rollup, s->zone};
     GR_PUSH(r->arena, &r->items, w);
@@ -452,8 +453,7 @@ bool gr_serve_refresh_view(gr_serve *serve, int64_t entity_id, gr_arena *arena, 
     if (!r) return false;
     const gr_refresh_item key = {.id = entity_id};
     pthread_mutex_lock(&r->mutex);
-    const gr_refresh_item *found =
-        r->shown.n ? bsearch(&key, r->shown.items, r->shown.n, sizeof key, by_id) : NULL;
+    const gr_refresh_item *found = r->shown.n ? bsearch(&key, r->shown.items, r->shown.n, sizeof key, by_id) : NULL;
     if (found) *ret = copy_of(found, arena).view;
     bool is_found = found != NULL;
     pthread_mutex_unlock(&r->mutex);

@@ -165,7 +165,8 @@ static void watch(world *w, bool all) {
         thing *t = &w->things[i];
         bool was = t->is_watched;
         t->is_watched = all || chance(w) % 8;
-        if (t->is_watched) items[n++] = (gr_scheduler_item){(int64_t)i + 1, &t->policy, true};
+        if (t->is_watched)
+            items[n++] = (gr_scheduler_item){.id = (int64_t)i + 1, .policy = &t->policy, .builds_first = true};
         if (was || !t->is_watched) continue;
         t->may_ask_early = ~0u; /* nothing is known of it, and its promise begins now */
         for (size_t k = 0; k < MOST_PARTS; k++)
@@ -390,7 +391,7 @@ static gr_scheduler_view view_of(int64_t id) {
 }
 
 static void set_one(const gr_refresh_policy *policy, int64_t id, bool builds_first) {
-    gr_scheduler_item one = {id, policy, builds_first};
+    gr_scheduler_item one = {.id = id, .policy = policy, .builds_first = builds_first};
     gr_scheduler_set(small.scheduler, &one, 1, clock_us(&small));
 }
 
@@ -473,7 +474,7 @@ static void test_fair_when_late(void **state) {
         add_part(t, GR_REFRESH_SQL, every(1));
         t->is_watched = t->is_built = true;
         snprintf(t->built_value, sizeof t->built_value, "0");
-        items[i] = (gr_scheduler_item){(int64_t)i + 1, &t->policy, true};
+        items[i] = (gr_scheduler_item){.id = (int64_t)i + 1, .policy = &t->policy, .builds_first = true};
     }
     gr_scheduler_set(small.scheduler, items, N, clock_us(&small));
     for (int i = 0; i < TURNS; i++) {
@@ -512,7 +513,7 @@ static void test_clock_set_back(void **state) {
     add_part(t, GR_REFRESH_SQL, every(60));
     add_part(u, GR_REFRESH_TIME, every(3600));
     t->is_watched = u->is_watched = true;
-    gr_scheduler_item items[] = {{1, &t->policy, true}, {2, &u->policy, true}};
+    gr_scheduler_item items[] = {{1, &t->policy, true, false}, {2, &u->policy, true, false}};
     gr_scheduler_set(small.scheduler, items, 2, clock_us(&small));
     run_turns(&small, false);
     finish(t);
@@ -529,6 +530,22 @@ static void test_clock_set_back(void **state) {
         assert_true(small.now_us <= changed_us + 60 * SECOND);
     }
     assert_true(view_of(2).next_us - clock_us(&small) <= 3600 * SECOND);
+}
+
+/* Nobody asks for it, and it is looked at now and then; once somebody has it built, its key counts at once. */
+static void test_built_by_others(void **state) {
+    (void)state;
+    thing *t = &small.things[0];
+    add_part(t, GR_REFRESH_TIME, every(1));
+    t->is_watched = true;
+    gr_scheduler_item one = {.id = 1, .policy = &t->policy};
+    gr_scheduler_set(small.scheduler, &one, 1, clock_us(&small));
+    run_turns(&small, false);
+    small.now_us += 5 * SECOND;
+    t->is_built = one.is_built = true;
+    gr_scheduler_set(small.scheduler, &one, 1, clock_us(&small));
+    run_turns(&small, false);
+    assert_true(t->is_building);
 }
 
 /* What is known stays known; another key, another schedule, or that it is to be built unasked is looked at at once. */
@@ -584,7 +601,7 @@ static void test_gone(void **state) {
     add_part(t, GR_REFRESH_TIME, every(3600));
     add_part(u, GR_REFRESH_TIME, every(3600));
     t->is_watched = u->is_watched = true;
-    gr_scheduler_item items[] = {{1, &t->policy, true}, {2, &u->policy, true}};
+    gr_scheduler_item items[] = {{1, &t->policy, true, false}, {2, &u->policy, true, false}};
     gr_scheduler_set(small.scheduler, items, 2, clock_us(&small));
     run_turns(&small, false);
     set_one(&u->policy, 2, true);
@@ -598,8 +615,15 @@ static void test_gone(void **state) {
 int main(void) {
 #define SMALL(test) cmocka_unit_test_setup_teardown(test, open_small, close_small)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ten_years), SMALL(test_backoff),        SMALL(test_key_fails), SMALL(test_fair_when_late),
-        SMALL(test_failed_check),         SMALL(test_clock_set_back), SMALL(test_set),       SMALL(test_gone),
+        cmocka_unit_test(test_ten_years),
+        SMALL(test_backoff),
+        SMALL(test_key_fails),
+        SMALL(test_fair_when_late),
+        SMALL(test_failed_check),
+        SMALL(test_clock_set_back),
+        SMALL(test_set),
+        SMALL(test_built_by_others),
+        SMALL(test_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
