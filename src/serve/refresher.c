@@ -49,8 +49,8 @@ struct gr_refresher {
     gr_arena *arena;             /* policies */
     GR_VEC(watched) items;
     uint64_t generation;
-    int64_t synced_us;
-    bool has_prebuilt; /* its items were made so */
+    int64_t synced_us, hurried_us; /* monotonic; hurried: what was known before is asked anew */
+    bool has_prebuilt;             /* its items were made so */
     atomic_bool is_cancelled;
 };
 
@@ -75,8 +75,9 @@ static gr_status op_ask(void *arg, const gr_refresh_part *part, gr_arena *arena,
     enum { SHARED_US = 1000000 };
     gr_refresher *r = arg;
     gr_ctx ctx = own_ctx(r, arena);
-    return gr_serve_key_value(r->serve, &ctx, part, part->cube ? part->cube : r->snapshot->model->cubes[0], SHARED_US,
-                              ret, err);
+    int64_t age_us = gr_clock_mono_us() - r->hurried_us;
+    return gr_serve_key_value(r->serve, &ctx, part, part->cube ? part->cube : r->snapshot->model->cubes[0],
+                              age_us < SHARED_US ? age_us : SHARED_US, ret, err);
 }
 
 static gr_status op_look(void *arg, int64_t id, const gr_refresh_policy *policy, const gr_str *sql_values,
@@ -343,6 +344,7 @@ static void *refresher_main(void *arg) {
         bool is_old = gr_exec_generation(r->serve->exec) != r->generation || may_prebuild(r) != r->has_prebuilt;
         bool has_changed = take_ended(r), must_sync = is_old || w.sync || age_us > RESYNC_US;
         if (must_sync) sync(r);
+        if (w.now) r->hurried_us = gr_clock_mono_us();
         if (w.now) gr_scheduler_hurry(r->scheduler, 0, gr_clock_now_us());
         has_changed |= take_turns(r);
         if (has_changed || must_sync) show(r);

@@ -1,7 +1,7 @@
 // The background refresh: each kind of key rebuilds what it says, when it says, while the old version serves.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { serve, shared, sleep, until, write } from './helpers.mjs';
+import { serve, shared, sleep, until } from './helpers.mjs';
 import { byDay, change, cube, date, day, days, item, keyOf, metric, preagg, put, refresh, rows, served, setKey, tables, today, total, untilServed } from './refresh_world.mjs';
 
 const config = (more = '') => `data_sources:\n  default: {type: duckdb, path: data}\nmodel: model\nengine: {threads: 1}\n${more}`;
@@ -21,8 +21,8 @@ ${cube('framed', `every: 1 second, incremental: true, update_window: 1 day`, { p
 ${cube('printed', 'fingerprint: rows, every: 1 second', { parts: true })}
 ${cube('columned', "fingerprint: '{CUBE}.changed', every: 1 second", { parts: true })}
 ${cube('unscheduled', 'every: 1 second', { more: '        scheduled_refresh: false\n' })}
-${cube('waiting', `${keyOf('waiting')}, every: 1 hour`)}
-${cube('broken', `${keyOf('broken')}, every: 1 second`)}${cube('blank', `sql: 'SELECT v FROM blank_key', every: 1 second`)}`,
+${cube('waiting', `${keyOf('waiting')}, every: 1 hour`, { parts: true })}
+${cube('broken', `${keyOf('broken')}, every: 1 second`)}${cube('blank', `sql: 'SELECT v FROM blank_key WHERE v > 0', every: 1 second`)}`,
   });
 
   for (const name of ['ticks', 'crons']) {
@@ -139,10 +139,11 @@ ${cube('broken', `${keyOf('broken')}, every: 1 second`)}${cube('blank', `sql: 'S
     assert.equal(await served(server, 'waiting'), 10);
     change(server, 'waiting', rows(3));
     setKey(server, 'waiting', 3);
-    const several = await server.post('/cubejs-api/v1/load', { query: [{ ...total('waiting'), cache: 'must-revalidate' }, { ...total('waiting'), dimensions: ['waiting.k'], cache: 'must-revalidate' }], queryType: 'multi' });
+    const at = (back) => date(today() - back * day);
+    const compared = { ...total('waiting'), cache: 'must-revalidate', timeDimensions: [{ dimension: 'waiting.at', compareDateRange: [[at(4), at(2)], [at(1), at(0)]] }] };
+    const several = await server.post('/cubejs-api/v1/load', { query: compared, queryType: 'multi' });
     assert.equal(several.status, 200, several.text);
-    assert.equal(Number(several.body.results[0].data[0]['waiting.total']), 15);
-    assert.equal(several.body.results[1].data.reduce((sum, row) => sum + Number(row['waiting.total']), 0), 15);
+    assert.deepEqual(several.body.results.map((result) => Number(result.data[0]['waiting.total'])), [9, 6]);
   });
 
   test('a key that fails: the old version serves, the error is told, and mended it goes on', async () => {
@@ -172,12 +173,12 @@ ${cube('broken', `${keyOf('broken')}, every: 1 second`)}${cube('blank', `sql: 'S
   test('a key that has no row: the old version serves until it has one', async () => {
     assert.equal(await served(server, 'blank'), 5);
     await until('the first look', async () => (await item(server, 'blank'))?.looked_at);
-    put(server, 'blank_key', ['v'], []);
+    setKey(server, 'blank', 0);
     await until('it to be told', async () => (await item(server, 'blank')).error);
     change(server, 'blank', rows(2));
     await sleep(1500);
     assert.equal(await served(server, 'blank'), 5);
-    put(server, 'blank_key', ['v'], [[2]]);
+    setKey(server, 'blank', 2);
     await untilServed(server, 'blank', 10, 20000);
   });
 
@@ -227,7 +228,7 @@ test('a schedule that is set by API is followed at once, and no more when its wo
   const planned = await server.post('/preaggs/plan', { metrics: ['a.total'], dimensions: ['a.id'], strategy: 'full' });
   assert.equal(planned.status, 201, planned.text);
   const { id } = planned.body.preaggs[0];
-  const config_ = (body) => server.fetch(`/preaggs/${id}/config`, { method: 'PATCH', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+  const configure = (body) => server.fetch(`/preaggs/${id}/config`, { method: 'PATCH', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
   const n = async () => (await server.fetch(`/pre-aggregations/${id}/builds?limit=100`)).body.length;
   assert.equal((await server.post(`/preaggs/${id}/materialize`, {})).status, 200);
   await until('the first build', async () => (await server.fetch(`/pre-aggregations/${id}`)).body.status === 'active');
@@ -235,7 +236,7 @@ test('a schedule that is set by API is followed at once, and no more when its wo
   await until('its daily turn', async () => Date.parse(await next()) > Date.now());
   await sleep(1500);
   assert.equal(await n(), 1);
-  assert.equal((await config_({ schedule: '* * * * * *' })).status, 200);
+  assert.equal((await configure({ schedule: '* * * * * *' })).status, 200);
   await until('a build each second', async () => (await n()) >= 4, 8000);
   assert.equal((await server.fetch(`/preaggs/${id}/workflow`, { method: 'DELETE' })).status, 200);
   await until('it to be let alone', async () => (await server.fetch(`/pre-aggregations/${id}`)).body.refresh === null);
