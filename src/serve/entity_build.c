@@ -27,7 +27,7 @@ static gr_status take_workflow(gr_serve *serve, const gr_entity_view *view, cons
         if (!view->row.schedule.n) config.schedule = GR_STR("0 0 * * *");
     }
     GR_TRY(gr_catalog_configure(gr_exec_catalog(serve->exec), view->row.id, &config, actor, arena, &row, err));
-    gr_refresher_resync(serve);
+    gr_serve_refresh_resync(serve);
     return GR_OK;
 }
 
@@ -90,13 +90,13 @@ gr_status gr_serve_entity_configure(gr_serve *serve, int64_t id, const gr_preagg
     GR_TRY(gr_serve_view_get(serve, id, arena, ret, err));
     GR_TRY(gr_serve_check_config(config, err));
     GR_TRY(gr_catalog_configure(gr_exec_catalog(serve->exec), id, config, actor, arena, &row, err));
-    gr_refresher_resync(serve);
+    gr_serve_refresh_resync(serve);
     return gr_serve_view_get(serve, id, arena, ret, err);
 }
 
 gr_status gr_serve_workflow_clear(gr_serve *serve, int64_t id, gr_actor actor, bool *ret_had, gr_error *err) {
     GR_TRY(gr_catalog_workflow_clear(gr_exec_catalog(serve->exec), id, actor, ret_had, err));
-    gr_refresher_resync(serve);
+    gr_serve_refresh_resync(serve);
     return GR_OK;
 }
 
@@ -121,6 +121,6 @@ gr_status gr_serve_workflows_clear(gr_serve *serve, gr_str node, bool stale_only
         ret->ids[ret->n] = rows[i].id;
         ret->names[ret->n++] = gr_arena_printf(arena, "preagg-%lld", (long long)rows[i].id);
     }
-    if (ret->n) gr_refresher_resync(serve);
+    if (ret->n) gr_serve_refresh_resync(serve);
     return GR_OK;
 }

@@ -156,7 +156,7 @@ GR_MUST_CHECK gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, 
                                             const gr_plan *plan, int64_t since_us, gr_flight **ret_flight,
                                             gr_error *err);
 
-void gr_refresher_resync(gr_serve *serve); /* schedules have changed: it reads them anew, soon */
+void gr_serve_refresh_resync(gr_serve *serve); /* schedules have changed: it reads them anew, soon */
 
 void gr_lane_start(gr_serve *serve);
 /* Drained: what waits and has not begun ends with http.busy; so does what is asked for from here on. */

@@ -405,7 +405,7 @@ static void wake(gr_refresher *r) {
     pthread_cond_signal(&r->wake);
 }
 
-void gr_refresher_resync(gr_serve *serve) {
+void gr_serve_refresh_resync(gr_serve *serve) {
     gr_refresher *r = serve->refresher;
     if (!r) return;
     pthread_mutex_lock(&r->mutex);
