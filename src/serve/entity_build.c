@@ -26,9 +26,7 @@ static gr_status take_workflow(gr_serve *serve, const gr_entity_view *view, cons
         config.workflow_status = GR_STR("active");
         if (!view->row.schedule.n) config.schedule = GR_STR("0 0 * * *");
     }
-    GR_TRY(gr_catalog_configure(gr_exec_catalog(serve->exec), view->row.id, &config, actor, arena, &row, err));
-    gr_serve_refresh_resync(serve);
-    return GR_OK;
+    return gr_catalog_configure(gr_exec_catalog(serve->exec), view->row.id, &config, actor, arena, &row, err);
 }
 
 static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_entity_view *view,
@@ -64,6 +62,8 @@ gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_status status = start(serve, snapshot, &view, ask, actor, ret_flight, err);
     gr_serve_snapshot_unref(snapshot);
+    if (ask->needs_strategy)
+        gr_serve_refresh_resync(serve); /* after the claim: the build is this one, not the refresh's */
     GR_TRY(status);
     status = gr_serve_view_get(serve, id, arena, ret, err);
     if (status) {
