@@ -25,7 +25,7 @@ gr_status gr_http_encode_refresh(const gr_refresh_overview *all, gr_buf *out, gr
     gr_jw writer, *w = &writer;
     gr_jw_init(w, out);
     gr_jw_object(w);
-    gr_jw_key_str(w, "state", gr_refresh_state_name(all->state));
+    gr_jw_key_str(w, "state", gr_serve_refresh_state_name(all->state));
     gr_jw_key_bool(w, "is_enabled", all->is_enabled);
     gr_jw_key_bool(w, "is_drained", all->is_drained);
     gr_jw_key_bool(w, "is_finished", all->is_finished);

@@ -164,7 +164,7 @@ static void put_build_durations(scrape *s) { put_histogram(s, &gr_serve_counts(s
 static void put_refresh_state(scrape *s) {
     gr_refresh_state now = gr_serve_refresh_state(s->http->serve);
     for (unsigned i = 0; i <= GR_REFRESH_DRAINED; i++)
-        put_count(s, &(label){"state", gr_refresh_state_name((gr_refresh_state)i)}, 1, i == now);
+        put_count(s, &(label){"state", gr_serve_refresh_state_name((gr_refresh_state)i)}, 1, i == now);
 }
 
 static void put_refreshes(scrape *s) {

@@ -40,7 +40,7 @@ gr_status gr_http_do_refresh_order(gr_http_request *request, gr_error *err) {
     GR_TRY(gr_http_body_json(request, &body, err));
     GR_TRY(check_order(body, err));
     const json_t *name = json_object_get(body, "state");
-    if (name && !gr_refresh_state_from(gr_json_str(name), &state))
+    if (name && !gr_serve_refresh_state_from(gr_json_str(name), &state))
         return gr_error_set(err, GR_ERR_QUERY_INVALID, "state must be running, paused or drained");
     if (name) gr_serve_refresh_set(serve, state);
     const gr_refresh_order order = {.now = json_is_true(json_object_get(body, "now")),

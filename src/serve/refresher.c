@@ -486,9 +486,9 @@ gr_refresh_overview gr_serve_refresh_overview(gr_serve *serve, gr_arena *arena) 
 static const char *const state_names[] = {
     [GR_REFRESH_RUNNING] = "running", [GR_REFRESH_PAUSED] = "paused", [GR_REFRESH_DRAINED] = "drained"};
 
-gr_str gr_refresh_state_name(gr_refresh_state state) { return gr_str_from(state_names[state]); }
+gr_str gr_serve_refresh_state_name(gr_refresh_state state) { return gr_str_from(state_names[state]); }
 
-bool gr_refresh_state_from(gr_str name, gr_refresh_state *ret) {
+bool gr_serve_refresh_state_from(gr_str name, gr_refresh_state *ret) {
     for (size_t i = 0; i < sizeof state_names / sizeof *state_names; i++) {
         if (!gr_str_eq_z(name, state_names[i])) continue;
         *ret = (gr_refresh_state)i;

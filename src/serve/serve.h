@@ -149,8 +149,8 @@ typedef enum gr_refresh_state {
     GR_REFRESH_PAUSED, /* nothing is refreshed by itself; what somebody asks for is built */
     GR_REFRESH_DRAINED /* no build begins; what runs ends */
 } gr_refresh_state;
-gr_str gr_refresh_state_name(gr_refresh_state state); /* static */
-bool gr_refresh_state_from(gr_str name, gr_refresh_state *ret);
+gr_str gr_serve_refresh_state_name(gr_refresh_state state); /* static */
+bool gr_serve_refresh_state_from(gr_str name, gr_refresh_state *ret);
 void gr_serve_refresh_set(gr_serve *serve, gr_refresh_state state);
 gr_refresh_state gr_serve_refresh_state(gr_serve *serve);
 typedef struct gr_refresh_order {

@@ -186,7 +186,7 @@ ${cube('broken', `${keyOf('broken')}, every: 1 second`)}${cube('blank', `sql: 'S
     await served(server, 'ticks');
     const next = await until('a time', () => metric(server, 'granary_preagg_next_refresh_timestamp_seconds{pre_aggregation="ticks.main",zone="UTC"}'));
     assert.ok(Math.abs(next - Date.now() / 1000) < 5);
-    assert.ok((await metric(server, 'granary_refreshes_total{result="done"}')) > 0);
+    await until('a refresh to be counted', async () => (await metric(server, 'granary_refreshes_total{result="done"}')) > 0);
     assert.equal(await metric(server, 'granary_refresh_state{state="running"}'), 1);
   });
 });

@@ -71,6 +71,8 @@ describe('orders', () => {
     await sleep(1500);
     assert.equal(await served(server, 'a'), 5);
     assert.equal((await item(server, 'a')).failures, 0);
+    const stale = await server.load({ ...total('a'), cache: 'must-revalidate' });
+    assert.deepEqual([stale.status, stale.body.id], [503, 'http.busy'], stale.text);
     await refresh(server, { state: 'running' });
     await untilServed(server, 'a', 10);
     assert.equal(await served(server, 'b'), 5);

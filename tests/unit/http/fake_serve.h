@@ -393,10 +393,10 @@ gr_refresh_overview gr_serve_refresh_overview(gr_serve *serve, gr_arena *arena) 
     return all;
 }
 gr_refresh_state gr_serve_refresh_state(gr_serve *serve) { return serve->refresh; }
-gr_str gr_refresh_state_name(gr_refresh_state state) {
+gr_str gr_serve_refresh_state_name(gr_refresh_state state) {
     return state == GR_REFRESH_RUNNING ? GR_STR("running") : GR_STR("paused");
 }
-bool gr_refresh_state_from(gr_str name, gr_refresh_state *ret) {
+bool gr_serve_refresh_state_from(gr_str name, gr_refresh_state *ret) {
     *ret = GR_REFRESH_PAUSED;
     return gr_str_eq_z(name, "paused");
 }
