@@ -12,6 +12,7 @@ typedef struct gr_ctx {
     const atomic_bool *is_cancelled; /* may be NULL; set from any thread */
     gr_str request_id;
     int64_t now_us; /* the one "now" of this request, UTC */
+    bool is_build;  /* connections that it takes are counted with those of builds (engine/pool.c) */
 } gr_ctx;
 
 static inline bool gr_ctx_is_cancelled(const gr_ctx *ctx) {

@@ -197,3 +197,14 @@ gr_status gr_cli_asked_members(gr_cli *cli, json_t **ret, gr_error *err) {
     *ret = body;
     return GR_OK;
 }
+
+void gr_cli_flatten_refresh(json_t *view) {
+    static const struct {
+        const char *to, *from;
+    } keys[] = {{"next_refresh", "next_at"}, {"refresh_failures", "failures"}, {"refresh_error", "error"}};
+    const json_t *refresh = json_object_get(view, "refresh");
+    for (size_t i = 0; json_is_object(refresh) && i < sizeof keys / sizeof *keys; i++) {
+        json_t *copy = json_deep_copy(json_object_get(refresh, keys[i].from));
+        if (!copy || json_object_set_new(view, keys[i].to, copy)) gr_mem_die(0);
+    }
+}

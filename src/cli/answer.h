@@ -38,4 +38,7 @@ gr_str gr_cli_cell(const json_t *value, gr_arena *arena);
 
 /* {"metrics","dimensions","filters","timezone"} of the flags; owned by the arena. */
 GR_MUST_CHECK gr_status gr_cli_asked_members(gr_cli *cli, json_t **ret, gr_error *err);
+/* For tables: what the list or the object says of its refresh, as "next_refresh", "refresh_failures", "refresh_error".
+ */
+void gr_cli_flatten_refresh(json_t *view);
 #endif

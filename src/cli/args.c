@@ -36,6 +36,7 @@ static const gr_cli_flag flags[GR_FLAG__COUNT] = {
     [GR_FLAG_STRATEGY] = {"--strategy", NULL, "NAME", "How it is built: full or incremental_time."},
     [GR_FLAG_SCHEDULE] = {"--schedule", NULL, "CRON", "When it is built: five fields of cron."},
     [GR_FLAG_DESCRIPTION] = {"--description", NULL, "TEXT", "What it is, for people."},
+    [GR_FLAG_ONCE] = {"--once", NULL, NULL, "End when nothing is due."},
     [GR_FLAG_DRY_RUN] = {"--dry-run", NULL, NULL, "Show what would be recorded; record nothing."},
     [GR_FLAG_DOT] = {"--dot", NULL, NULL, "Print a graph for Graphviz."},
     [GR_FLAG_PARTITION] = {"--partition", NULL, "PARTITION",

@@ -43,6 +43,7 @@ typedef enum gr_cli_flag_id {
     GR_FLAG_SCHEDULE,
     GR_FLAG_DESCRIPTION,
     GR_FLAG_DRY_RUN,
+    GR_FLAG_ONCE,
     GR_FLAG_DOT,
     GR_FLAG_PARTITION,
     GR_FLAG_RANGE,

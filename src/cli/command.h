@@ -47,6 +47,7 @@ GR_MUST_CHECK gr_status gr_cli_read_file(gr_str path, size_t max_bytes, gr_arena
 GR_MUST_CHECK gr_status gr_cli_make_dir(gr_str path, gr_error *err); /* and its parents */
 
 gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
+gr_status gr_cli_run_worker(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_query(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_sql(gr_cli *cli, gr_exit *ret_exit, gr_error *err);
 gr_status gr_cli_run_explain(gr_cli *cli, gr_exit *ret_exit, gr_error *err);

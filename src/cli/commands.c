@@ -16,6 +16,14 @@ static const gr_cli_command commands[] = {
      "reported\n"
      "and the one in service stays. SIGTERM lets running requests finish (setting `http.drain_ms`), then cancels them.",
      gr_cli_run_serve},
+    {"worker", "", 0, 0, F(CONFIG) | F(ONCE), true, false,
+     "Refresh pre-aggregations in the background, without the HTTP API.",
+     "Builds also what no query has asked for yet. With a shared store (storage.shared) it builds beside the servers;\n"
+     "an embedded store that a server owns is built by that server, which is told to (every "
+     "refresh.worker_interval_ms);\n"
+     "without a server the store is opened here, and is this process's until it ends. Signals as with `serve`.\n"
+     "With --once it ends when nothing is due: with 0, or 1 when a build failed.",
+     gr_cli_run_worker},
     {"query", "'<query JSON>' | -", 1, 1, QUERY_FLAGS | F(NO_ROLLUPS), true, false,
      "Answer a query; `-` reads it from standard input.",
      "With --json prints the single result object of /cubejs-api/v1/load, else a table and what served it.\n"

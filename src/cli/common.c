@@ -28,9 +28,10 @@ gr_status gr_cli_config(gr_cli *cli, gr_config **ret, gr_error *err) {
     gr_config *config;
     GR_TRY(gr_config_load(file, args->settings, args->n_settings, cli->environ_pairs, cli->arena, &config, err));
     gr_log_level level = level_of(config->log_level);
-    /* Only the server tells what it does; the other commands speak when something is wrong, or when they are asked to.
-     */
-    bool is_asked = args->command && gr_str_eq_z(GR_STR("serve"), args->command->name);
+    /* Only what goes on until it is stopped tells what it does; the other commands speak when something is wrong, or
+     * when they are asked to. */
+    bool is_worker = args->command && gr_str_eq_z(GR_STR("worker"), args->command->name) && !args->has[GR_FLAG_ONCE];
+    bool is_asked = is_worker || (args->command && gr_str_eq_z(GR_STR("serve"), args->command->name));
     for (size_t i = 0; i < args->n_settings; i++) is_asked |= gr_str_eq_z(args->settings[i].flag, "--log-level");
     if (!is_asked && level < GR_LOG_WARN) level = GR_LOG_WARN;
     gr_log_setup(level, gr_str_eq_z(config->log_format, "json"));

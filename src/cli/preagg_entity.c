@@ -50,6 +50,9 @@ gr_status gr_cli_run_preagg_show(gr_cli *cli, gr_exit *ret_exit, gr_error *err) 
         {"strategy", "strategy", false},
         {"schedule", "schedule", false},
         {"workflow_status", "workflow", false},
+        {"next_refresh", "next refresh", false},
+        {"refresh_failures", "failed", true},
+        {"refresh_error", "refresh error", false},
         {"cubes", "cubes", false},
         {"declared_by", "declared by", false},
         {"hits", "hits", true},
@@ -63,6 +66,7 @@ gr_status gr_cli_run_preagg_show(gr_cli *cli, gr_exit *ret_exit, gr_error *err) 
     json_t *json;
     (void)ret_exit;
     GR_TRY(ask(cli, "GET", "", &json, err));
+    if (!cli->args.has[GR_FLAG_JSON]) gr_cli_flatten_refresh(json);
     return gr_cli_show_object(cli, json, shown, N(shown), err);
 }
 

@@ -7,10 +7,20 @@
 #include <stdio.h>
 
 static const gr_cli_shown shown[] = {
-    {"id", "pre-aggregation", false}, {"entity_id", "entity", true},   {"timezone", "time zone", false},
-    {"store", "store", false},        {"status", "status", false},     {"rows", "rows", true},
-    {"bytes", "bytes", true},         {"built_at", "built at", false}, {"build_ms", "ms", true},
-    {"hits", "hits", true},           {"cubes", "cubes", false},       {"declared_by", "declared by", false},
+    {"id", "pre-aggregation", false},
+    {"entity_id", "entity", true},
+    {"timezone", "time zone", false},
+    {"store", "store", false},
+    {"status", "status", false},
+    {"rows", "rows", true},
+    {"bytes", "bytes", true},
+    {"built_at", "built at", false},
+    {"build_ms", "ms", true},
+    {"next_refresh", "next refresh", false},
+    {"refresh_failures", "failed", true},
+    {"hits", "hits", true},
+    {"cubes", "cubes", false},
+    {"declared_by", "declared by", false},
     {"remark", "remark", false},
 };
 
@@ -76,6 +86,7 @@ static json_t *view_of(const json_t *entity) {
         if (is_built || !keys[i].is_build) set(view, keys[i].to, json_deep_copy(json_object_get(entity, keys[i].from)));
     if (gr_cli_json_text(entity, "materialization_error").n)
         set(view, "error", json_deep_copy(json_object_get(entity, "materialization_error")));
+    set(view, "refresh", json_deep_copy(json_object_get(entity, "refresh")));
     if (gr_cli_json_text(entity, "problem").n) set(view, "problem", json_deep_copy(json_object_get(entity, "problem")));
     add_entity(view, entity);
     return view;
@@ -146,8 +157,9 @@ static gr_status collect(gr_cli *cli, gr_door *door, json_t **ret, gr_error *err
 static void add_remarks(json_t *views) {
     for (size_t i = 0; i < json_array_size(views); i++) {
         json_t *view = json_array_get(views, i);
-        gr_str problem = gr_cli_json_text(view, "problem");
-        const json_t *remark = json_object_get(view, problem.n ? "problem" : "error");
+        gr_cli_flatten_refresh(view);
+        gr_str problem = gr_cli_json_text(view, "problem"), failure = gr_cli_json_text(view, "refresh_error");
+        const json_t *remark = json_object_get(view, problem.n ? "problem" : failure.n ? "refresh_error" : "error");
         if (remark) set(view, "remark", json_deep_copy(remark));
     }
 }

@@ -2,21 +2,17 @@
  * Invariant: server.json exists only while this process serves, is readable by its owner alone, and is never half
  * there.
  *
- * Signals are blocked before any thread exists and are taken one at a time by this thread, which therefore may do
- * anything in answer to one. */
-#include "cli/door.h"
+ * Signals: life.h. */
+#include "cli/life.h"
 
 #include "base/log.h"
 #include "engine/engine.h"
 #include "exec/exec.h"
 #include "http/server.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WATCH_INTERVAL_MS = 1000, TOKEN_BYTES = 32, RESTART = -1, RESTART_PAUSE_US = 10 * 1000000 };
@@ -27,14 +23,6 @@ typedef struct former {
     gr_http_options http;
     int64_t at_us; /* long ago, if it did not start again */
 } former;
-
-static void block_signals(sigset_t *ret) {
-    sigemptyset(ret);
-    sigaddset(ret, SIGINT);
-    sigaddset(ret, SIGTERM);
-    sigaddset(ret, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, ret, NULL);
-}
 
 static gr_status random_token(char *out, gr_error *err) {
     unsigned char bytes[TOKEN_BYTES];
@@ -61,18 +49,6 @@ static gr_status write_server_file(gr_str file, gr_str url, unsigned port, const
     return status;
 }
 
-static void log_diags(const gr_diags *diags) {
-    for (size_t i = 0; i < diags->list.n; i++) {
-        const gr_diag *d = &diags->list.v[i];
-        char place[512] = "";
-        if (d->loc.file.n)
-            snprintf(place, sizeof place, GR_FMT ":%u:%u", GR_ARG(d->loc.file), (unsigned)d->loc.line,
-                     (unsigned)d->loc.col);
-        gr_log_event(d->is_warning ? GR_LOG_WARN : GR_LOG_ERROR, "model.diagnostic", "at", gr_str_from(place), "id",
-                     gr_str_from(gr_error_info_of(d->status)->id), "message", d->message, "hint", d->hint, NULL);
-    }
-}
-
 static void log_orphans(const gr_serve *serve) {
     size_t n;
     const gr_exec_orphan *orphans = gr_serve_orphans(serve, &n);
@@ -81,36 +57,13 @@ static void log_orphans(const gr_serve *serve) {
                      orphans[i].is_removed ? GR_STR("removed") : GR_STR("kept"), NULL);
 }
 
-/* The model in service stays when the new one has errors. */
-static void reload(gr_serve *serve) {
-    gr_arena *arena = gr_arena_new();
-    gr_diags diags;
-    gr_error err = {0};
-    bool has_changed = false;
-    gr_diags_init(&diags, arena);
-    int64_t started = gr_clock_mono_us();
-    gr_status status = gr_serve_reload(serve, &diags, &has_changed, &err);
-    if (status || has_changed) log_diags(&diags);
-    if (status)
-        gr_log_event(GR_LOG_ERROR, "model.kept", "reason", gr_str_from(err.message), "errors",
-                     gr_log_i64((int64_t)diags.n_errors), NULL);
-    else
-        gr_log_event(GR_LOG_INFO, has_changed ? "model.reloaded" : "model.unchanged", "warnings",
-                     gr_log_i64((int64_t)diags.n_warnings), "ms", gr_log_i64((gr_clock_mono_us() - started) / 1000),
-                     NULL);
-    gr_arena_free(arena);
-}
-
 /* Until SIGTERM or SIGINT, and returns which; or RESTART, when the engine has stopped for good. A disk that goes on
  * failing makes no busy loop of that. */
 static int wait_for_end(gr_serve *serve, const sigset_t *signals, bool must_watch, const former *before) {
-    const struct timespec interval = {.tv_sec = WATCH_INTERVAL_MS / 1000};
     for (;;) {
-        int got = sigtimedwait(signals, NULL, &interval);
-        if (got == SIGTERM || got == SIGINT) return got;
+        int got = gr_cli_life_step(serve, signals, must_watch, WATCH_INTERVAL_MS);
+        if (got) return got;
         if (gr_engine_duckdb_is_stopped() && gr_clock_mono_us() > before->at_us + RESTART_PAUSE_US) return RESTART;
-        bool has_time = got < 0 && errno == EAGAIN && must_watch;
-        if (got == SIGHUP || (has_time && gr_serve_model_changed(serve))) reload(serve);
     }
 }
 
@@ -136,12 +89,6 @@ static gr_status start_again(gr_cli *cli, unsigned port, gr_error *err) {
     return gr_error_set(err, GR_ERR_ENGINE_STOPPED, "the engine has stopped, and the server cannot start again: %m");
 }
 
-/* A second Ctrl-C while requests drain ends the process at once. */
-static void let_signals_kill(const sigset_t *signals) {
-    signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
-
 /* *ret_port: to start again on, or 0. */
 static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_serve *serve, const sigset_t *signals,
                                     const char *token, const former *before, unsigned *ret_port, gr_error *err) {
@@ -164,7 +111,7 @@ static gr_status serve_until_signal(gr_cli *cli, const gr_config *config, gr_ser
                          NULL);
         }
         unlink(file.p);
-        let_signals_kill(signals);
+        gr_cli_life_let_kill(signals);
     }
     gr_http_stop(http);
     return status;
@@ -188,11 +135,11 @@ gr_status gr_cli_run_serve(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     }
     former before = read_former();
     GR_TRY(random_token(token, err));
-    block_signals(&signals);
+    gr_cli_life_block(&signals);
     gr_diags diags;
     gr_serve *serve;
     gr_diags_init(&diags, cli->arena);
-    gr_serve_options options = {.refreshes = config->refresh_enabled, .is_restart = before.http.has_port};
+    gr_serve_options options = {.refreshes = true, .is_restart = before.http.has_port};
     gr_status status = gr_serve_open(config, options, &diags, &serve, err);
     gr_cli_print_diags(&diags, true);
     if (status == GR_ERR_ENGINE_STOPPED && !options.is_restart)

@@ -13,6 +13,8 @@ typedef struct gr_source_config {
     gr_str path; /* absolute: a database file or a folder of files */
     bool is_folder;
     gr_tristate read_only; /* unset: read-only unless a pre-aggregation of the model lives in this source */
+    int64_t max_queries;   /* connections that queries use at once; 0: engine.connections */
+    int64_t max_builds;    /* builds at once that read it; 0: build.at_once */
     gr_loc loc;
 } gr_source_config;
 

@@ -6,6 +6,7 @@
 
 enum { GR_CONFIG_MAX_SOURCES = 64 };
 enum { GR_CONFIG_MAX_WEBHOOKS = 32 };
+enum { GR_CONFIG_MOST_QUERIES = 512, GR_CONFIG_MOST_BUILDS = 16 }; /* of one source: as many as of all */
 
 /* Where a value comes from, for messages: a flag, a variable, or a place in the file. */
 typedef struct gr_config_origin {

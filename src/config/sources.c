@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static const gr_str source_keys[] = {GR_STR_INIT("type"), GR_STR_INIT("path"), GR_STR_INIT("read_only")};
+static const gr_str source_keys[] = {GR_STR_INIT("type"), GR_STR_INIT("path"), GR_STR_INIT("read_only"),
+                                     GR_STR_INIT("max_queries"), GR_STR_INIT("max_builds")};
 
 static const struct {
     gr_str name;
@@ -70,6 +71,19 @@ static gr_status read_read_only(gr_source_config *source, const gr_yaml *node, g
     return GR_OK;
 }
 
+static gr_status read_limit(const gr_source_config *source, const gr_yaml *map, const char *key, int64_t most,
+                            int64_t *ret, gr_error *err) {
+    const gr_yaml *node = gr_yaml_get(map, gr_str_from(key));
+    if (!node || node->kind == GR_YAML_NULL) return GR_OK;
+    int64_t n;
+    if (!gr_yaml_is_i64(node, &n) || n < 1 || n > most)
+        return gr_config_invalid(err, node->loc,
+                                 "`%s` of the data source `" GR_FMT "` must be an integer from 1 to %lld.", key,
+                                 GR_ARG(source->name), (long long)most);
+    *ret = n;
+    return GR_OK;
+}
+
 static gr_status read_name(const gr_config *config, size_t n_before, const gr_yaml_pair *pair, gr_error *err) {
     if (!gr_str_is_identifier(pair->key))
         return gr_config_invalid(err, pair->key_loc,
@@ -104,6 +118,8 @@ static gr_status read_source(gr_config *config, size_t at, const gr_yaml_pair *p
     }
     GR_TRY(read_type(source, gr_yaml_get(map, GR_STR("type")), err));
     GR_TRY(read_path(source, config->root, gr_yaml_get(map, GR_STR("path")), arena, err));
+    GR_TRY(read_limit(source, map, "max_queries", GR_CONFIG_MOST_QUERIES, &source->max_queries, err));
+    GR_TRY(read_limit(source, map, "max_builds", GR_CONFIG_MOST_BUILDS, &source->max_builds, err));
     return read_read_only(source, gr_yaml_get(map, GR_STR("read_only")), err);
 }
 

@@ -1,5 +1,6 @@
 /* Connections to one engine, kept per source and handed out to one user at a time. They are made when first needed, up
  * to a maximum per source; the one given back last is handed out first, because its prepared statements are warm.
+ * Builds and queries are counted apart, so that neither waits for the other's.
  * Invariant: a connection is in the hands of one user or idle, never both; an idle one has no open stream and no
  * transaction. Threads: any. The lock is not held while connecting. */
 #include "engine/engine.h"
@@ -14,16 +15,16 @@ enum { WAIT_NS = 10 * 1000 * 1000 };
 
 typedef struct slot {
     gr_engine_conn *conn;
-    bool is_busy;
-    uint64_t forgot; /* the pool's count of forgettings that this connection has followed */
+    bool is_busy, is_build; /* in whose hands it is */
+    uint64_t forgot;        /* the pool's count of forgettings that this connection has followed */
     uint64_t given_at;
 } slot;
 
 typedef struct line { /* the connections of one source */
     struct line *next;
-    gr_str source; /* owned */
-    size_t n, n_connecting;
-    slot *slots; /* max_per_source */
+    gr_str source;               /* owned */
+    size_t n, max[2], n_used[2]; /* used: by queries, by builds; also while it is being connected */
+    slot *slots;                 /* max[0] + max[1] */
 } line;
 
 struct gr_pool {
@@ -62,14 +63,22 @@ void gr_pool_free(gr_pool *pool) {
     free(pool);
 }
 
-static line *line_of(gr_pool *pool, gr_str source) {
+static line *line_of(gr_pool *pool, gr_str source, size_t max) {
     for (line *l = pool->lines; l; l = l->next)
         if (gr_str_eq(l->source, source)) return l;
     line *l = gr_mem_calloc(1, sizeof *l);
     l->source = (gr_str){gr_mem_dup(source.p, source.n), source.n};
-    l->slots = gr_mem_calloc(pool->max, sizeof *l->slots);
+    l->max[false] = max;
+    l->max[true] = pool->max;
+    l->slots = gr_mem_calloc(max + pool->max, sizeof *l->slots);
     l->next = pool->lines;
     return pool->lines = l;
+}
+
+void gr_pool_limit(gr_pool *pool, gr_str source, size_t max) {
+    pthread_mutex_lock(&pool->lock);
+    (void)line_of(pool, source, max);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static slot *warmest_idle(line *l) {
@@ -99,19 +108,18 @@ static void wait_a_little(gr_pool *pool) {
 }
 
 /* The lock is held at entry and at return. */
-static gr_status connect_one(gr_pool *pool, line *l, gr_engine_conn **ret, gr_error *err) {
-    l->n_connecting++;
+static gr_status connect_one(gr_pool *pool, line *l, bool is_build, gr_engine_conn **ret, gr_error *err) {
     uint64_t forgot = pool->forgettings;
     pthread_mutex_unlock(&pool->lock);
     gr_engine_conn *conn = NULL;
     gr_status status = pool->engine->driver->connect(pool->engine, l->source, &conn, err);
     pthread_mutex_lock(&pool->lock);
-    l->n_connecting--;
     if (status) {
+        l->n_used[is_build]--;
         pthread_cond_broadcast(&pool->freed);
         return status;
     }
-    l->slots[l->n++] = (slot){conn, true, forgot, ++pool->tick};
+    l->slots[l->n++] = (slot){conn, true, is_build, forgot, ++pool->tick};
     *ret = conn;
     return GR_OK;
 }
@@ -119,28 +127,35 @@ static gr_status connect_one(gr_pool *pool, line *l, gr_engine_conn **ret, gr_er
 gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret, gr_error *err) {
     gr_status status = GR_OK;
     pthread_mutex_lock(&pool->lock);
-    line *l = line_of(pool, source);
+    line *l = line_of(pool, source, pool->max);
+    bool is_build = ctx && ctx->is_build;
     while (!(status = stopped(ctx, err))) {
+        if (l->n_used[is_build] >= l->max[is_build]) {
+            wait_a_little(pool);
+            continue;
+        }
         slot *idle = warmest_idle(l);
-        if (idle) {
-            idle->is_busy = true;
-            *ret = idle->conn;
+        l->n_used[is_build]++;
+        if (!idle) {
+            status = connect_one(pool, l, is_build, ret, err);
             break;
         }
-        if (l->n + l->n_connecting < pool->max) {
-            status = connect_one(pool, l, ret, err);
-            break;
-        }
-        wait_a_little(pool);
+        idle->is_busy = true;
+        idle->is_build = is_build;
+        *ret = idle->conn;
+        break;
     }
     pthread_mutex_unlock(&pool->lock);
     return status;
 }
 
-static slot *slot_of(gr_pool *pool, const gr_engine_conn *conn) {
+static slot *slot_of(gr_pool *pool, const gr_engine_conn *conn, line **ret_line) {
     for (line *l = pool->lines; l; l = l->next)
         for (size_t i = 0; i < l->n; i++)
-            if (l->slots[i].conn == conn) return &l->slots[i];
+            if (l->slots[i].conn == conn) {
+                *ret_line = l;
+                return &l->slots[i];
+            }
     return NULL;
 }
 
@@ -148,8 +163,10 @@ void gr_pool_give(gr_pool *pool, gr_engine_conn *conn) {
     if (!conn) return;
     conn->driver->reset(conn);
     pthread_mutex_lock(&pool->lock);
-    slot *s = slot_of(pool, conn);
+    line *l = NULL;
+    slot *s = slot_of(pool, conn, &l);
     if (s) {
+        l->n_used[s->is_build]--;
         if (s->forgot != pool->forgettings) conn->driver->forget_statements(conn);
         s->forgot = pool->forgettings;
         s->given_at = ++pool->tick;

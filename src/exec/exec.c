@@ -53,6 +53,9 @@ static gr_status open_store(gr_exec *exec, const gr_engine_driver *driver, gr_st
     }
     GR_TRY(driver->open(&options, &exec->engine, err));
     exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].max_queries)
+            gr_pool_limit(exec->pool, config->sources[i].name, (size_t)config->sources[i].max_queries);
     return GR_OK;
 }
 

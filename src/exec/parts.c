@@ -497,12 +497,11 @@ static bool is_range_known(work *w) {
     bool has_changed = s && s->entity_id != j->claim.entity_id;
     if (!s || !s->n_partitions || has_changed || s->n_missing) return false;
     if (run->from_us < s->wanted.from_us || run->to_us > s->wanted.to_us) return false;
-    w->range =
-        (gr_exec_range){.run = s->wanted,
-                        .has_from = s->limits.from_us != INT64_MIN,
-                        .has_to = s->limits.to_us != INT64_MAX,
-                        .closed_us = s->has_closed ? s->closed_until_us : INT64_MIN,
-                        .n_without_time = s->n_without_time};
+    w->range = (gr_exec_range){.run = s->wanted,
+                               .has_from = s->limits.from_us != INT64_MIN,
+                               .has_to = s->limits.to_us != INT64_MAX,
+                               .closed_us = s->has_closed ? s->closed_until_us : INT64_MIN,
+                               .n_without_time = s->n_without_time};
     return true;
 }
 

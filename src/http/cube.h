@@ -64,8 +64,10 @@ GR_MUST_CHECK gr_status gr_http_encode_meta(const gr_model *model, gr_http_meta_
 
 /* ---- pre-aggregations ------------------------------------------------------------------------ */
 /* {"pre_aggregations":[{"id","cube","name","timezone","store","entity_id","status","is_built","table","version","rows",
- *  "bytes","built_at","build_ms","error"?,"problem"?}]} */
+ *  "bytes","built_at","build_ms","error"?,"problem"?,"refresh"}]} */
 GR_MUST_CHECK gr_status gr_http_encode_preaggs(const gr_preagg_view *views, size_t n, gr_buf *out, gr_error *err);
+/* What GET /ops/refresh answers. */
+GR_MUST_CHECK gr_status gr_http_encode_refresh(const gr_refresh_overview *all, gr_buf *out, gr_error *err);
 
 /* How far a build is. */
 typedef struct gr_http_progress {

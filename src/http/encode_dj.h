@@ -26,6 +26,7 @@ void gr_http_put_lineage(gr_jw *w, const gr_lineage *lineage);
 /* Parts. */
 void gr_http_put_names_key(gr_jw *w, const char *key, const gr_str *names, size_t n);
 void gr_http_put_json_key(gr_jw *w, const char *key, gr_str json, const char *fallback); /* a text that is JSON */
+void gr_http_put_refresh_key(gr_jw *w, bool is_refreshed, const gr_refresh_view *view);  /* "refresh", maybe null */
 void gr_http_put_text_or_null(gr_jw *w, const char *key, gr_str text);                   /* null when empty */
 void gr_http_put_time_key(gr_jw *w, const char *key, int64_t us);                        /* null for 0 */
 #endif

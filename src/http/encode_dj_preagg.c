@@ -230,6 +230,7 @@ void gr_http_put_entity(gr_jw *w, const gr_entity_view *view, bool is_dj, gr_are
     gr_jw_key_bool(w, "is_current", row->is_current);
     gr_jw_key_bool(w, "is_in_service", view->is_in_service);
     gr_http_put_text_or_null(w, "problem", view->problem);
+    gr_http_put_refresh_key(w, view->is_refreshed, &view->refresh);
     gr_jw_key_i64(w, "hits", row->hits);
     gr_http_put_time_key(w, "last_served_at", row->served_us);
     gr_http_put_time_key(w, "created_at", row->created_us);

@@ -1,6 +1,7 @@
 /* Errors and the answers of the operations: pre-aggregations, progress of builds, diagnostics of a reload.
  * Invariant: every error body has the stable id of errors.def. Source: cube.md 3.3; decisions 20. */
 #include "http/encode.h"
+#include "http/encode_dj.h"
 
 #include <stdio.h>
 
@@ -75,6 +76,7 @@ static void put_view(gr_jw *w, const gr_preagg_view *view) {
     }
     gr_http_put_text_key(w, "error", view->error);
     gr_http_put_text_key(w, "problem", view->problem);
+    gr_http_put_refresh_key(w, view->is_refreshed, &view->refresh);
     gr_jw_object_end(w);
 }
 

@@ -332,7 +332,8 @@ gr_http_request *gr_http_cached_again(gr_http_request *request);
 /* api.c, ops.c: what the routes do */
 gr_http_handler gr_http_do_load, gr_http_do_sql, gr_http_do_dry_run, gr_http_do_explain, gr_http_do_meta,
     gr_http_do_health, gr_http_do_ready, gr_http_do_preaggs, gr_http_do_build, gr_http_do_build_progress,
-    gr_http_do_drop, gr_http_do_jobs, gr_http_do_reload, gr_http_do_status, gr_http_do_metrics, gr_http_do_events;
+    gr_http_do_drop, gr_http_do_refresh, gr_http_do_refresh_order, gr_http_do_scheduled_refresh, gr_http_do_jobs,
+    gr_http_do_reload, gr_http_do_status, gr_http_do_metrics, gr_http_do_events;
 gr_http_handler gr_http_do_dj; /* dj_http.c: all routes that have a gr_dj_handler */
 /* Such a request has waited long enough for its build: answer how things are. */
 void gr_http_dj_take(gr_http_request *request, const gr_dj_answer *answer); /* status and headers of it */

@@ -161,6 +161,18 @@ static void put_builds(scrape *s) {
 
 static void put_build_durations(scrape *s) { put_histogram(s, &gr_serve_counts(s->http->serve)->builds, NULL, 0); }
 
+static void put_refresh_state(scrape *s) {
+    gr_refresh_state now = gr_serve_refresh_state(s->http->serve);
+    for (unsigned i = 0; i <= GR_REFRESH_DRAINED; i++)
+        put_count(s, &(label){"state", gr_serve_refresh_state_name((gr_refresh_state)i)}, 1, i == now);
+}
+
+static void put_refreshes(scrape *s) {
+    const gr_serve_stats *stats = gr_serve_counts(s->http->serve);
+    put_count(s, &(label){"result", GR_STR("done")}, 1, atomic_load(&stats->refreshes_done));
+    put_count(s, &(label){"result", GR_STR("failed")}, 1, atomic_load(&stats->refreshes_failed));
+}
+
 static void put_queries(scrape *s) {
     const gr_serve_stats *stats = gr_serve_counts(s->http->serve);
     for (unsigned i = 0; i < GR_SERVE_BY__COUNT; i++)
@@ -202,6 +214,18 @@ static void put_preagg(scrape *s) {
             put_seconds(s, "", labels, 2, s->now_us - view->built_at_us);
         else
             put_count(s, labels, 2, (uint64_t)(s->family == M_PREAGG_ROWS ? view->rows : view->bytes));
+    }
+}
+
+static void put_preagg_refresh(scrape *s) {
+    for (size_t i = 0; i < n_shown(s); i++) {
+        const gr_preagg_view *view = &s->preaggs[i];
+        label labels[] = {{"pre_aggregation", view->id}, {"zone", view->zone}};
+        if (!view->is_refreshed) continue;
+        if (s->family == M_PREAGG_FAILURES)
+            put_count(s, labels, 2, (uint64_t)view->refresh.n_failures);
+        else if (view->refresh.next_us != INT64_MAX)
+            put_seconds(s, "", labels, 2, view->refresh.next_us);
     }
 }
 
@@ -273,6 +297,8 @@ static void (*const writers[M__COUNT])(scrape *s) = {
     [M_BUILDS_QUEUED] = put_builds_queued,
     [M_BUILDS] = put_builds,
     [M_BUILD_DURATIONS] = put_build_durations,
+    [M_REFRESH_STATE] = put_refresh_state,
+    [M_REFRESHES] = put_refreshes,
     [M_QUERIES] = put_queries,
     [M_REFUSALS] = put_refusals,
     [M_PREAGGS] = put_preaggs,
@@ -287,6 +313,8 @@ static void (*const writers[M__COUNT])(scrape *s) = {
     [M_CACHE_EVICTIONS] = put_cache,
     [M_CACHE_ENTRIES] = put_cache,
     [M_CACHE_BYTES] = put_cache,
+    [M_PREAGG_NEXT] = put_preagg_refresh,
+    [M_PREAGG_FAILURES] = put_preagg_refresh,
     [M_EVENTS] = put_events,
     [M_WEBHOOKS] = put_webhooks,
     [M_WEBHOOK_RETRIES] = put_webhooks,

@@ -8,6 +8,8 @@
     "!tags:[any], !owners:[any], !availability:any, !metric_metadata:any, !created_by:any, !custom_metadata:any, "     \
     "!git_info:any, !missing_table:boolean, !query:text?, !columns:[any]"
 
+#define REFRESH_VIEW "!is_building:boolean, !next_at:time?, !looked_at:time?, !failures:integer, !error:text?"
+
 static const gr_http_schema schemas[] = {
     {"Status", true, "pending|materializing|active|failed|stale"},
     {"GrainMode", true, "exact|superset"},
@@ -16,6 +18,7 @@ static const gr_http_schema schemas[] = {
     {"PartitionStatus", true, "built|missing|quarantined"},
     {"JobAction", true, "post|get"},
     {"JobResType", true, "array|object"},
+    {"RefreshState", true, "running|paused|drained"},
     {"BuildStatus", true, "running|done|failed|dropped"},
 
     {"SourceNode", false, "!id:integer, !name, !type:NodeType"},
@@ -32,8 +35,15 @@ static const gr_http_schema schemas[] = {
      "!served_build:ServedBuild?, !valid_through_ts:integer?, !min_partition:[any]?, !max_partition:[any]?, "
      "!strategy:text?, !schedule:text?, !lookback_window:text?, !workflow_status:text?, "
      "!workflow_urls:[WorkflowUrl]?, !workflow_names:[text]?, !external:boolean, !cubes:[text], !declared_by:[text], "
-     "!related_metrics:[text]?, !is_current:boolean, !is_in_service:boolean, !problem:text?, !hits:integer, "
+     "!related_metrics:[text]?, !is_current:boolean, !is_in_service:boolean, !problem:text?, !refresh:RefreshView?, "
+     "!hits:integer, "
      "!last_served_at:time?, !created_at:time?, !updated_at:time?"},
+    {"RefreshView", false, REFRESH_VIEW},
+    {"RefreshItem", false, "!id:integer, !pre_aggregation, !zone, " REFRESH_VIEW},
+    {"Refresh", false,
+     "!state:RefreshState, !is_enabled:boolean, !is_drained:boolean, !is_finished:boolean, !done:integer, "
+     "!failed:integer, !items:[RefreshItem]"},
+    {"RefreshOrder", false, "state:RefreshState, now:boolean, prebuild:boolean"},
     {"PreAggregationList", false, "!items:[PreAggregation], !total:integer, !limit:integer, !offset:integer"},
     {"VerifiedPartition", false, "!partition:text?, !verdict, !rows:integer, !difference:text?"},
     {"Verification", false,

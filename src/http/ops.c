@@ -251,6 +251,14 @@ gr_status gr_http_do_status(gr_http_request *request, gr_error *err) {
         gr_jw_key_i64(w, counter_names[i], (int64_t)atomic_load(&http->counters[i]));
     gr_jw_object_end(w);
     put_cache(w, http->serve);
+    gr_refresh_overview refresh = gr_serve_refresh_overview(http->serve, request->work);
+    gr_jw_key(w, GR_STR("refresh"));
+    gr_jw_object(w);
+    gr_jw_key_str(w, "state", gr_serve_refresh_state_name(refresh.state));
+    gr_jw_key_bool(w, "is_drained", refresh.is_drained);
+    gr_jw_key_i64(w, "done", (int64_t)refresh.n_done);
+    gr_jw_key_i64(w, "failed", (int64_t)refresh.n_failed);
+    gr_jw_object_end(w);
     gr_jw_object_end(w);
     return GR_OK;
 }

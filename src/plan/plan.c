@@ -81,7 +81,8 @@ static gr_verdict build_or_refuse(gr_planner *p, const gr_rollup *r, const gr_ro
     bool has_failed = state && state->is_failed && p->options.now_us < state->retry_at_us;
     if (has_failed || is_excluded(&p->options, r))
         gr_planner_note(p, (gr_refusal){GR_RULE_BUILD_FAILED, asked, NULL, NULL});
-    else if (asked->preagg->build == GR_BUILD_EXPLICIT || (asked->n_parts && r->preagg->build == GR_BUILD_EXPLICIT))
+    else if (asked->preagg->build == GR_BUILD_EXPLICIT || p->options.without_builds ||
+             (asked->n_parts && r->preagg->build == GR_BUILD_EXPLICIT))
         gr_planner_note(p, (gr_refusal){GR_RULE_NOT_BUILT, asked, lacking, NULL});
     else if (!state && r->depends_on_zone && p->snapshot->n_states &&
              (int64_t)p->snapshot->n_states[r->entity->preagg->index] >= p->snapshot->max_zones)

@@ -229,7 +229,7 @@ typedef struct gr_rollup_state {
     size_t n_partitions, n_tables;
     gr_run wanted, limits;  /* what it is meant to hold; and beyond the limits (of the model) nothing is stored */
     int64_t n_without_time; /* rows that have none, when it was looked last */
-    const gr_run *missing; /* what its definition stores and is not built, in order */
+    const gr_run *missing;  /* what its definition stores and is not built, in order */
     size_t n_missing;
     /* Of the first time column, as it is stored: before it all was there when it was built; the bucket that starts at
      * it was still open. */
@@ -418,6 +418,7 @@ typedef struct gr_span {
 
 typedef struct gr_plan_options {
     bool without_rollups;             /* the source, always (tests, explain) */
+    bool without_builds;              /* what is not built is passed by: nothing is built now (drained) */
     bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
     const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
     size_t n_excluded;

@@ -15,7 +15,8 @@ enum { ERROR_BYTES = 512 };
 
 typedef struct item {
     gr_scheduler_item decl;
-    bool is_building, is_gone;
+    bool is_building;
+    bool is_gone; /* kept until its build ends; it has no policy then */
     int64_t due_us, turn, looked_us, delay_us, n_failures;
     int64_t *asked_us; /* by part; owned */
     gr_str *values;    /* by part; owned, one by one */
@@ -31,6 +32,23 @@ struct gr_scheduler {
     size_t n, cap;
     int64_t turns, last_now_us;
 };
+
+/* ---- time ----------------------------------------------------------------------------------------------------------
+ */
+
+/* A clock that was set back leaves everybody the time that was left. */
+static void note_time(gr_scheduler *s, int64_t now_us) {
+    int64_t back = s->last_now_us == INT64_MIN ? 0 : s->last_now_us - now_us;
+    s->last_now_us = now_us;
+    if (back <= 0) return;
+    for (size_t i = 0; i < s->n; i++) {
+        item *it = &s->items[i];
+        if (it->due_us != INT64_MAX) it->due_us -= back;
+        if (it->fingerprint_asked_us != INT64_MIN) it->fingerprint_asked_us -= back;
+        for (size_t k = 0; k < it->n_parts; k++)
+            if (it->asked_us[k] != INT64_MIN) it->asked_us[k] -= back;
+    }
+}
 
 /* ---- items ---------------------------------------------------------------------------------------------------------
  */
@@ -87,10 +105,23 @@ static int by_id(const void *a, const void *b) {
 
 /* The parts of a key are the same when the policy says the same of them: else it is asked anew. */
 static bool is_same_key(const gr_refresh_policy *a, const gr_refresh_policy *b) {
-    if (a->n_parts != b->n_parts || a->fingerprint != b->fingerprint) return false;
+    if (!a || a->n_parts != b->n_parts || a->fingerprint != b->fingerprint) return false;
     for (size_t i = 0; i < a->n_parts; i++)
         if (a->parts[i].kind != b->parts[i].kind || a->parts[i].sql != b->parts[i].sql) return false;
     return true;
+}
+
+static bool is_same_schedule(const gr_schedule *a, const gr_schedule *b) {
+    return a->is_cron == b->is_cron && a->tz == b->tz && gr_str_eq(a->text, b->text) &&
+           a->every.seconds == b->every.seconds && a->every.months == b->every.months;
+}
+
+/* Of the same key: it is looked at when it was. */
+static bool is_same_rhythm(const gr_refresh_policy *a, const gr_refresh_policy *b) {
+    bool is_same = is_same_schedule(&a->check, &b->check) && a->is_incremental == b->is_incremental;
+    for (size_t i = 0; i < a->n_parts && is_same; i++)
+        is_same = is_same_schedule(&a->parts[i].schedule, &b->parts[i].schedule);
+    return is_same;
 }
 
 static void add_item(gr_scheduler *s, const gr_scheduler_item *decl, int64_t now_us) {
@@ -103,8 +134,19 @@ static void add_item(gr_scheduler *s, const gr_scheduler_item *decl, int64_t now
     begin_values(it);
 }
 
+static void change_item(item *it, const gr_scheduler_item *decl, int64_t now_us) {
+    bool is_same = is_same_key(it->decl.policy, decl->policy);
+    bool must_look = !is_same || !is_same_rhythm(it->decl.policy, decl->policy) ||
+                     (decl->builds_first && !it->decl.builds_first) || (decl->is_built && !it->decl.is_built);
+    it->is_gone = false;
+    it->decl = *decl;
+    if (!is_same) begin_values(it);
+    if (must_look && it->due_us > now_us) it->due_us = now_us;
+}
+
 void gr_scheduler_set(gr_scheduler *s, const gr_scheduler_item *items, size_t n, int64_t now_us) {
     size_t n_old = s->n;
+    note_time(s, now_us);
     for (size_t i = 0; i < n_old; i++) s->items[i].is_gone = true;
     for (size_t i = 0; i < n; i++) {
         item *it = NULL;
@@ -112,39 +154,24 @@ void gr_scheduler_set(gr_scheduler *s, const gr_scheduler_item *items, size_t n,
         s->n = n_old; /* those before are in order */
         it = find(s, items[i].id);
         s->n = n_now;
-        if (!it) {
+        if (it)
+            change_item(it, &items[i], now_us);
+        else
             add_item(s, &items[i], now_us);
-            continue;
-        }
-        bool is_same = is_same_key(it->decl.policy, items[i].policy);
-        it->is_gone = false;
-        it->decl = items[i];
-        if (is_same) continue;
-        begin_values(it);
-        if (it->due_us > now_us) it->due_us = now_us;
     }
     size_t kept = 0;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->items[i].is_gone)
-            forget_values(&s->items[i]);
-        else
-            s->items[kept++] = s->items[i];
+        item *it = &s->items[i];
+        if (it->is_gone) forget_values(it);
+        if (it->is_gone) it->decl.policy = NULL;
+        if (!it->is_gone || it->is_building) s->items[kept++] = *it;
     }
     s->n = kept;
     if (s->n) qsort(s->items, s->n, sizeof *s->items, by_id);
 }
 
-/* ---- time ----------------------------------------------------------------------------------------------------------
+/* ---- what comes next ------------------------------------------------------------------------------------------------
  */
-
-/* A clock that was set back leaves everybody the time that was left. */
-static void note_time(gr_scheduler *s, int64_t now_us) {
-    int64_t back = s->last_now_us - now_us;
-    if (s->last_now_us != INT64_MIN && back > 0)
-        for (size_t i = 0; i < s->n; i++)
-            if (s->items[i].due_us != INT64_MAX) s->items[i].due_us -= back;
-    s->last_now_us = now_us;
-}
 
 /* 0.75 to 1.25 of it: those that failed together do not come back together. */
 static int64_t jittered(gr_scheduler *s, int64_t us) {
@@ -239,9 +266,16 @@ bool gr_scheduler_step(gr_scheduler *s, int64_t now_us) {
 
 void gr_scheduler_built(gr_scheduler *s, int64_t id, const char *error, int64_t now_us) {
     item *it = find(s, id);
+    note_time(s, now_us);
     if (!it || !it->is_building) return;
     it->is_building = false;
+    if (it->is_gone) {
+        *it = s->items[--s->n];
+        if (s->n) qsort(s->items, s->n, sizeof *s->items, by_id);
+        return;
+    }
     if (error) {
+        it->fingerprint_asked_us = INT64_MIN; /* it was not compared */
         fail(s, it, error, now_us);
         return;
     }
@@ -257,6 +291,7 @@ int64_t gr_scheduler_next_us(const gr_scheduler *s) {
 }
 
 void gr_scheduler_hurry(gr_scheduler *s, int64_t id, int64_t now_us) {
+    note_time(s, now_us);
     for (size_t i = 0; i < s->n; i++) {
         item *it = &s->items[i];
         if (id && it->decl.id != id) continue;
@@ -268,7 +303,7 @@ void gr_scheduler_hurry(gr_scheduler *s, int64_t id, int64_t now_us) {
 
 bool gr_scheduler_look(const gr_scheduler *s, int64_t id, gr_scheduler_view *ret) {
     const item *it = find(s, id);
-    if (!it) return false;
+    if (!it || it->is_gone) return false;
     *ret = (gr_scheduler_view){it->is_building, it->due_us, it->looked_us, it->n_failures, gr_str_from(it->error)};
     return true;
 }

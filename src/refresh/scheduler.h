@@ -28,6 +28,7 @@ typedef struct gr_scheduler_item {
     int64_t id;
     const gr_refresh_policy *policy;
     bool builds_first; /* also when nothing of it is built yet */
+    bool is_built;     /* as the caller knows: when it has become so, it is looked at at once */
 } gr_scheduler_item;
 
 typedef struct gr_scheduler_ops {

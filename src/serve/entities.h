@@ -22,6 +22,8 @@ typedef struct gr_entity_view {
     gr_str problem;     /* why its definition cannot be built now, or empty */
     gr_str table;       /* of the served build, or the external one: "catalog.schema.table"; empty: none */
     bool is_in_service; /* the model in service declares it: default queries may use it */
+    bool is_refreshed;  /* by itself */
+    gr_refresh_view refresh;
 } gr_entity_view;
 
 /* Errors: catalog.*. An unknown node or cube of the filter: node.not_found. */

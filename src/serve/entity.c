@@ -79,6 +79,10 @@ gr_entity_view gr_serve_view_of(const gr_snapshot *snapshot, const gr_preagg_row
     return view;
 }
 
+static void take_refresh(gr_serve *serve, gr_arena *arena, gr_entity_view *view) {
+    view->is_refreshed = gr_serve_refresh_view(serve, view->row.id, arena, &view->refresh);
+}
+
 gr_status gr_serve_view_get(gr_serve *serve, int64_t id, gr_arena *arena, gr_entity_view *ret, gr_error *err) {
     gr_preagg_row row;
     bool is_found = false;
@@ -87,6 +91,7 @@ gr_status gr_serve_view_get(gr_serve *serve, int64_t id, gr_arena *arena, gr_ent
         return gr_error_set(err, GR_ERR_PREAGG_NOT_FOUND, "There is no pre-aggregation with id %lld", (long long)id);
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     *ret = gr_serve_view_of(snapshot, &row, arena);
+    take_refresh(serve, arena, ret);
     gr_serve_snapshot_unref(snapshot);
     return GR_OK;
 }
@@ -134,7 +139,10 @@ gr_status gr_serve_entities(gr_serve *serve, const gr_preagg_filter *asked, gr_a
     GR_TRY(gr_catalog_find(gr_exec_catalog(serve->exec), &filter, arena, &rows, &n, ret_total, err));
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_entity_view *views = GR_NEW_N(arena, gr_entity_view, n + 1);
-    for (size_t i = 0; i < n; i++) views[i] = gr_serve_view_of(snapshot, &rows[i], arena);
+    for (size_t i = 0; i < n; i++) {
+        views[i] = gr_serve_view_of(snapshot, &rows[i], arena);
+        take_refresh(serve, arena, &views[i]);
+    }
     gr_serve_snapshot_unref(snapshot);
     *ret = views;
     *ret_n = n;

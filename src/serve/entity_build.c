@@ -64,6 +64,8 @@ gr_status gr_serve_materialize(gr_serve *serve, int64_t id, const gr_materialize
     const gr_snapshot *snapshot = gr_serve_snapshot_ref(serve);
     gr_status status = start(serve, snapshot, &view, ask, actor, ret_flight, err);
     gr_serve_snapshot_unref(snapshot);
+    if (ask->needs_strategy)
+        gr_serve_refresh_resync(serve); /* after the claim: the build is this one, not the refresh's */
     GR_TRY(status);
     status = gr_serve_view_get(serve, id, arena, ret, err);
     if (status) {
@@ -90,11 +92,14 @@ gr_status gr_serve_entity_configure(gr_serve *serve, int64_t id, const gr_preagg
     GR_TRY(gr_serve_view_get(serve, id, arena, ret, err));
     GR_TRY(gr_serve_check_config(config, err));
     GR_TRY(gr_catalog_configure(gr_exec_catalog(serve->exec), id, config, actor, arena, &row, err));
+    gr_serve_refresh_resync(serve);
     return gr_serve_view_get(serve, id, arena, ret, err);
 }
 
 gr_status gr_serve_workflow_clear(gr_serve *serve, int64_t id, gr_actor actor, bool *ret_had, gr_error *err) {
-    return gr_catalog_workflow_clear(gr_exec_catalog(serve->exec), id, actor, ret_had, err);
+    GR_TRY(gr_catalog_workflow_clear(gr_exec_catalog(serve->exec), id, actor, ret_had, err));
+    gr_serve_refresh_resync(serve);
+    return GR_OK;
 }
 
 gr_status gr_serve_workflows_clear(gr_serve *serve, gr_str node, bool stale_only, gr_actor actor, gr_arena *arena,
@@ -118,5 +123,6 @@ gr_status gr_serve_workflows_clear(gr_serve *serve, gr_str node, bool stale_only
         ret->ids[ret->n] = rows[i].id;
         ret->names[ret->n++] = gr_arena_printf(arena, "preagg-%lld", (long long)rows[i].id);
     }
+    if (ret->n) gr_serve_refresh_resync(serve);
     return GR_OK;
 }

@@ -181,15 +181,35 @@ static void take_over(gr_flight *f, const gr_build_claim *claim) {
     f->entity_id = claim->entity_id;
 }
 
+static gr_status put_off(gr_error *err) {
+    gr_error_set(err, GR_ERR_HTTP_BUSY, "Builds are drained: none begins now");
+    gr_error_hint(err, "POST /ops/refresh with {\"state\": \"running\"} lets them go on");
+    return GR_ERR_HTTP_BUSY;
+}
+
+/* Whoever plans with its answer goes on without it. */
+static gr_flight *new_put_off(gr_serve *serve) {
+    gr_flight *f = gr_flight_new_query(serve);
+    f->is_done = true;
+    f->status = put_off(&f->error);
+    return f;
+}
+
 static gr_status submit_new(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                             const gr_lane_ask *ask, const gr_build_claim *claim, gr_flight **ret, gr_error *err) {
     gr_lane *lane = &serve->lane;
     if (atomic_load(&lane->is_stopping)) return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping");
     if (lane->n_waiting >= MOST_WAITING)
         return gr_error_set(err, GR_ERR_HTTP_BUSY, "Too many pre-aggregations wait to be built");
+    bool is_asked_for = claim || ask->is_forced || ask->is_by_name || ask->is_for_refresh;
+    if (lane->is_paused && is_asked_for) return put_off(err);
+    if (lane->is_paused) {
+        *ret = new_put_off(serve);
+        return GR_OK;
+    }
     gr_flight *f = flight_new(serve, snapshot, rollup, zone, ask);
     if (claim) take_over(f, claim);
-    if (is_settled(serve, f, claim || ask->is_forced || ask->is_by_name || ask->is_for_refresh)) {
+    if (is_settled(serve, f, is_asked_for)) {
         f->is_done = true; /* planning again is all there is to do */
         atomic_store(&f->refs, 1);
     } else {
@@ -221,6 +241,7 @@ gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, c
                                  gr_error *err) {
     gr_lane *lane = &serve->lane;
     gr_build_claim claim;
+    if (gr_lane_is_drained(serve)) return put_off(err);
     GR_TRY(gr_exec_claim(serve->exec, snapshot, rollup, zone, actor, &claim, err));
     pthread_mutex_lock(&lane->mutex);
     gr_flight *found = find_waiting(lane, snapshot, rollup, zone); /* the running one has its own claim */
@@ -327,7 +348,8 @@ static bool run_slice(gr_serve *serve, gr_flight *f, const gr_build_ask *asked, 
     gr_ctx ctx = {.arena = arena,
                   .deadline_mono_us = gr_clock_mono_us() + serve->config->build_timeout_ms * 1000,
                   .is_cancelled = &serve->lane.is_stopping,
-                  .now_us = gr_clock_now_us()};
+                  .now_us = gr_clock_now_us(),
+                  .is_build = true};
     gr_build_result result = {0};
     gr_serve_freshness freshness;
     bool has = false;
@@ -352,7 +374,8 @@ static void tidy(gr_flight *f) {
     const gr_rollup *r = gr_flight_rollup(f, newest);
     if (r && !atomic_load(&serve->lane.is_stopping) && gr_exec_wants_compaction(newest, r, f->zone)) {
         gr_arena *arena = gr_arena_new();
-        gr_ctx ctx = {.arena = arena, .is_cancelled = &serve->lane.is_stopping, .now_us = gr_clock_now_us()};
+        gr_ctx ctx = {
+            .arena = arena, .is_cancelled = &serve->lane.is_stopping, .now_us = gr_clock_now_us(), .is_build = true};
         const gr_build_ask ask = {.run = gr_run_all, .is_compaction = true, .must_not_wait = true};
         gr_build_result ignored;
         gr_error err;
@@ -426,6 +449,7 @@ static void run_flight(gr_flight *f, size_t slot) {
     if (is_more) enqueue(lane, f);
     if (status) keep_failed(lane, f);
     if (!status && !is_more && checks && f->entity_id) note_checked(lane, f->entity_id, began_us);
+    pthread_cond_signal(&lane->cond); /* its source has room for another one */
     pthread_mutex_unlock(&lane->mutex);
     if (!is_more) gr_serve_build_ended(f, status, &err);
     gr_trace_enter(NULL);
@@ -435,53 +459,79 @@ static void run_flight(gr_flight *f, size_t slot) {
     gr_flight_unref(f);
 }
 
-/* Of two turns one is that of whoever has somebody waiting, if there is such a one. */
-static gr_flight *take_next(gr_lane *lane) {
-    gr_flight **at = &lane->first, *before = NULL;
-    if (lane->n_turns++ % 2 == 0) {
-        gr_flight **wanted = at, *last = NULL;
-        while (*wanted && (*wanted)->is_for_refresh) {
-            last = *wanted;
-            wanted = &last->next;
-        }
-        if (*wanted) at = wanted, before = last;
+static gr_str source_of(const gr_flight *f) { return f->rollup->entity->preagg->cube->data_source; }
+
+/* What has begun may end; nothing begins while builds are drained, or while its source has as many as it may. */
+static bool may_run(gr_serve *serve, const gr_flight *f) {
+    gr_lane *lane = &serve->lane;
+    const gr_source_config *source = gr_config_source(serve->config, source_of(f));
+    size_t n = 0;
+    if (atomic_load(&lane->is_stopping)) return true;
+    if (lane->is_paused && !f->n_slices) return false;
+    if (!source || !source->max_builds) return true;
+    for (size_t i = 0; i < lane->n_threads; i++) n += lane->now[i] && gr_str_eq(source_of(lane->now[i]), source->name);
+    return n < (size_t)source->max_builds;
+}
+
+/* The first that may run; of two turns one is that of whoever has somebody waiting, if there is such a one. Who is
+ * passed by keeps his place. */
+static gr_flight *take_next(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    gr_flight **taken = NULL, *before = NULL, *last = NULL;
+    bool wants_waited = lane->n_turns % 2 == 0;
+    for (gr_flight **at = &lane->first; *at; last = *at, at = &last->next) {
+        bool is_better = !taken || !(*at)->is_for_refresh;
+        if (!is_better || !may_run(serve, *at)) continue;
+        taken = at;
+        before = last;
+        if (!wants_waited || !(*at)->is_for_refresh) break;
     }
-    gr_flight *f = *at;
-    if (!f) return NULL;
-    *at = f->next;
+    if (!taken) return NULL;
+    gr_flight *f = *taken;
+    *taken = f->next;
     if (lane->last == f) lane->last = before;
     lane->n_waiting--;
+    lane->n_turns++;
     f->next = NULL;
     return f;
 }
 
 /* Wakes now and then while failed flights are kept, to let them go. */
-static gr_flight *next_flight(gr_lane *lane, size_t slot) {
+static gr_flight *next_flight(gr_serve *serve, size_t slot) {
+    gr_lane *lane = &serve->lane;
     gr_flight *old[MOST_FAILED];
     pthread_mutex_lock(&lane->mutex);
-    if ((!lane->first || lane->is_paused) && !atomic_load(&lane->is_stopping)) {
+    gr_flight *f = take_next(serve);
+    if (!f && !atomic_load(&lane->is_stopping)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 2;
         pthread_cond_timedwait(&lane->cond, &lane->mutex, &until);
+        f = take_next(serve);
     }
     take_failed(lane, gr_clock_mono_us() - FRESH_US, old);
-    bool may_run = !lane->is_paused || atomic_load(&lane->is_stopping);
-    gr_flight *f = may_run ? take_next(lane) : NULL;
     if (f) lane->now[slot] = f;
     pthread_mutex_unlock(&lane->mutex);
     unref_all(old);
     return f;
 }
 
+static gr_status stopping(gr_error *err) { return gr_error_set(err, GR_ERR_CANCELLED, "The server is stopping"); }
+
+/* One that is in no queue any more. */
+static void end_unbegun(gr_flight *f, gr_status (*why)(gr_error *err)) {
+    gr_error err = {0};
+    gr_status status = why(&err);
+    if (f->has_claim) gr_exec_claim_drop(f->serve->exec, &f->claim, err.message);
+    gr_flight_finish(f, status, &err, 0);
+    gr_flight_unref(f);
+}
+
 static void stop_flight(gr_serve *serve, gr_flight *f, size_t slot) {
-    gr_error err;
     pthread_mutex_lock(&serve->lane.mutex);
     serve->lane.now[slot] = NULL;
     pthread_mutex_unlock(&serve->lane.mutex);
-    if (f->has_claim) gr_exec_claim_drop(serve->exec, &f->claim, "the server stopped before it was built");
-    gr_flight_finish(f, gr_error_set(&err, GR_ERR_CANCELLED, "The server is stopping"), &err, 0);
-    gr_flight_unref(f);
+    end_unbegun(f, stopping);
 }
 
 typedef struct lane_thread {
@@ -493,7 +543,7 @@ static void *lane_main(void *arg) {
     lane_thread t = *(lane_thread *)arg;
     free(arg);
     for (;;) {
-        gr_flight *f = next_flight(&t.serve->lane, t.slot);
+        gr_flight *f = next_flight(t.serve, t.slot);
         bool is_stopping = atomic_load(&t.serve->lane.is_stopping);
         if (!f && is_stopping) return NULL;
         if (f && is_stopping)
@@ -523,6 +573,50 @@ void gr_lane_start(gr_serve *serve) {
     }
 }
 
+bool gr_lane_is_drained(gr_serve *serve) {
+    gr_lane *lane = &serve->lane;
+    if (!lane->is_running) return false;
+    pthread_mutex_lock(&lane->mutex);
+    bool is = lane->is_paused;
+    pthread_mutex_unlock(&lane->mutex);
+    return is;
+}
+
+/* Takes those out that have not begun; in order. */
+static gr_flight *take_unbegun(gr_lane *lane) {
+    gr_flight *taken = NULL, **end = &taken;
+    lane->last = NULL;
+    for (gr_flight **at = &lane->first; *at;) {
+        gr_flight *f = *at;
+        if (f->n_slices) {
+            lane->last = f;
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        f->next = NULL;
+        *end = f;
+        end = &f->next;
+        lane->n_waiting--;
+    }
+    return taken;
+}
+
+void gr_lane_drain(gr_serve *serve, bool is_drained) {
+    gr_lane *lane = &serve->lane;
+    if (!lane->is_running) return;
+    pthread_mutex_lock(&lane->mutex);
+    lane->is_paused = is_drained;
+    gr_flight *left = is_drained ? take_unbegun(lane) : NULL;
+    pthread_cond_broadcast(&lane->cond);
+    pthread_mutex_unlock(&lane->mutex);
+    while (left) {
+        gr_flight *next = left->next;
+        end_unbegun(left, put_off);
+        left = next;
+    }
+}
+
 void gr_lane_stop(gr_serve *serve) {
     gr_lane *lane = &serve->lane;
     if (!lane->is_running) return;
@@ -544,7 +638,14 @@ gr_builds_now gr_serve_builds_now(gr_serve *serve) {
     gr_builds_now now = {0};
     if (!lane->is_running) return now;
     pthread_mutex_lock(&lane->mutex);
-    for (size_t i = 0; i < lane->n_threads; i++) now.running += lane->now[i] != NULL;
+    for (size_t i = 0; i < lane->n_threads; i++) {
+        now.running += lane->now[i] != NULL;
+        now.for_refresh += lane->now[i] && lane->now[i]->is_for_refresh;
+    }
+    for (const gr_flight *f = lane->first; f; f = f->next) {
+        now.for_refresh += f->is_for_refresh;
+        now.begun += f->n_slices > 0;
+    }
     now.queued = lane->n_waiting;
     pthread_mutex_unlock(&lane->mutex);
     return now;

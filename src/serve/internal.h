@@ -76,7 +76,7 @@ typedef struct gr_lane {
     } checked[64]; /* whose fingerprints were compared last, and when that began */
     size_t n_checked;
     atomic_bool is_stopping;
-    bool is_paused; /* no flight is begun */
+    bool is_paused; /* drained: no flight is begun */
 } gr_lane;
 
 /* What is wanted of a build. */
@@ -170,19 +170,25 @@ GR_MUST_CHECK gr_status gr_serve_revalidate(gr_serve *serve, const gr_ctx *ctx, 
                                             const gr_plan *plan, int64_t since_us, gr_flight **ret_flight,
                                             gr_error *err);
 
+void gr_serve_refresh_resync(gr_serve *serve); /* schedules have changed: it reads them anew, soon */
+
 void gr_lane_start(gr_serve *serve);
+/* Drained: what waits and has not begun ends with http.busy; so does what is asked for from here on. */
+void gr_lane_drain(gr_serve *serve, bool is_drained);
+bool gr_lane_is_drained(gr_serve *serve);
 void gr_lane_stop(gr_serve *serve);
 /* The rollup of this name ("orders.main") in a snapshot, or NULL. */
 const gr_rollup *gr_serve_rollup(const gr_snapshot *snapshot, gr_str preagg_id);
 /* Its fingerprints were compared at this time or later, and what had changed was built. */
 bool gr_lane_has_checked(gr_serve *serve, int64_t entity_id, int64_t since_us);
 /* Claim a build and queue it; joins a flight that is queued already, which then runs the claim. Errors:
- * preagg.materializing, http.busy. */
+ * preagg.materializing, http.busy (too many wait, or drained). */
 GR_MUST_CHECK gr_status gr_lane_submit_claimed(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                                const gr_tz *zone, const gr_lane_ask *ask, gr_actor actor,
                                                gr_flight **ret, gr_error *err);
 /* Join the flight for the same rollup and zone of the same model, or queue a new one; unless it is forced, one that has
- * been built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. */
+ * been built (or has failed) since the caller looked comes back as a finished flight. Owned by the caller. While builds
+ * are drained: http.busy for what is asked for by name; for others a flight that has failed so. */
 GR_MUST_CHECK gr_status gr_lane_submit(gr_serve *serve, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, const gr_lane_ask *ask, gr_flight **ret, gr_error *err);
 #endif

@@ -64,6 +64,7 @@ static gr_status view_of(gr_serve *serve, const gr_snapshot *snapshot, const gr_
     ret->status = gr_preagg_status_name(row.status);
     ret->is_built = state->is_built;
     ret->error = row.error;
+    ret->is_refreshed = gr_serve_refresh_view(serve, row.id, arena, &ret->refresh);
     if (!state->is_built) return GR_OK;
     ret->table = row.serving.table_name;
     ret->build_number = row.serving.number;

@@ -50,6 +50,7 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     if (request->has_cache) query->cache = request->cache;
     a->query = query;
     gr_plan_options how = {.without_rollups = request->without_rollups,
+                           .without_builds = gr_lane_is_drained(serve),
                            .ignore_builds = as_if_built,
                            .excluded = failed->v,
                            .n_excluded = failed->n,

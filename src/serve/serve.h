@@ -19,7 +19,7 @@ typedef struct gr_flight gr_flight; /* one running build that any number of call
 
 typedef struct gr_serve_options {
     bool is_check_only; /* model only: no engine, no catalog */
-    bool refreshes;     /* in the background (refresher.h) */
+    bool refreshes;     /* in the background (refresher.h); with refresh.enabled off only when it is told to */
     bool is_restart;    /* after engine.stopped: gr_exec_spare_store */
 } gr_serve_options;
 
@@ -47,6 +47,8 @@ gr_serve_stats *gr_serve_counts(gr_serve *serve);
 const struct gr_exec_orphan *gr_serve_orphans(const gr_serve *serve, size_t *ret_n); /* gr_exec_orphans */
 typedef struct gr_builds_now {
     size_t running, queued;
+    size_t begun;       /* of those queued: between two of their slices */
+    size_t for_refresh; /* of all: in the background */
 } gr_builds_now;
 gr_builds_now gr_serve_builds_now(gr_serve *serve);
 
@@ -150,19 +152,41 @@ typedef enum gr_refresh_state {
     GR_REFRESH_PAUSED, /* nothing is refreshed by itself; what somebody asks for is built */
     GR_REFRESH_DRAINED /* no build begins; what runs ends */
 } gr_refresh_state;
-gr_str gr_refresh_state_name(gr_refresh_state state); /* static */
-bool gr_refresh_state_from(gr_str name, gr_refresh_state *ret);
+gr_str gr_serve_refresh_state_name(gr_refresh_state state); /* static */
+bool gr_serve_refresh_state_from(gr_str name, gr_refresh_state *ret);
 void gr_serve_refresh_set(gr_serve *serve, gr_refresh_state state);
 gr_refresh_state gr_serve_refresh_state(gr_serve *serve);
-void gr_serve_refresh_now(gr_serve *serve); /* look at all keys now */
+typedef struct gr_refresh_order {
+    bool now;      /* ask all keys, also those whose time has not come */
+    bool prebuild; /* for the next two minutes, also build what no query has asked for */
+} gr_refresh_order;
+/* Look at what is due. False: this process does not refresh. */
+bool gr_serve_refresh_order(gr_serve *serve, gr_refresh_order order);
+/* The same as Cube's scheduled refresh: begins one, or tells of the one that was begun. True: it has ended. */
+bool gr_serve_refresh_run(gr_serve *serve);
 typedef struct gr_refresh_view {
     bool is_building;
     int64_t next_us, looked_us; /* when its key is looked at next; was last. 0: not yet */
     int64_t n_failures;
-    gr_str error;
+    gr_str error; /* of the last look or build */
 } gr_refresh_view;
 /* False: it is not refreshed by itself. */
 bool gr_serve_refresh_view(gr_serve *serve, int64_t entity_id, gr_arena *arena, gr_refresh_view *ret);
+typedef struct gr_refresh_item {
+    int64_t id;
+    gr_str preagg_id, zone;
+    gr_refresh_view view;
+} gr_refresh_item;
+typedef struct gr_refresh_overview {
+    gr_refresh_state state;
+    bool is_enabled;
+    bool is_drained;  /* and nothing runs any more */
+    bool is_finished; /* the last order was followed: nothing is due now, or being built for it */
+    uint64_t n_done, n_failed;
+    gr_refresh_item *items;
+    size_t n_items;
+} gr_refresh_overview;
+gr_refresh_overview gr_serve_refresh_overview(gr_serve *serve, gr_arena *arena);
 
 /* Compare what an entity stores with its source. What is found wrong is built anew in the background: *ret_flight
  * (owned), or NULL. Memory: ctx->arena. Errors: preagg.not_found, preagg.stale, engine.*. */
@@ -260,7 +284,9 @@ typedef struct gr_preagg_view {
     gr_str table;
     int64_t build_number, rows, bytes, built_at_us, build_ms;
     gr_str error;
-    gr_str problem; /* why the definition cannot be built, or empty */
+    gr_str problem;    /* why the definition cannot be built, or empty */
+    bool is_refreshed; /* by itself */
+    gr_refresh_view refresh;
 } gr_preagg_view;
 /* One line per pre-aggregation of the model and zone known. */
 GR_MUST_CHECK gr_status gr_serve_preaggs(gr_serve *serve, gr_arena *arena, gr_preagg_view **ret, size_t *ret_n,

@@ -16,6 +16,7 @@ typedef struct gr_serve_hit {
 typedef struct gr_serve_stats {
     atomic_uint_fast64_t queries[GR_SERVE_BY__COUNT], refusals[GR_RULE__COUNT];
     atomic_uint_fast64_t builds_done, builds_failed;
+    atomic_uint_fast64_t refreshes_done, refreshes_failed; /* of those, in the background */
     gr_histogram builds;
     gr_serve_hit hits[GR_SERVE_HIT_SLOTS]; /* open addressing by entity */
 } gr_serve_stats;

@@ -18,8 +18,8 @@ static int open_it(void **state) {
     (void)state;
     gr_engine_options options = {0};
     if (driver->open(&options, &engine, &err)) return 1;
-    static const char *const names[] = {"a", "b"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++) {
         gr_source_config source = {.name = gr_str_from(names[i])};
         if (driver->attach(engine, &source, false, &err)) return 1;
     }
@@ -109,6 +109,34 @@ static void test_failed_connection_frees_its_place(void **state) {
     assert_int_equal(gr_pool_take(pool, NULL, GR_STR("nope"), &conn, &err), GR_ERR_ENGINE_OPEN);
 }
 
+/* Builds and queries wait for their own; a source may have another limit for queries. */
+static void test_builds_apart(void **state) {
+    (void)state;
+    gr_ctx query = {.deadline_mono_us = gr_clock_mono_us() + 5000000}, build = query;
+    gr_engine_conn *conn[5] = {0}, *more = NULL;
+    build.is_build = true;
+    gr_pool_limit(pool, GR_STR("c"), 1);
+    for (int round = 0; round < 2; round++) { /* the second one with warm connections */
+        assert_int_equal(gr_pool_take(pool, &query, GR_STR("c"), &conn[0], &err), GR_OK);
+        assert_int_equal(gr_pool_take(pool, &build, GR_STR("c"), &conn[1], &err), GR_OK);
+        assert_int_equal(gr_pool_take(pool, &build, GR_STR("c"), &conn[2], &err), GR_OK);
+        gr_ctx late = {.deadline_mono_us = gr_clock_mono_us() + 20000};
+        assert_int_equal(gr_pool_take(pool, &late, GR_STR("c"), &more, &err), GR_ERR_TIMEOUT);
+        late = (gr_ctx){.deadline_mono_us = gr_clock_mono_us() + 20000, .is_build = true};
+        assert_int_equal(gr_pool_take(pool, &late, GR_STR("c"), &more, &err), GR_ERR_TIMEOUT);
+        gr_pool_give(pool, conn[1]); /* a build's place is none for a query */
+        late = (gr_ctx){.deadline_mono_us = gr_clock_mono_us() + 20000};
+        assert_int_equal(gr_pool_take(pool, &late, GR_STR("c"), &more, &err), GR_ERR_TIMEOUT);
+        gr_pool_give(pool, conn[0]);
+        assert_int_equal(gr_pool_take(pool, &query, GR_STR("c"), &conn[0], &err), GR_OK);
+        gr_pool_give(pool, conn[0]);
+        gr_pool_give(pool, conn[2]);
+    }
+    gr_engine_conn *held[2] = {take("b"), take("b")}; /* that of another source is as before */
+    gr_pool_give(pool, held[0]);
+    gr_pool_give(pool, held[1]);
+}
+
 static void test_forget(void **state) {
     (void)state;
     gr_engine_conn *busy = take("a"), *idle = take("a");
@@ -178,6 +206,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lazy_and_reused, open_it, close_it),
         cmocka_unit_test_setup_teardown(test_waiting_ends, open_it, close_it),
         cmocka_unit_test_setup_teardown(test_failed_connection_frees_its_place, open_it, close_it),
+        cmocka_unit_test_setup_teardown(test_builds_apart, open_it, close_it),
         cmocka_unit_test_setup_teardown(test_forget, open_it, close_it),
         cmocka_unit_test_setup_teardown(test_given_back_closes_its_stream, open_it, close_it),
         cmocka_unit_test_setup_teardown(test_many_threads, open_it, close_it),

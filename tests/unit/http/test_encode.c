@@ -689,7 +689,9 @@ static void test_operations(void **state) {
          .rows = 4,
          .bytes = 5,
          .built_at_us = 1612325106000000,
-         .build_ms = 6},
+         .build_ms = 6,
+         .is_refreshed = true,
+         .refresh = {.next_us = 1612325106000000, .n_failures = 2, .error = S("late")}},
         {.id = S("a.c"),
          .cube = S("a"),
          .name = S("c"),
@@ -699,13 +701,15 @@ static void test_operations(void **state) {
     };
     gr_buf_init(&out, 10000);
     assert_int_equal(gr_http_encode_preaggs(views, 2, &out, NULL), GR_OK);
-    assert_string_equal(finish(&out).p,
-                        "{\"pre_aggregations\":[{\"id\":\"a.b\",\"cube\":\"a\",\"name\":\"b\",\"timezone\":\"UTC\","
-                        "\"store\":\"embedded\",\"entity_id\":2,\"status\":\"active\","
-                        "\"is_built\":true,\"table\":\"t\",\"version\":3,\"rows\":4,\"bytes\":5,\"built_at\":\"2021-02-"
-                        "03T04:05:06.000Z\",\"build_ms\":6},"
-                        "{\"id\":\"a.c\",\"cube\":\"a\",\"name\":\"c\",\"timezone\":\"\",\"store\":\"\",\"entity_id\":"
-                        "null,\"status\":\"failed\",\"is_built\":false,\"error\":\"why\",\"problem\":\"never\"}]}");
+    assert_string_equal(
+        finish(&out).p,
+        "{\"pre_aggregations\":[{\"id\":\"a.b\",\"cube\":\"a\",\"name\":\"b\",\"timezone\":\"UTC\","
+        "\"store\":\"embedded\",\"entity_id\":2,\"status\":\"active\","
+        "\"is_built\":true,\"table\":\"t\",\"version\":3,\"rows\":4,\"bytes\":5,\"built_at\":\"2021-02-"
+        "03T04:05:06.000Z\",\"build_ms\":6,\"refresh\":{\"is_building\":false,\"next_at\":"
+        "\"2021-02-03T04:05:06.000Z\",\"looked_at\":null,\"failures\":2,\"error\":\"late\"}},"
+        "{\"id\":\"a.c\",\"cube\":\"a\",\"name\":\"c\",\"timezone\":\"\",\"store\":\"\",\"entity_id\":"
+        "null,\"status\":\"failed\",\"is_built\":false,\"error\":\"why\",\"problem\":\"never\",\"refresh\":null}]}");
     gr_buf_done(&out);
     gr_error err = {0};
     gr_error_set(&err, GR_ERR_PREAGG_BUILD, "broke");
