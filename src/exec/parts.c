@@ -87,10 +87,19 @@ static gr_exec_part *part_of_key(work *w, int64_t key_us) {
 /* One grouped question for all partitions. */
 static gr_status read_fingerprints(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
+    gr_sql_load_options options = j->options;
+    gr_range range;
     gr_sql sql;
     gr_stream *stream;
     const gr_batch *batch;
-    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, j->options, j->ask->freshness->change, j->exec->dialect,
+    if (j->rollup->partition != GR_GRAIN_NONE && j->rollup->has_build_range) { /* what lies beyond is not stored */
+        const gr_exec_range *x = &w->range;
+        gr_exec_axis axis = gr_exec_axis_of(j->rollup, j->zone, j->ctx->now_us);
+        range =
+            gr_range_of_local(x->has_from ? x->run.from_us : INT64_MIN, x->has_to ? x->run.to_us : INT64_MAX, axis.tz);
+        options.range = &range;
+    }
+    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, options, j->ask->freshness->change, j->exec->dialect,
                               j->ctx->arena, &sql, err));
     GR_TRY(conn->driver->query(conn, j->ctx, sql.text, sql.params, sql.n_params, false, &stream, err));
     gr_status status = stream->next(stream, &batch, err);

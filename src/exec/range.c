@@ -90,8 +90,14 @@ gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
         int64_t from = gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, first)),
                 to = gr_granularity_next(x.granularity, x.anchor,
                                          gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, last)));
-        if (!out.has_from) out.run.from_us = out.has_to && from > out.run.to_us ? out.run.to_us : from;
-        if (!out.has_to) out.run.to_us = to < out.run.from_us ? out.run.from_us : to;
+        /* Where a bound leaves nothing of the data, the bucket at the bound stands for it: else there would be no
+         * partition, nothing that serves, and each query would build that again. */
+        if (!out.has_from)
+            out.run.from_us = out.has_to && from >= out.run.to_us
+                                  ? gr_granularity_floor(x.granularity, x.anchor, out.run.to_us - 1)
+                                  : from;
+        if (!out.has_to)
+            out.run.to_us = to <= out.run.from_us ? gr_granularity_next(x.granularity, x.anchor, out.run.from_us) : to;
         out.n_without_time = r->has_build_range ? 0 : a.v[2];
     }
     *ret = out;
