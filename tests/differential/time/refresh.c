@@ -126,6 +126,13 @@ static bool is_fresh(const asked *a, const gr_rollup *r, const gr_partition_row 
                                                     time_version(a->life), made->now_us);
 }
 
+static bool was_there(const asked *a, int64_t id) {
+    for (size_t i = 0; i < a->n_before; i++)
+        if (a->before[i].id == id) return true;
+    return false;
+}
+
+/* What a failed build has made already, later than what serves, may take its place. */
 static void check_kept(asked *a, const gr_rollup *r, const gr_partition_row *after, size_t n) {
     for (size_t i = 0; i < a->n_before; i++) {
         const gr_partition_row *was = &a->before[i];
@@ -135,7 +142,8 @@ static void check_kept(asked *a, const gr_rollup *r, const gr_partition_row *aft
             if (!is->since || is->from_us != was->from_us || is->to_us != was->to_us ||
                 !gr_str_eq(is->structure_hash, was->structure_hash))
                 continue;
-            if (is->id != was->id) time_fail(a->life, "partition %lld was fresh and made again", (long long)was->id);
+            if (is->id != was->id && !was_there(a, is->id))
+                time_fail(a->life, "partition %lld was fresh and made again", (long long)was->id);
             a->life->counts->kept++;
         }
     }
@@ -148,9 +156,7 @@ static void check_values(asked *a, const gr_rollup *r, const gr_partition_row *a
         if (!gr_str_eq(after[i].refresh_value, value_for(a, r, &after[i])))
             time_fail(a->life, "partition %lld is of key " GR_FMT ", which is " GR_FMT " now", (long long)after[i].id,
                       GR_ARG(after[i].refresh_value), GR_ARG(value_for(a, r, &after[i])));
-        bool was = false;
-        for (size_t k = 0; k < a->n_before; k++) was |= a->before[k].id == after[i].id;
-        a->life->counts->replaced += !was;
+        a->life->counts->replaced += !was_there(a, after[i].id);
     }
 }
 
