@@ -23,6 +23,7 @@ typedef struct gr_exec_job {
     int64_t *added, *ended; /* partitions that are to be published, and those that go */
     size_t n_added, n_ended;
     gr_str coverage;
+    bool is_news; /* what was asked for is said to be missing: that it is there, or need not be, is to be published */
     gr_build_result result;
     int64_t told_us;
 } gr_exec_job;

@@ -487,6 +487,10 @@ gr_status gr_exec_parts_build(gr_exec_job *j, gr_engine_conn *conn, gr_error *er
     j->stat = (gr_store_stat){.rows = j->result.rows, .min_us = w.min_us, .max_us = w.max_us};
     j->stat.bytes = j->stat.rows * (int64_t)(8 * (r->n_columns + r->n_components));
     j->coverage = gr_exec_coverage_of_parts(j, &w.range);
+    /* Of a source that lost rows less is wanted than the version that serves says: who waits for it would wait for
+     * ever. */
+    const gr_rollup_state *serving = gr_snapshot_state(j->current, r->preagg, j->zone);
+    j->is_news = !asked->is_compaction && serving && serving->is_built && gr_rollup_is_missing(serving, &asked->run);
     return GR_OK;
 }
 
