@@ -101,8 +101,13 @@ void time_on_plan(void *life, const gr_plan *plan);
 bool time_is_same_slice(const time_life *life, const gr_rollup *rollup, const gr_tz *zone, const gr_run *run, size_t a,
                         size_t b, int64_t anchor_now_us);
 
+size_t time_rows_in(const time_life *life, const gr_rollup *rollup, const gr_tz *zone, const gr_run *run,
+                    size_t version, int64_t anchor_now_us);
+
 /* ---- refresh.c ---- */
 void time_refresh(time_life *life, diff_random *r);
+/* Everything that is not fresh, with a look at the fingerprint. */
+void time_look(time_life *life, diff_random *r);
 /* A build that fails: the table is away, or a row of it cannot be read. */
 void time_fail_refresh(time_life *life, diff_random *r);
 /* What serves is compared with the source; what is closed and differs does not serve any more. */

@@ -160,6 +160,22 @@ static void check_values(asked *a, const gr_rollup *r, const gr_partition_row *a
     }
 }
 
+/* A fingerprint of rows sees at least how many there are. */
+static void check_seen(asked *a, const gr_rollup *r, const gr_partition_row *after, size_t n) {
+    const gr_tz *zone = gr_rollup_zone(r, a->tz);
+    for (size_t i = 0; i < n && !r->n_filters; i++) {
+        const time_made *made = time_made_of(a->life, after[i].id);
+        gr_run run = {after[i].from_us, after[i].to_us};
+        bool is_limited = r->has_build_range && r->partition == GR_GRAIN_NONE; /* its run does not say to what */
+        if (!after[i].since || !made || is_limited) continue;
+        size_t then = time_rows_in(a->life, r, zone, &run, made->version, made->now_us),
+               now = time_rows_in(a->life, r, zone, &run, time_version(a->life), made->now_us);
+        if (then != now)
+            time_fail(a->life, "partition %lld is of %zu rows, there are %zu, and it was not seen",
+                      (long long)after[i].id, then, now);
+    }
+}
+
 static void check_outcome(asked *a) {
     const gr_snapshot *s = gr_exec_snapshot_ref(a->life->bench.exec);
     const gr_rollup *r = rollup_of(a, s)->entity;
@@ -176,6 +192,7 @@ static void check_outcome(asked *a) {
     bool is_exact = a->is_forced || (a->has_freshness && a->checks_fingerprint &&
                                      a->freshness->policy->fingerprint == GR_FINGERPRINT_ROWS);
     if (is_whole && is_exact) {
+        check_seen(a, r, after, n);
         time_promise p = {entity_id, time_version(a->life)};
         GR_PUSH(a->life->arena, &a->life->promises, p);
     }
@@ -285,6 +302,23 @@ void time_refresh(time_life *life, diff_random *r) {
     if (!status && time_is_well(life) && diff_chance(r, 60)) status = compact(&a, &err);
     if (status && !is_no_range(&a, status)) time_fail(life, "the refresh failed: %s", err.message);
     gr_arena_free(a.arena);
+}
+
+void time_look(time_life *life, diff_random *r) {
+    for (size_t i = 0; i < life->world.cubes[0].n_rollups && time_is_well(life); i++) {
+        asked a = random_asked(life, r);
+        gr_error err = {0};
+        a.rollup = i;
+        a.tz = life->tz;
+        a.run = gr_run_all;
+        a.is_forced = a.is_in_slices = false;
+        a.has_freshness = a.checks_fingerprint = true;
+        log_asked(&a);
+        gr_status status = run(&a, &err);
+        if (!status && time_is_well(life)) check_outcome(&a);
+        if (status && !is_no_range(&a, status)) time_fail(life, "the refresh failed: %s", err.message);
+        gr_arena_free(a.arena);
+    }
 }
 
 void time_verify(time_life *life, diff_random *r) {

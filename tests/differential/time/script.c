@@ -76,10 +76,23 @@ static void recut(time_life *life, diff_random *r) {
     if (time_is_well(life)) ask(life, r);
 }
 
-static const step steps[] = {
-    {"change", change, 26},         {"advance", advance, 12},  {"refresh", time_refresh, 24}, {"query", ask, 24},
-    {"fail", time_fail_refresh, 5}, {"reopen", reopen, 4},     {"redefine", redefine, 3},     {"recut", recut, 4},
-    {"set back", set_back, 1},      {"verify", time_verify, 3}};
+static void look(time_life *life, diff_random *r) {
+    change(life, r);
+    if (time_is_well(life)) time_look(life, r);
+    if (time_is_well(life)) ask(life, r);
+}
+
+static const step steps[] = {{"change", change, 26},
+                             {"advance", advance, 12},
+                             {"refresh", time_refresh, 24},
+                             {"query", ask, 24},
+                             {"fail", time_fail_refresh, 5},
+                             {"reopen", reopen, 4},
+                             {"redefine", redefine, 3},
+                             {"recut", recut, 4},
+                             {"set back", set_back, 1},
+                             {"verify", time_verify, 3},
+                             {"look", look, 10}};
 enum { N_STEPS = sizeof steps / sizeof *steps };
 
 static const step *random_step(diff_random *r) {

@@ -105,6 +105,15 @@ bool time_is_same_slice(const time_life *life, const gr_rollup *r, const gr_tz *
     }
 }
 
+size_t time_rows_in(const time_life *life, const gr_rollup *r, const gr_tz *zone, const gr_run *run, size_t version,
+                    int64_t now_us) {
+    const diff_table *t = life->versions.v[version];
+    bool is_all = run->from_us == INT64_MIN && run->to_us == INT64_MAX;
+    size_t n = 0;
+    for (size_t row = 0; row < t->n_rows; row++) n += is_all || is_in_run(r, zone, run, t, row, now_us);
+    return n;
+}
+
 /* ---- as served ------------------------------------------------------------------------------------------------------
  */
 
@@ -306,6 +315,19 @@ static void check_runs(time_life *life, const gr_rollup_state *s) {
     }
 }
 
+/* What lies between two partitions is not built. */
+static void check_holes(time_life *life, const gr_rollup_state *s) {
+    for (size_t i = 1; i < s->n_partitions; i++) {
+        gr_run hole = {s->partitions[i - 1].run.to_us, s->partitions[i].run.from_us};
+        if (hole.from_us == INT64_MIN || hole.from_us >= hole.to_us) continue;
+        for (size_t k = 0; k < s->n_covered; k++)
+            if (do_runs_meet(&s->covered[k], &hole))
+                time_fail(life, "a hole from %lld is covered", (long long)hole.from_us);
+        if (!gr_rollup_is_missing(s, &hole))
+            time_fail(life, "a hole from %lld is not missing", (long long)hole.from_us);
+    }
+}
+
 static void check_partitions(time_life *life, const gr_rollup_state *s) {
     int64_t rows = 0, oldest_us = INT64_MAX;
     for (size_t i = 0; i < s->n_partitions; i++) {
@@ -373,6 +395,7 @@ void time_check_states(time_life *life) {
             if (!s->is_built) continue;
             check_runs(life, s);
             check_partitions(life, s);
+            check_holes(life, s);
             if (s->n_partitions) recount_all(life, r, s);
         }
     }
