@@ -375,7 +375,7 @@ static gr_status run_job(gr_exec_job *j, gr_error *err) {
 }
 
 /* Nothing of it was due: as if it had not been begun. */
-static bool is_idle(const gr_exec_job *j) { return !j->result.n_built && !j->n_added && !j->n_ended; }
+static bool is_idle(const gr_exec_job *j) { return !j->result.n_built && !j->n_added && !j->n_ended && !j->is_news; }
 
 static gr_status end_job(gr_exec_job *j, gr_error *err) {
     gr_doomed_table *old = NULL;

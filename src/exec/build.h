@@ -25,6 +25,7 @@ typedef struct gr_exec_job {
     size_t n_added, n_ended;
     GR_VEC(gr_str) dropped; /* tables of chunks that failed: gone, and to be forgotten with the build's record */
     gr_str coverage;
+    bool is_news; /* what was asked for is said to be missing: that it is there, or need not be, is to be published */
     gr_build_result result;
     int64_t told_us;
 } gr_exec_job;

@@ -98,10 +98,19 @@ static gr_exec_part *part_of_key(work *w, int64_t key_us) {
 /* One grouped question for all partitions. */
 static gr_status read_fingerprints(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
+    gr_sql_load_options options = j->options;
+    gr_range range;
     gr_sql sql;
     gr_stream *stream;
     const gr_batch *batch;
-    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, j->options, j->ask->freshness->change, j->exec->dialect,
+    if (j->rollup->partition != GR_GRAIN_NONE && j->rollup->has_build_range) { /* what lies beyond is not stored */
+        const gr_exec_range *x = &w->range;
+        gr_exec_axis axis = gr_exec_axis_of(j->rollup, j->zone, j->ctx->now_us);
+        range =
+            gr_range_of_local(x->has_from ? x->run.from_us : INT64_MIN, x->has_to ? x->run.to_us : INT64_MAX, axis.tz);
+        options.range = &range;
+    }
+    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, options, j->ask->freshness->change, j->exec->dialect,
                               j->ctx->arena, &sql, err));
     GR_TRY(conn->driver->query(conn, j->ctx, sql.text, sql.params, sql.n_params, false, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
@@ -576,6 +585,10 @@ gr_status gr_exec_parts_build(gr_exec_job *j, gr_engine_conn *conn, gr_error *er
     j->stat = (gr_store_stat){.rows = j->result.rows, .min_us = w.min_us, .max_us = w.max_us};
     j->stat.bytes = j->stat.rows * (int64_t)(8 * (r->n_columns + r->n_components));
     j->coverage = gr_exec_coverage_of_parts(j, &w.range, closed_until(&w));
+    /* Of a source that lost rows less is wanted than the version that serves says: who waits for it would wait for
+     * ever. */
+    const gr_rollup_state *serving = gr_snapshot_state(j->current, r->preagg, j->zone);
+    j->is_news = !asked->is_compaction && serving && serving->is_built && gr_rollup_is_missing(serving, &asked->run);
     return GR_OK;
 }
 

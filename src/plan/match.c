@@ -523,9 +523,16 @@ void gr_match_all(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_
     if (!passed) GR_PUSH(arena, ret, last); /* nothing after it could be asked */
 }
 
+static int64_t floor_to(int64_t us, int64_t unit_us) {
+    int64_t rest = us % unit_us;
+    if (rest < 0) rest += unit_us;
+    return us < INT64_MIN + unit_us ? us : us - rest;
+}
+
 /* Instant columns hold UTC buckets: they can be re-cut for a zone whose offsets, over the time that matters, are
  * multiples of the grain. That time is the query's range, else what is stored, else (not built yet) from 1970 on: the
- * build then says what is stored, and the query is planned again. */
+ * build then says what is stored, and the query is planned again. Of a range it is whole UTC buckets: one that begins
+ * where the clock jumps, in the middle of a bucket, needs that bucket cut in two. */
 bool gr_match_zone(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup_state *state,
                    gr_refusal *ret_refusal) {
     static const int64_t from_1970 = 0;
@@ -534,15 +541,15 @@ bool gr_match_zone(const gr_scan *scan, const gr_rollup *rollup, const gr_rollup
     for (size_t i = 0; i < rollup->n_columns; i++) {
         const gr_rollup_column *c = &rollup->columns[i];
         if (!c->is_instant || gr_tz_is_utc(q->tz)) continue;
-        int64_t seconds = gr_grain_seconds(c->granularity->grain);
+        int64_t seconds = gr_grain_seconds(c->granularity->grain), unit_us = seconds * 1000000;
         int64_t from = state && state->min_us ? state->min_us[i] : from_1970;
-        int64_t to = state && state->max_us ? state->max_us[i] + seconds * 1000000 : INT64_MAX;
+        int64_t to = state && state->max_us ? state->max_us[i] + unit_us : INT64_MAX;
         bool is_used = false;
         for (size_t k = 0; k < q->n_time_dimensions; k++) {
             const gr_time_field *t = &scan->times[k];
             if (t->field.member != c->member) continue;
             is_used = true;
-            if (t->has_range && t->range.from_utc_us > from) from = t->range.from_utc_us;
+            if (t->has_range && t->range.from_utc_us > from) from = floor_to(t->range.from_utc_us, unit_us);
             if (t->has_range && t->range.to_utc_us < to) to = t->range.to_utc_us;
         }
         if (is_used && from < to && !gr_tz_offsets_divide(q->tz, from, to, seconds)) {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool is_embedded(const gr_rollup *r) { return r->is_external; }
@@ -133,20 +134,30 @@ static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     return status ? status : attach(conn, &after, file, table->name, ", READ_ONLY", err);
 }
 
+/* Several partitions are built at once, and each finds that there is no schema yet: all but one lose against that one,
+ * whether it says IF NOT EXISTS or not. */
+static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_error *err) {
+    enum { TRIES = 5, PAUSE_NS = 5000000 };
+    const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
+    gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
+           schema = gr_sql_quote(dialect, table->schema, ctx->arena);
+    gr_str sql =
+        gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog), GR_ARG(schema));
+    gr_status status = GR_OK;
+    for (int i = 0; i < TRIES; i++) {
+        if (i) nanosleep(&(struct timespec){0, i * PAUSE_NS}, NULL);
+        status = run(conn, ctx, sql, err);
+        if (status != GR_ERR_ENGINE_SQL) return status;
+    }
+    return status;
+}
+
 gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r,
                                   const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                   void (*on_progress)(void *, double), void *arg, gr_error *err) {
     if (gr_store_is_shared_table(table->text) && store_dir.n)
         return build_shared(conn, ctx, table, store_dir, select, on_progress, arg, err);
-    if (!is_embedded(r)) {
-        const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
-        gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
-               schema = gr_sql_quote(dialect, table->schema, ctx->arena);
-        GR_TRY(run(conn, ctx,
-                   gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog),
-                                   GR_ARG(schema)),
-                   err));
-    }
+    if (!is_embedded(r)) GR_TRY(make_schema(conn, ctx, table, err));
     gr_str sql =
         gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
     return conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);

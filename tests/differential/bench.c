@@ -60,18 +60,29 @@ static gr_status write_source(gr_str file, const diff_world *worlds, size_t n, g
     return status;
 }
 
-static gr_status write_config(gr_str file, int n_threads, gr_error *err) {
+static gr_status write_config(gr_str file, int n_threads, const char *build, gr_error *err) {
     FILE *f = fopen(file.p, "w");
     if (!f) return gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p);
     fprintf(
         f,
-        "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n"
+        "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n%s"
         "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n",
-        n_threads);
+        build, n_threads);
     return fclose(f) ? gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p) : GR_OK;
 }
 
 gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, diff_bench *ret, gr_error *err) {
+    return diff_bench_open_with(worlds, n, n_threads, "", ret, err);
+}
+
+gr_status diff_bench_reopen(diff_bench *b, gr_error *err) {
+    gr_exec_close(b->exec);
+    b->exec = NULL;
+    return gr_exec_open(b->config, &b->exec, err);
+}
+
+gr_status diff_bench_open_with(const diff_world *worlds, size_t n, int n_threads, const char *build, diff_bench *ret,
+                               gr_error *err) {
     diff_bench b = {.arena = gr_arena_new()};
     gr_arena *scratch = gr_arena_new();
     char *no_environment[] = {NULL};
@@ -80,7 +91,7 @@ gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, dif
     if (!status)
         status =
             write_source(gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), worlds, n, scratch, err);
-    if (!status) status = write_config(file, n_threads, err);
+    if (!status) status = write_config(file, n_threads, build, err);
     if (!status) status = gr_config_load(file, NULL, 0, no_environment, b.arena, &b.config, err);
     if (!status) status = gr_exec_open(b.config, &b.exec, err);
     gr_arena_free(scratch);
@@ -98,19 +109,20 @@ void diff_bench_close(diff_bench *b) {
     *b = (diff_bench){0};
 }
 
-gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) {
+void diff_bench_set_now(int64_t now_us) {
     char now[32];
-    snprintf(now, sizeof now, "%lld", (long long)world->now_us);
+    snprintf(now, sizeof now, "%lld", (long long)now_us);
     setenv("GRANARY_NOW", now, 1);
+}
+
+gr_status diff_bench_load(diff_bench *b, gr_str yaml, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_diags diags;
     gr_diags_init(&diags, scratch);
-    gr_model_file file = {GR_STR("model.yml"), diff_world_yaml(world, scratch)};
+    gr_model_file file = {GR_STR("model.yml"), yaml};
     gr_model *model = NULL;
     gr_status status = gr_model_load_files(&file, 1, &diags, &model, err);
     if (!status) status = gr_exec_set_model(b->exec, model, &diags, err);
-    if (!status) status = diff_bench_clear(b, err);
-    if (!status) status = diff_bench_define(b, gr_str_hash(file.text), err);
     if (status && diags.list.n && err) {
         gr_diag first = diags.list.v[0];
         for (size_t i = 0; i < diags.list.n && first.is_warning; i++) first = diags.list.v[i];
@@ -119,6 +131,17 @@ gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) 
                      GR_ARG(first.message));
     }
     gr_model_unref(model);
+    gr_arena_free(scratch);
+    return status;
+}
+
+gr_status diff_bench_use(diff_bench *b, const diff_world *world, gr_error *err) {
+    diff_bench_set_now(world->now_us);
+    gr_arena *scratch = gr_arena_new();
+    gr_str yaml = diff_world_yaml(world, scratch);
+    gr_status status = diff_bench_load(b, yaml, err);
+    if (!status) status = diff_bench_clear(b, err);
+    if (!status) status = diff_bench_define(b, gr_str_hash(yaml), err);
     gr_arena_free(scratch);
     return status;
 }
@@ -220,18 +243,22 @@ static void note_uses(const gr_plan *plan, gr_arena *arena, diff_run *run) {
 static gr_status build(diff_bench *b, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_plan *plan,
                        gr_error *err) {
     gr_build_result built;
-    const gr_build_ask ask = {.run = plan->to_build_run, .slice_us = 1};
+    gr_build_ask ask = {.run = plan->to_build_run, .slice_us = 1};
     const gr_build_ask compaction = {.run = gr_run_all, .is_compaction = true};
     const gr_rollup *r = plan->to_build;
     const gr_tz *zone = gr_rollup_zone(r, plan->to_build_zone);
-    GR_TRY(gr_exec_build(b->exec, ctx, snapshot, r, plan->to_build_zone, &ask, &built, err));
+    const diff_watch *w = &b->watch;
+    if (w->before_build) w->before_build(w->arg, ctx, r, plan->to_build_zone, &ask);
+    gr_status status = gr_exec_build(b->exec, ctx, snapshot, r, plan->to_build_zone, &ask, &built, err);
+    if (w->after_build) w->after_build(w->arg);
+    GR_TRY(status);
     const gr_snapshot *newest = gr_exec_snapshot_ref(b->exec);
-    gr_status status = GR_OK;
     if (gr_exec_wants_compaction(newest, r, zone))
         status = gr_exec_build(b->exec, ctx, newest, r, zone, &compaction, &built, err);
     if (!status && gr_exec_wants_compaction(newest, r, zone) && !built.build_number)
         status = gr_error_set(err, GR_ERR_INTERNAL, "the tables were not put together");
     gr_exec_snapshot_unref(newest);
+    if (w->after_build) w->after_build(w->arg);
     return status;
 }
 
@@ -257,6 +284,7 @@ static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *qu
         run->n_builds++;
         return build(b, ctx, snapshot, plan, &run->err);
     }
+    if (b->watch.on_plan) b->watch.on_plan(b->watch.arg, plan);
     copy_refusals(plan, ctx->arena, run);
     note_uses(plan, ctx->arena, run);
     return execute(b, ctx, plan, run);

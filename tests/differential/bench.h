@@ -5,17 +5,35 @@
 #include "differential/world.h"
 #include "exec/exec.h"
 
+/* Of who looks over the shoulder of diff_bench_run; each may be NULL. */
+typedef struct diff_watch {
+    void *arg;
+    void (*on_plan)(void *arg, const gr_plan *plan); /* the one that is executed, while its snapshot is held */
+    void (*before_build)(void *arg, const gr_ctx *ctx, const gr_rollup *rollup, const gr_tz *zone, gr_build_ask *ask);
+    void (*after_build)(void *arg);
+} diff_watch;
+
 typedef struct diff_bench {
     gr_arena *arena;
     gr_config *config;
     gr_exec *exec;
     gr_str dir;
+    diff_watch watch;
 } diff_bench;
 
 /* Makes the folder and fills the source. On failure nothing is left. `n_threads`: of the engine. */
 GR_MUST_CHECK gr_status diff_bench_open(const diff_world *worlds, size_t n, int n_threads, diff_bench *ret,
                                         gr_error *err);
+/* With more lines in the section `build:` of its configuration. */
+GR_MUST_CHECK gr_status diff_bench_open_with(const diff_world *worlds, size_t n, int n_threads, const char *build,
+                                             diff_bench *ret, gr_error *err);
+/* As after a restart; no model is in service then. */
+GR_MUST_CHECK gr_status diff_bench_reopen(diff_bench *bench, gr_error *err);
 void diff_bench_close(diff_bench *bench);
+/* The clock of the product, from now on. */
+void diff_bench_set_now(int64_t now_us);
+/* Put a model in service. */
+GR_MUST_CHECK gr_status diff_bench_load(diff_bench *bench, gr_str yaml, gr_error *err);
 /* Load the world's model and put it in service. */
 GR_MUST_CHECK gr_status diff_bench_use(diff_bench *bench, const diff_world *world, gr_error *err);
 

@@ -37,6 +37,8 @@ void diff_size_table(diff_random *r, diff_world *world, size_t cube, gr_arena *a
 void diff_generate_table(diff_random *r, diff_world *world, size_t cube, gr_str name, gr_arena *arena);
 /* An instant where clocks and calendars do something: a jump of the zone, the end of a month, 1970. */
 int64_t diff_random_instant(diff_random *r, const diff_world *world);
+/* The first jump of the zone's clock within a year after an instant, to the second; or some time later. */
+int64_t diff_next_jump(const gr_tz *tz, int64_t at);
 gr_str diff_random_word(diff_random *r);
 /* Reachable along joins from `from`, itself included. */
 size_t diff_reachable(const diff_world *world, size_t from, size_t *ret);

@@ -43,9 +43,8 @@ static const char *const words[] = {
 
 gr_str diff_random_word(diff_random *r) { return gr_str_from(DIFF_ONE_OF(r, words)); }
 
-/* The first jump of the zone's clock after a random day, to the second; or that day. */
-static int64_t random_jump(diff_random *r, const gr_tz *tz) {
-    int64_t at = diff_between(r, -3650, 23000) * DAY, step = 9 * DAY;
+int64_t diff_next_jump(const gr_tz *tz, int64_t at) {
+    int64_t step = 9 * DAY;
     for (int i = 0; i < 50; i++, at += step) {
         int64_t offset = gr_tz_to_local(tz, at) - at;
         if (gr_tz_to_local(tz, at + step) - at - step == offset) continue;
@@ -62,6 +61,10 @@ static int64_t random_jump(diff_random *r, const gr_tz *tz) {
         return high;
     }
     return at;
+}
+
+static int64_t random_jump(diff_random *r, const gr_tz *tz) {
+    return diff_next_jump(tz, diff_between(r, -3650, 23000) * DAY);
 }
 
 static int64_t random_civil(diff_random *r, const diff_world *w) {

@@ -34,6 +34,8 @@ const char *diff_verdict_text(diff_verdict verdict);
 /* The world's model must be in service. One seed in three also asks a random subset of the rollups. */
 void diff_judge(diff_bench *bench, const diff_world *world, json_t *query, int64_t now_us, uint64_t seed,
                 gr_arena *arena, diff_case *ret);
+/* One run against one answer that is due; ret->on and ret->off are both the run. */
+void diff_judge_answer(const diff_run *run, const diff_answer *due, gr_arena *arena, diff_case *ret);
 /* In a bench of its own, which is closed again. */
 void diff_judge_alone(const diff_world *world, json_t *query, int64_t now_us, uint64_t seed, gr_arena *arena,
                       diff_case *ret);

@@ -178,7 +178,9 @@ typedef struct diff_rollup {
     bool has_start, has_end;
     int64_t start_us, end_us; /* build range: what the first and the last stored time lie in */
     bool is_range_date;       /* written as DATE */
+    bool is_range_of_rows;    /* from the first time of the table to the last, as it then has them */
     const char *partition;    /* partition_granularity, or NULL */
+    const char *refresh;      /* refresh_key as flow YAML, or NULL */
     bool is_cheapest;
     bool is_dropped;
 } diff_rollup;
@@ -205,6 +207,7 @@ typedef struct diff_cube {
     diff_foreign_key fks[DIFF_MAX_FKS];
     size_t n_fks;
     bool is_cheapest;
+    const char *refresh; /* refresh_key as flow YAML, or NULL */
     diff_rollup *rollups;
     size_t n_rollups;
 } diff_cube;

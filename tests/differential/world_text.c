@@ -323,8 +323,16 @@ static void add_items(const writer *w, const diff_rollup *r, diff_item_kind kind
     }
 }
 
-static void add_bound(gr_buf *out, const char *key, int64_t us, bool is_date) {
+static void add_bound(const diff_cube *c, const diff_rollup *r, bool is_start, gr_buf *out) {
+    const char *key = is_start ? "build_range_start" : "build_range_end";
+    int64_t us = is_start ? r->start_us : r->end_us;
+    bool is_date = r->is_range_date;
     char text[48];
+    if (r->is_range_of_rows) {
+        gr_buf_printf(out, "        %s:\n          sql: SELECT %s(ts) FROM " GR_FMT "\n", key, is_start ? "min" : "max",
+                      GR_ARG(c->table->name));
+        return;
+    }
     gr_time_format(us, text);
     gr_buf_printf(out, "        %s:\n          sql: SELECT %s '%.*s'\n", key, is_date ? "DATE" : "TIMESTAMP",
                   is_date ? 10 : 19, text);
@@ -363,9 +371,10 @@ static void add_rollups(const writer *w, const diff_cube *c) {
         add_items(w, r, DIFF_ITEM_TIME, "time_dimensions");
         if (r->is_external >= 0) gr_buf_printf(w->out, "        external: %s\n", r->is_external ? "true" : "false");
         if (r->filters.n) gr_buf_printf(w->out, "        filters: " GR_FMT "\n", GR_ARG(r->filters));
-        if (r->has_start) add_bound(w->out, "build_range_start", r->start_us, r->is_range_date);
-        if (r->has_end) add_bound(w->out, "build_range_end", r->end_us, r->is_range_date);
+        if (r->has_start) add_bound(c, r, true, w->out);
+        if (r->has_end) add_bound(c, r, false, w->out);
         if (r->partition) gr_buf_printf(w->out, "        partition_granularity: %s\n", r->partition);
+        if (r->refresh) gr_buf_printf(w->out, "        refresh_key: %s\n", r->refresh);
         if (r->is_cheapest) gr_buf_z(w->out, "        selection: cheapest\n");
         if (r->is_non_strict >= 0) gr_buf_z(w->out, "        allow_non_strict_date_range_match: false\n");
     }
@@ -457,6 +466,7 @@ gr_str diff_world_yaml(const diff_world *world, gr_arena *arena) {
         gr_buf_printf(&out, "  - name: " GR_FMT "\n", GR_ARG(c->name));
         gr_buf_printf(&out, c->is_subselect ? "    sql: SELECT * FROM " GR_FMT "\n" : "    sql_table: " GR_FMT "\n",
                       GR_ARG(c->table->name));
+        if (c->refresh) gr_buf_printf(&out, "    refresh_key: %s\n", c->refresh);
         if (c->is_cheapest) gr_buf_z(&out, "    selection: cheapest\n");
         add_joins(&w, c);
         add_dims(&w, c);

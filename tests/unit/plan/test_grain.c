@@ -162,6 +162,10 @@ static void zones(void **state) {
         {"hour", "Asia/Kathmandu", "hour 2020-01-01 2020-01-31", "source", "time_zone", NULL},
         {"hour", "Australia/Lord_Howe", "day 2020-06-01 2020-06-30", "source", "time_zone", NULL}, /* +10:30 */
         {"hour", "Australia/Lord_Howe", "day 2020-01-01 2020-01-31", "g", NULL, "UTC"},            /* +11 */
+        /* the clock jumps from 2:00 to 2:30, in the middle of a stored hour */
+        {"hour", "Australia/Lord_Howe", "hour 2020-10-04T02:00:00 2020-10-04T22:59:59.999", "source", "time_zone",
+         NULL},
+        {"hour", "Australia/Lord_Howe", "hour 2020-10-04T03:00:00 2020-10-04T22:59:59.999", "g", NULL, "UTC"},
         {"minute", "Australia/Lord_Howe", "day 2020-01-01 2020-06-30", "g", NULL, "UTC"},
         /* A day and coarser are stored on the wall clock: of each zone its own. */
         {"day", "Asia/Kolkata", "day", "g", NULL, "Asia/Kolkata"},
