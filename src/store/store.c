@@ -5,6 +5,7 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,10 +135,12 @@ static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     return status ? status : attach(conn, &after, file, table->name, ", READ_ONLY", err);
 }
 
-/* Several partitions are built at once, and each finds that there is no schema yet: all but one lose against that one,
- * whether it says IF NOT EXISTS or not. */
+static pthread_mutex_t schema_lock = PTHREAD_MUTEX_INITIALIZER; /* store.schema: last of all, held over one statement */
+
+/* Several partitions are built at once, and each finds that there is no schema yet: all but one would lose against that
+ * one, whether they say IF NOT EXISTS or not. Against another process it is tried again. */
 static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_error *err) {
-    enum { TRIES = 5, PAUSE_NS = 5000000 };
+    enum { TRIES = 3, PAUSE_NS = 20000000 };
     const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
     gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
            schema = gr_sql_quote(dialect, table->schema, ctx->arena);
@@ -145,8 +148,10 @@ static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
         gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog), GR_ARG(schema));
     gr_status status = GR_OK;
     for (int i = 0; i < TRIES; i++) {
-        if (i) nanosleep(&(struct timespec){0, i * PAUSE_NS}, NULL);
+        if (i) nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
+        pthread_mutex_lock(&schema_lock);
         status = run(conn, ctx, sql, err);
+        pthread_mutex_unlock(&schema_lock);
         if (status != GR_ERR_ENGINE_SQL) return status;
     }
     return status;

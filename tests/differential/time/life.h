@@ -44,7 +44,7 @@ typedef struct time_life {
     const gr_tz *tz;          /* of the first zone */
     int64_t jump_us, unit_us; /* times lie around this jump of the clock; about one partition */
     unsigned null_percent;
-    int64_t now_us;
+    int64_t now_us, redefined_us; /* since then the rollups are as they are */
     diff_bench bench;
     GR_VEC(const diff_table *) versions;
     GR_VEC(time_made) made;

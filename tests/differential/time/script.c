@@ -54,6 +54,7 @@ static void reopen(time_life *life, diff_random *r) {
 
 static void redefine(time_life *life, diff_random *r) {
     diff_cube *c = &life->world.cubes[0];
+    life->redefined_us = life->now_us;
     time_change_rollup(life, r, &c->rollups[diff_pick(r, c->n_rollups)]);
     for (size_t i = 0; i < c->n_rollups; i++)
         TIME_LOG(life, "  r%zu: partitions of a %s, key %s\n", i,
