@@ -70,7 +70,6 @@ typedef struct gr_build_freshness {
 typedef struct gr_exec_due {
     bool is_built;             /* something serves */
     size_t n_stale, n_missing; /* partitions; runs of time */
-    int64_t newest_us;         /* the newest build of what serves */
     int64_t *open_ends_us;     /* instants at which partitions end, of those whose value is not the settled one */
     size_t n_open;
 } gr_exec_due;

@@ -660,7 +660,6 @@ gr_status gr_exec_due_of(gr_exec *exec, const gr_snapshot *snapshot, const gr_ro
         int64_t end_us = is_timed ? gr_tz_to_utc(tz, rows[i].to_us, NULL) : INT64_MAX;
         gr_str value = f->value(f->arg, end_us, arena);
         if (!gr_str_eq(value, rows[i].refresh_value) && rows[i].built_us < since_us) due.n_stale++;
-        if (rows[i].built_us > due.newest_us) due.newest_us = rows[i].built_us;
         if (end_us != INT64_MAX && !gr_str_eq(value, settled)) due.open_ends_us[due.n_open++] = end_us;
     }
     *ret = due;

@@ -114,11 +114,8 @@ static void test_kept_keys(void **state) {
         const char *key;
         uint32_t line, col;
     } rows[] = {
-        {"'indexes'", 20, 9},
-        {"'unique_key_columns'", 21, 9},
-        {"'output_column_types'", 22, 9},
-        {"'stream_offset'", 23, 9},
-        {"'read_only'", 24, 9},
+        {"'indexes'", 20, 9},       {"'unique_key_columns'", 21, 9}, {"'output_column_types'", 22, 9},
+        {"'stream_offset'", 23, 9}, {"'read_only'", 24, 9},
     };
     if (diags.n_warnings != COUNT(rows)) print_diags();
     assert_int_equal(diags.n_warnings, COUNT(rows));
@@ -128,8 +125,7 @@ static void test_kept_keys(void **state) {
         assert_true(d->is_warning);
         expect_at(d, rows[i].line, rows[i].col);
     }
-    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'read_only'")->hint,
-               "first of 2 places; the others are not listed");
+    expect_str(find_diag(GR_ERR_MODEL_NO_EFFECT, "'read_only'")->hint, "first of 2 places; the others are not listed");
 }
 
 static void test_kept_keys_of_cubes(void **state) {
