@@ -1,8 +1,8 @@
 /* Builds: one row per try to fill an entity's table, numbered from 1 in each entity.
  * Invariants: at most one build of an entity is running (also a unique index says so), held by a handle that lives and
  * looks after it (servers.c); a table is visible only through its `done` record; the newest done build of an entity is
- * what serves, earlier ones stay done as far as they are kept (keep_versions). A row names its table as long as the table may exist, so that whatever a crash leaves behind
- * can be found and dropped. */
+ * what serves, earlier ones stay done as far as they are kept (keep_versions). A row names its table as long as the
+ * table may exist, so that whatever a crash leaves behind can be found and dropped. */
 #include "catalog/internal.h"
 
 #include <math.h>
