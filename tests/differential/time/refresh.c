@@ -102,6 +102,7 @@ static int64_t entity_of(const asked *a, const gr_snapshot *s, const gr_rollup *
 
 static void read_rows(asked *a, int64_t entity_id, gr_partition_row **ret, size_t *ret_n) {
     gr_error err = {0};
+    *ret = NULL;
     *ret_n = 0;
     if (entity_id && gr_catalog_partitions(gr_exec_catalog(a->life->bench.exec), entity_id, a->arena, ret, ret_n, &err))
         time_fail(a->life, "the catalog cannot be read: %s", err.message);
