@@ -123,6 +123,7 @@ static bool is_fresh(const asked *a, const gr_rollup *r, const gr_partition_row 
     if (!a->has_freshness) return r->partition != GR_GRAIN_NONE;
     if (!gr_str_eq(row->refresh_value, value_for(a, r, row))) return false;
     if (!a->checks_fingerprint) return true;
+    if (made->now_us < a->life->redefined_us) return false; /* it may be another fingerprint */
     return row->fingerprint.n && time_is_same_slice(a->life, r, gr_rollup_zone(r, a->tz), &run, made->version,
                                                     time_version(a->life), made->now_us);
 }
