@@ -102,6 +102,7 @@ static int64_t entity_of(const asked *a, const gr_snapshot *s, const gr_rollup *
 
 static void read_rows(asked *a, int64_t entity_id, gr_partition_row **ret, size_t *ret_n) {
     gr_error err = {0};
+    *ret = NULL;
     *ret_n = 0;
     if (entity_id && gr_catalog_partitions(gr_exec_catalog(a->life->bench.exec), entity_id, a->arena, ret, ret_n, &err))
         time_fail(a->life, "the catalog cannot be read: %s", err.message);
@@ -122,6 +123,7 @@ static bool is_fresh(const asked *a, const gr_rollup *r, const gr_partition_row 
     if (!a->has_freshness) return r->partition != GR_GRAIN_NONE;
     if (!gr_str_eq(row->refresh_value, value_for(a, r, row))) return false;
     if (!a->checks_fingerprint) return true;
+    if (made->now_us < a->life->redefined_us) return false; /* it may be another fingerprint */
     return row->fingerprint.n && time_is_same_slice(a->life, r, gr_rollup_zone(r, a->tz), &run, made->version,
                                                     time_version(a->life), made->now_us);
 }

@@ -223,7 +223,7 @@ static void fill_pool(time_life *life, diff_random *r) {
         pool->cells[row * pool->n_columns + DIFF_COL_AT] = time_random_cell(life, r);
     diff_table *first = GR_NEW(life->arena, diff_table);
     *first = *pool;
-    first->n_rows = diff_chance(r, 12) ? 0 : (size_t)diff_between(r, 1, (int64_t)pool->n_rows * 2 / 3);
+    first->n_rows = diff_chance(r, 12) ? 0 : 1 + diff_pick(r, pool->n_rows * 2 / 3);
     life->n_pooled = first->n_rows;
     life->world.cubes[0].table = first;
     GR_PUSH(life->arena, &life->versions, (const diff_table *)first);
