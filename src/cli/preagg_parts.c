@@ -115,9 +115,9 @@ static gr_status wait_for_end(gr_cli *cli, gr_door *door, gr_str entity, gr_erro
     return gr_error_set(err, GR_ERR_PREAGG_BUILD, GR_FMT, GR_ARG(gr_cli_json_text(json, "error")));
 }
 
-/* What makes a partition what it is: a build gives it another table or another time. */
+/* A build gives a partition another time; another table may be no more than compaction. */
 static gr_str mark_of(const json_t *partition, gr_arena *arena) {
-    return gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(gr_cli_json_text(partition, "table")),
+    return gr_arena_printf(arena, GR_FMT " " GR_FMT, GR_ARG(gr_cli_json_text(partition, "name")),
                            GR_ARG(gr_cli_json_text(partition, "built_at")));
 }
 

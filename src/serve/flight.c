@@ -163,8 +163,15 @@ static void join_only(gr_flight *f, const gr_lane_ask *ask) {
     add_only(f, ask->n_only ? ask->only : &ask->run, ask->n_only ? ask->n_only : 1);
 }
 
-/* One that waits does for both what either wants; what runs has begun with what it was asked. */
+static bool adds(const gr_flight *f, const gr_lane_ask *ask) {
+    bool is_within = ask->run.from_us >= f->run.from_us && ask->run.to_us <= f->run.to_us;
+    return ask->is_forced || !is_within || f->n_only || (ask->checks_fingerprint && !f->checks_fingerprint);
+}
+
+/* One that waits does for both what either wants. One that runs has begun with what it was asked, and comes back for
+ * what was added: who forces a build gets one that began after it was asked for. */
 static void join(gr_flight *f, const gr_lane_ask *ask) {
+    f->is_joined |= adds(f, ask);
     join_only(f, ask);
     if (ask->run.from_us < f->run.from_us) f->run.from_us = ask->run.from_us;
     if (ask->run.to_us > f->run.to_us) f->run.to_us = ask->run.to_us;
@@ -335,8 +342,13 @@ static void note_slice(gr_flight *f, const gr_build_result *result) {
     f->slice_done = 0;
     f->slice_rows = 0;
     f->n_published++;
-    gr_flight_waiter *waiters = result->is_more ? take_waiters(f, false) : NULL;
     pthread_cond_broadcast(&f->cond);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static void wake_for_slice(gr_flight *f) {
+    pthread_mutex_lock(&f->mutex);
+    gr_flight_waiter *waiters = take_waiters(f, false);
     pthread_mutex_unlock(&f->mutex);
     call_waiters(waiters);
 }
@@ -425,6 +437,7 @@ static void run_flight(gr_flight *f, size_t slot) {
     gr_status status;
     pthread_mutex_lock(&lane->mutex);
     if (f->is_forced && !f->forced_since_us) f->forced_since_us = gr_clock_now_us();
+    f->is_joined = false;
     gr_run *only = copy_only(f);
     const gr_build_ask ask = {.claim = f->has_claim ? &f->claim : NULL,
                               .progress = {note_progress, f, note_parts},
@@ -446,16 +459,20 @@ static void run_flight(gr_flight *f, size_t slot) {
     pthread_mutex_lock(&lane->mutex); /* who asks from here on plans with the new snapshot */
     lane->now[slot] = NULL;
     f->has_claim = false;
-    if (is_more) enqueue(lane, f);
+    is_more |= !status && f->is_joined;
+    if (is_more) enqueue(lane, gr_flight_ref(f)); /* another thread may be done with it before this one */
     if (status) keep_failed(lane, f);
     if (!status && !is_more && checks && f->entity_id) note_checked(lane, f->entity_id, began_us);
     pthread_cond_signal(&lane->cond); /* its source has room for another one */
     pthread_mutex_unlock(&lane->mutex);
     if (!is_more) gr_serve_build_ended(f, status, &err);
     gr_trace_enter(NULL);
-    if (is_more) return;
-    gr_flight_finish(f, status, &err, 0);
-    if (!status) tidy(f);
+    if (is_more) {
+        wake_for_slice(f);
+    } else {
+        gr_flight_finish(f, status, &err, 0);
+        if (!status) tidy(f);
+    }
     gr_flight_unref(f);
 }
 

@@ -29,6 +29,7 @@ struct gr_flight {
     int64_t forced_since_us; /* and was built before then; 0: it has not begun since it was forced */
     bool is_for_refresh;     /* nobody waits for it: goes behind the others */
     bool checks_fingerprint;
+    bool is_joined;        /* more was asked of it since its slice began */
     size_t n_slices;       /* that were begun */
     pthread_mutex_t mutex; /* flight: guards all below */
     pthread_cond_t cond;

@@ -42,6 +42,7 @@ const requests = {
   'GET /pre-aggregations/{id}/builds': () => ({ route: `/pre-aggregations/${planned}/builds` }),
   'GET /pre-aggregations/{id}/partitions': '/pre-aggregations/order_details.main/partitions',
   'POST /pre-aggregations/{id}/partitions:refresh': async () => ({ route: `/pre-aggregations/${await fresh('location_from.region')}/partitions:refresh`, body: {} }),
+  'POST /pre-aggregations/{id}/verify': () => ({ route: `/pre-aggregations/${planned}/verify`, body: {} }),
   'GET /pre-aggregations/{id}/history': () => ({ route: `/pre-aggregations/${planned}/history` }),
   'GET /pre-aggregations/{id}/lineage': () => ({ route: `/pre-aggregations/${planned}/lineage` }),
   'GET /cubes/{name}/pre-aggregations': '/cubes/order_details/pre-aggregations',

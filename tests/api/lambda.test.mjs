@@ -39,8 +39,9 @@ const show = (server) => fs.renameSync(path.join(server.folder, 'events.hidden')
 
 const all = 'events.count events.total events.mean events.people events.last';
 const between = (from, to, more = {}) => ({ ranges: { 'events.at': [from, to] }, ...more });
+// Rows are added all the time: what was answered before is not asked for again (the result cache has tests of its own).
 const answered = async (server, query) => {
-  const answer = await server.load(query);
+  const answer = await server.load({ ...query, cache: 'no-cache' });
   assert.equal(answer.status, 200, answer.text);
   return { ...answer.body, servedBy: answer.headers.get('x-granary-served-by') };
 };

@@ -57,8 +57,9 @@ export async function refreshed(server, name, body, params) {
   return settled(server, name, params);
 }
 
-// What changed between two lists, by name.
+// What was built between two lists, by time: compaction moves partitions into other tables and versions as they are.
 export function rebuilt(before, after) {
-  const was = new Map(before.partitions.map((one) => [one.name, one]));
-  return after.partitions.filter((one) => one.status === 'built' && JSON.stringify(was.get(one.name)) !== JSON.stringify(one)).map((one) => one.partition);
+  const content = ({ table, version, ...rest }) => JSON.stringify(rest);
+  const was = new Map(before.partitions.map((one) => [one.name, content(one)]));
+  return after.partitions.filter((one) => one.status === 'built' && was.get(one.name) !== content(one)).map((one) => one.partition);
 }
