@@ -395,6 +395,10 @@ GR_MUST_CHECK gr_status gr_catalog_partitions_made(gr_catalog *catalog, int64_t 
 /* Those of the newest version, and those that are made and not published; by entity (0: all) and time. */
 GR_MUST_CHECK gr_status gr_catalog_partitions(gr_catalog *catalog, int64_t preagg_id, gr_arena *arena,
                                               gr_partition_row **ret, size_t *ret_n, gr_error *err);
+/* Of those of one entity, what is newer than a row that is known (0: all); in the same order. */
+GR_MUST_CHECK gr_status gr_catalog_partitions_after(gr_catalog *catalog, int64_t preagg_id, int64_t after_id,
+                                                    gr_arena *arena, gr_partition_row **ret, size_t *ret_n,
+                                                    gr_error *err);
 /* Compared with the source: they are right (empty), or must not serve. */
 GR_MUST_CHECK gr_status gr_catalog_partitions_judge(gr_catalog *catalog, const int64_t *ids, size_t n,
                                                     gr_str quarantine, gr_actor actor, gr_error *err);

@@ -203,16 +203,25 @@ gr_status gr_catalog_partitions_note(gr_catalog *c, const gr_partition_row *rows
 /* ---- reading -------------------------------------------------------------------------------------------------------
  */
 
-gr_status gr_catalog_partitions(gr_catalog *c, int64_t preagg_id, gr_arena *arena, gr_partition_row **ret,
-                                size_t *ret_n, gr_error *err) {
+gr_status gr_catalog_partitions_after(gr_catalog *c, int64_t preagg_id, int64_t after_id, gr_arena *arena,
+                                      gr_partition_row **ret, size_t *ret_n, gr_error *err) {
     gr_catalog_call k;
     gr_catalog_table t = {0};
+    gr_status status;
     GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
-    gr_status status = preagg_id ? RUN(&k, PARTITION_OF, &t, I64(preagg_id)) : RUN(&k, PARTITION_ALL, &t);
+    if (after_id)
+        status = RUN(&k, PARTITION_AFTER, &t, I64(preagg_id), I64(after_id));
+    else
+        status = preagg_id ? RUN(&k, PARTITION_OF, &t, I64(preagg_id)) : RUN(&k, PARTITION_ALL, &t);
     gr_partition_row *rows = GR_NEW_N(arena, gr_partition_row, t.n_rows + 1);
     for (size_t i = 0; !status && i < t.n_rows; i++) read_row(&t, i, arena, &rows[i]);
     GR_TRY(gr_catalog_call_end(&k, status));
     *ret = rows;
     *ret_n = t.n_rows;
     return GR_OK;
+}
+
+gr_status gr_catalog_partitions(gr_catalog *c, int64_t preagg_id, gr_arena *arena, gr_partition_row **ret,
+                                size_t *ret_n, gr_error *err) {
+    return gr_catalog_partitions_after(c, preagg_id, 0, arena, ret, ret_n, err);
 }

@@ -430,6 +430,31 @@ static bool is_ended(const work *w, const gr_partition_row *row, const gr_partit
     return *at < n && rows[*at].from_us < row->to_us;
 }
 
+static bool is_before(const gr_partition_row *a, const gr_partition_row *b) {
+    return a->from_us != b->from_us ? a->from_us < b->from_us : a->id < b->id;
+}
+
+/* What was known and what this build made since, in order of time. */
+static gr_status rows_of_now(work *w, gr_partition_row **ret, size_t *ret_n, gr_error *err) {
+    gr_exec_job *j = w->job;
+    gr_partition_row *made;
+    size_t n_made, n = 0, at = 0;
+    int64_t newest = 0;
+    for (size_t i = 0; i < w->n_rows; i++)
+        if (w->rows[i].id > newest) newest = w->rows[i].id;
+    GR_TRY(
+        gr_catalog_partitions_after(j->exec->catalog, j->claim.entity_id, newest, j->ctx->arena, &made, &n_made, err));
+    gr_partition_row *rows = GR_NEW_N(j->ctx->arena, gr_partition_row, w->n_rows + n_made + 1);
+    for (size_t i = 0; i < w->n_rows; i++) {
+        while (at < n_made && is_before(&made[at], &w->rows[i])) rows[n++] = made[at++];
+        rows[n++] = w->rows[i];
+    }
+    while (at < n_made) rows[n++] = made[at++];
+    *ret = rows;
+    *ret_n = n;
+    return GR_OK;
+}
+
 /* Live rows that go, and how many rows the version then has. Rows are in order of time; added ones do not overlap. */
 static gr_status list_ended(work *w, gr_error *err) {
     gr_exec_job *j = w->job;
@@ -437,7 +462,7 @@ static gr_status list_ended(work *w, gr_error *err) {
     size_t n, at = 0;
     GR_VEC(int64_t) ended = {0};
     gr_str structure = gr_str_from(j->claim.structure_hash);
-    GR_TRY(gr_catalog_partitions(j->exec->catalog, j->claim.entity_id, j->ctx->arena, &rows, &n, err));
+    GR_TRY(rows_of_now(w, &rows, &n, err));
     bool *is_added = GR_NEW_N(j->ctx->arena, bool, n + 1);
     if (w->added.n) qsort(w->added.v, w->added.n, sizeof *w->added.v, by_number);
     for (size_t i = 0; i < n && w->added.n; i++)
