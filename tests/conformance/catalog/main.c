@@ -6,8 +6,9 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
-static catalog_tests (*const suites[])(void) = {suite_nodes, suite_declare, suite_cubes,  suite_builds,  suite_servers,
-                                                suite_find,  suite_races,   suite_faults, suite_postgres};
+static catalog_tests (*const suites[])(void) = {suite_nodes,      suite_declare, suite_cubes, suite_builds,
+                                                suite_partitions, suite_servers, suite_find,  suite_races,
+                                                suite_faults,     suite_postgres};
 
 /* ---- the PostgreSQL server ------------------------------------------------------------------------------------------
  */

@@ -28,6 +28,7 @@ catalog_tests suite_nodes(void);
 catalog_tests suite_declare(void);
 catalog_tests suite_cubes(void);
 catalog_tests suite_builds(void);
+catalog_tests suite_partitions(void);
 catalog_tests suite_servers(void);
 catalog_tests suite_find(void);
 catalog_tests suite_races(void);
