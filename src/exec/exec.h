@@ -36,6 +36,9 @@ void gr_exec_snapshot_unref(const gr_snapshot *snapshot);
 /* Grows with every snapshot that is published: as long as it is the same, so is the snapshot in service. */
 uint64_t gr_exec_generation(const gr_exec *exec);
 
+/* gr_plan_query, with the spans that it needs asked for (options.spans is not looked at). Errors: plan.*, engine.*. */
+GR_MUST_CHECK gr_status gr_exec_plan(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                                     const gr_query *query, gr_plan_options options, gr_plan **ret, gr_error *err);
 /* Run a rendered plan on a pooled connection; the stream gives it back when closed. */
 GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
                                       gr_stream **ret, gr_error *err);

@@ -111,13 +111,19 @@ gr_status gr_plan_sub_query(const gr_snapshot *s, const gr_member *dimension, co
 /* ---- the span of a time dimension ---------------------------------------------------------------------------------
  */
 
-gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err) {
-    gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err, .options = {.without_rollups = true}};
+gr_status gr_plan_probe(const gr_plan *plan, const gr_time_field *time, const gr_rollup *only, gr_arena *arena,
+                        gr_plan **ret, gr_error *err) {
+    const gr_plan_options options = {.without_rollups = !only, .without_builds = true, .only = only};
+    gr_planner p = {.snapshot = plan->snapshot, .arena = arena, .err = err, .options = options};
     gr_query *q = gr_planner_inner_query(plan->query, arena);
     q->n_dimensions = 0;
     q->n_time_dimensions = 1;
-    q->time_dimensions[0] = *plan->to_probe;
+    q->time_dimensions[0] = *time;
     gr_planner_group_columns(q, arena);
+    if (only) gr_planner_find_candidates(&p, q);
     gr_ask ask = {.snapshot = plan->snapshot, .query = q};
-    return gr_relation_plan(&p, &ask, ret);
+    GR_TRY(gr_relation_plan(&p, &ask, ret));
+    gr_planner_finish(&p, *ret);
+    if (only && ((*ret)->reads_source || !(*ret)->n_uses)) *ret = NULL;
+    return GR_OK;
 }

@@ -88,6 +88,8 @@ typedef struct gr_planner {
 } gr_planner;
 /* The rollups that may serve a query, in order of trial. */
 void gr_planner_find_candidates(gr_planner *planner, const gr_query *query);
+/* What the planner found goes into the plan. */
+void gr_planner_finish(gr_planner *planner, gr_plan *plan);
 gr_scan gr_planner_scan(gr_planner *planner, const gr_ask *ask, const gr_group *group, const gr_time_field *times);
 const gr_tree *gr_rollup_fact_tree(const gr_rollup *rollup, const gr_cube *root); /* NULL: another fact */
 /* Error plan.fan_out_unsupported when a component of the inner plan is repeated over buckets that are to be merged. */

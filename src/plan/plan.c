@@ -20,6 +20,7 @@ void gr_planner_note(gr_planner *p, gr_refusal refusal) {
 static bool is_rollup(const gr_preagg *p) { return p->type != GR_PREAGG_ORIGINAL_SQL; }
 
 static void add_candidate(gr_planner *p, const gr_rollup *r) {
+    if (p->options.only && p->options.only->entity != r->entity) return;
     for (size_t i = 0; i < p->candidates.n; i++)
         if (p->candidates.v[i] == r) return;
     GR_PUSH(p->arena, &p->candidates, r);
@@ -556,7 +557,7 @@ static void add_uses(gr_planner *p, gr_plan *plan, const gr_plan *of) {
     }
 }
 
-static void finish(gr_planner *p, gr_plan *plan) {
+void gr_planner_finish(gr_planner *p, gr_plan *plan) {
     plan->refusals = p->refusals.v;
     plan->n_refusals = p->refusals.n;
     plan->to_build = p->to_build;
@@ -633,7 +634,7 @@ gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_query *query, gr_p
     }
     gr_plan *plan = GR_NEW(arena, gr_plan);
     GR_TRY(gr_relation_plan(&p, &ask, &plan));
-    finish(&p, plan);
+    gr_planner_finish(&p, plan);
     GR_TRY(check_required(&p, query, plan, err));
     *ret = plan;
     return GR_OK;

@@ -422,6 +422,7 @@ typedef struct gr_plan_options {
     bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
     const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
     size_t n_excluded;
+    const gr_rollup *only; /* no other one is a candidate; NULL: all are */
     const gr_span *spans;
     size_t n_spans;
     int64_t now_us; /* for retries of failed builds; an input, so that planning stays pure */
@@ -436,8 +437,10 @@ GR_MUST_CHECK gr_status gr_plan_query(const gr_snapshot *snapshot, const gr_quer
 GR_MUST_CHECK gr_status gr_plan_sub_query(const gr_snapshot *snapshot, const gr_member *dimension,
                                           const gr_query *outer, const gr_tz *tz, gr_arena *arena, gr_plan **ret,
                                           gr_error *err);
-/* The first and last value of a time dimension: a query of its own. */
-GR_MUST_CHECK gr_status gr_plan_probe(const gr_plan *plan, gr_arena *arena, gr_plan **ret, gr_error *err);
+/* The first and last value of a time dimension, with the filters of the plan's query: a query of its own. Of the
+ * source, or of what is built of `only`; *ret is NULL when that cannot tell. */
+GR_MUST_CHECK gr_status gr_plan_probe(const gr_plan *plan, const gr_time_field *time, const gr_rollup *only,
+                                      gr_arena *arena, gr_plan **ret, gr_error *err);
 
 /* The versions of everything stored that the plan reads, as a text for keys: two plans with the same one read the same
  * rows of their rollups. Of tables that somebody else fills it says nothing. Memory: arena. */

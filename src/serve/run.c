@@ -18,27 +18,6 @@ gr_status gr_serve_query_options(const gr_serve *serve, int64_t now_us, gr_query
 /* Rollups whose build failed during this request. */
 typedef GR_VEC(const gr_rollup *) rollups;
 
-/* The first and last value of a time dimension that a window without dateRange is over. */
-static gr_status ask_span(gr_serve *serve, const gr_ctx *ctx, const gr_plan *plan, gr_span *ret, gr_error *err) {
-    gr_plan *probe;
-    gr_sql sql;
-    gr_stream *stream;
-    const gr_batch *batch;
-    *ret = (gr_span){.member = plan->to_probe->field.member, .is_empty = true};
-    GR_TRY(gr_plan_probe(plan, ctx->arena, &probe, err));
-    GR_TRY(gr_sql_span(probe, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
-    GR_TRY(gr_exec_query(serve->exec, ctx, probe->tree.nodes[0].cube->data_source, &sql, &stream, err));
-    gr_status status = stream->next(stream, &batch, err);
-    if (!status && batch && batch->n_rows && !gr_column_is_null(&batch->columns[0], 0)) {
-        ret->is_empty = false;
-        ret->min_local_us = ((const int64_t *)batch->columns[0].data)[0];
-        ret->max_local_us = ((const int64_t *)batch->columns[1].data)[0];
-    }
-    while (!status && batch) status = stream->next(stream, &batch, err); /* to its end, so that nothing stays open */
-    stream->close(stream);
-    return status;
-}
-
 static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request *request, bool as_if_built,
                            const rollups *failed, gr_answer *a, gr_error *err) {
     gr_query_options options;
@@ -55,16 +34,8 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
                            .excluded = failed->v,
                            .n_excluded = failed->n,
                            .now_us = ctx->now_us};
-    enum { MOST_SPANS = 16 };
-    gr_span spans[MOST_SPANS];
-    how.spans = spans;
     gr_plan *plan;
-    GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
-    while (plan->to_probe && how.n_spans < MOST_SPANS) {
-        GR_TRY(ask_span(serve, ctx, plan, &spans[how.n_spans], err));
-        how.n_spans++;
-        GR_TRY(gr_plan_query(a->snapshot, query, how, ctx->arena, &plan, err));
-    }
+    GR_TRY(gr_exec_plan(serve->exec, ctx, a->snapshot, query, how, &plan, err));
     a->plan = plan;
     a->data_source = plan->data_source;
     return GR_OK;

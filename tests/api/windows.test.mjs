@@ -1,9 +1,11 @@
 // Measures over windows of time (cube.md 5.8) and measures over measures (5.9): from the rows of the source, and from rollups
 // that store them un-windowed and un-staged. Numbers of cases 85 to 92 of §7.2, and plain SQL.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { ask, filter, filters, is, leaf, refused, table } from './answers.mjs';
-import { csv, shared } from './helpers.mjs';
+import { csv, serve, Server, shared } from './helpers.mjs';
 
 const visitors = [
   [1, 100, 'some', 1, '2017-01-03 00:00:00'],
@@ -237,3 +239,17 @@ for (const [name, rollup, serves] of [
       assert.deepEqual([answer.status, answer.body.id], [400, 'plan.unsupported'], answer.text);
     });
   });
+
+// What is asked of the source for the buckets would show days that the rollup knows nothing of.
+test('without a range, buckets are as old as the values', async (t) => {
+  const server = await serve(t, { 'data/visitors.csv': csv(['id', 'amount', 'source', 'usr', 'at'], visitors), 'model/model.yml': `cubes:\n${cube('daily', [`name: main, ${stored}, granularity: day`])}` });
+  const query = { measures: ['daily.trail2', 'daily.past'], timeDimensions: [{ dimension: 'daily.at', granularity: 'month' }], filters: [{ member: 'daily.source', operator: 'equals', values: ['some'] }], cache: 'no-cache' };
+  const months = (result) => result.data.map((row) => row['daily.at.month'].slice(0, 7));
+  const before = await server.result(query);
+  assert.deepEqual([months(before), Server.served(before)], [['2017-01', '2017-02', '2017-03'], ['daily.main']]);
+  fs.appendFileSync(path.join(server.folder, 'data/visitors.csv'), '8,11,some,1,2017-05-09 00:00:00\n9,11,some,1,2016-12-09 00:00:00\n');
+  const after = await server.result(query);
+  assert.deepEqual([after.data, Server.served(after)], [before.data, ['daily.main']]);
+  const source = await server.result({ ...query, preAggregations: 'forbid' });
+  assert.deepEqual(months(source), ['2016-12', '2017-01', '2017-02', '2017-03', '2017-04', '2017-05']);
+});

@@ -199,26 +199,6 @@ static bool has_unmergeable(const gr_plan *plan) {
     return false;
 }
 
-/* As the server does for a window without dateRange. */
-static gr_status ask_span(diff_bench *b, const gr_ctx *ctx, const gr_plan *plan, gr_span *ret, gr_error *err) {
-    gr_plan *probe;
-    gr_sql sql;
-    gr_stream *stream;
-    const gr_batch *batch;
-    *ret = (gr_span){.member = plan->to_probe->field.member, .is_empty = true};
-    GR_TRY(gr_plan_probe(plan, ctx->arena, &probe, err));
-    GR_TRY(gr_sql_span(probe, gr_exec_dialect(b->exec), ctx->arena, &sql, err));
-    GR_TRY(gr_exec_query(b->exec, ctx, probe->tree.nodes[0].cube->data_source, &sql, &stream, err));
-    gr_status status = stream->next(stream, &batch, err);
-    if (!status && batch && batch->n_rows && !gr_column_is_null(&batch->columns[0], 0)) {
-        ret->is_empty = false;
-        ret->min_local_us = ((const int64_t *)batch->columns[0].data)[0];
-        ret->max_local_us = ((const int64_t *)batch->columns[1].data)[0];
-    }
-    stream->close(stream);
-    return status;
-}
-
 /* Two readings for the same component: of different times. */
 static bool gives_same(const gr_piece *a, const gr_piece *b) {
     if (a->kind != GR_PIECE_SCAN || b->kind != GR_PIECE_SCAN || !a->components.n || !b->components.n) return false;
@@ -265,20 +245,12 @@ static gr_status build(diff_bench *b, const gr_ctx *ctx, const gr_snapshot *snap
 /* One round: plan, then build what is wanted first (*ret_again) or execute. */
 static gr_status round_of(diff_bench *b, const gr_snapshot *snapshot, json_t *query, const gr_ctx *ctx,
                           gr_plan_options how, diff_run *run, bool *ret_again) {
-    enum { MOST_SPANS = 16 };
-    gr_span spans[MOST_SPANS];
     gr_query_options options = options_at(ctx->now_us);
     gr_query *parsed;
     gr_plan *plan;
     *ret_again = false;
-    how.spans = spans;
     GR_TRY(gr_query_parse(snapshot->model, query, &options, ctx->arena, &parsed, &run->err));
-    GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
-    while (plan->to_probe && how.n_spans < MOST_SPANS) {
-        GR_TRY(ask_span(b, ctx, plan, &spans[how.n_spans], &run->err));
-        how.n_spans++;
-        GR_TRY(gr_plan_query(snapshot, parsed, how, ctx->arena, &plan, &run->err));
-    }
+    GR_TRY(gr_exec_plan(b->exec, ctx, snapshot, parsed, how, &plan, &run->err));
     if (plan->to_build) {
         *ret_again = true;
         run->n_builds++;

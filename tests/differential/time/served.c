@@ -226,11 +226,7 @@ static bool follow(serving *s) {
     bool has_inner = false;
     for (size_t i = 0; i < plan->n_pieces; i++) has_inner |= plan->pieces[i].kind != GR_PIECE_SCAN;
     if (has_inner) { /* windows look outside of the query's range: then one thing serves all of it, or it is left */
-        bool has_range = false;
-        for (size_t i = 0; i < plan->query->n_time_dimensions; i++)
-            has_range |= plan->query->time_dimensions[i].has_range;
-        /* Without a range the buckets are asked of the source, as it is now. */
-        if (plan->n_uses > 1 || plan->reads_source || (!has_range && !s->life->is_promised)) return false;
+        if (plan->n_uses > 1 || plan->reads_source) return false;
         reading all = {.rollup = plan->uses[0].rollup->entity, .state = plan->uses[0].state};
         GR_PUSH(s->life->arena, &s->readings, all);
         return true;

@@ -373,7 +373,7 @@ static void spans(void **state) {
         assert_int_equal(gr_plan_query(&s, q, options, arena, &plan, &err), GR_OK);
         assert_ptr_equal(plan->to_probe, &q->time_dimensions[0]);
         assert_int_equal(plan->n_pieces, 0);
-        assert_int_equal(gr_plan_probe(plan, arena, &probe, &err), GR_OK);
+        assert_int_equal(gr_plan_probe(plan, plan->to_probe, NULL, arena, &probe, &err), GR_OK);
         assert_string_equal(test_words(probe, false, arena).p, "source");
         assert_int_equal(probe->query->n_time_dimensions, 1);
         gr_span span = {.member = q->time_dimensions[0].field.member, .is_empty = !rows[i].from};
