@@ -114,15 +114,15 @@ test('a reader comes back where it was, and is told what it has missed', async (
 
 test('a reader that is too slow is told how much it has missed', async (t) => {
   const server = await serve(t, files());
-  // It sends its request and then reads nothing, while far more is told than the ring keeps.
-  const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
-  t.after(() => socket.destroy());
   const first = await stream(t, server);
   await build(server);
   const start = await first.has('preagg.build_started');
   await first.close();
   const n = 360; // three events each: more than 1,024
   for (let i = 0; i < n; i++) await build(server);
+  // Far more was told than the ring keeps.
+  const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
+  t.after(() => socket.destroy());
   let text = '';
   socket.setEncoding('utf8').on('data', (chunk) => (text += chunk));
   socket.write(`GET /ops/events?last_event_id=${start.id} HTTP/1.1\r\nHost: x\r\n\r\n`);
