@@ -10,7 +10,7 @@ import { csv, jwt, repo, Server, serve, shared, until, write } from './helpers.m
 const rules = [...fs.readFileSync(path.join(repo, 'src/plan/rules.def'), 'utf8').matchAll(/^GR_RULE\(\w+, "([^"]+)"/gm)].map((m) => m[1]);
 
 // What a query is told while its build has failed; a second later that is tried again, and nothing stands against it.
-const refused = (server, query) =>
+const failedPlan = (server, query) =>
   until('the build to fail', async () => {
     await server.load(query);
     const plan = await server.explain(query);
@@ -421,7 +421,7 @@ describe('rollups', () => {
     assert.deepEqual(Server.served(await own.result(asked('2020-02-01', '2020-02-29'))), ['orders.main']);
     fs.renameSync(path.join(own.folder, 'data/orders.csv'), path.join(own.folder, 'orders.hidden'));
     assert.equal((await own.load(asked('2020-03-01', '2020-03-31'))).status >= 400, true);
-    const plan = await refused(own, asked('2020-03-01', '2020-03-31'));
+    const plan = await failedPlan(own, asked('2020-03-01', '2020-03-31'));
     note(plan);
     assert.deepEqual([plan.refusals.map((r) => r.rule), plan.source], [['match.build_failed', 'match.partition_missing'], 'default']);
     assert.deepEqual(Server.served(await own.result(asked('2020-02-03', '2020-02-20'))), ['orders.main']);
@@ -492,7 +492,7 @@ describe('rollups', () => {
     assert.deepEqual(Server.served(await own.result(month('2024-01-01', '2024-01-31'))), ['t.months']);
     fs.writeFileSync(path.join(own.folder, 'data/t.csv'), 'id,at\n1,2024-01-05\n2,no time\n');
     await own.post('/ops/reload', {});
-    const plan = await refused(own, month('2024-02-01', '2024-02-29'));
+    const plan = await failedPlan(own, month('2024-02-01', '2024-02-29'));
     note(plan);
     assert.deepEqual(plan.refusals.map((r) => r.rule).sort(), ['match.build_failed', 'match.partition_missing']);
     assert.match(plan.refusals.find((r) => r.rule === 'match.partition_missing').repair ?? '', /preagg refresh t\.months|^$/);
