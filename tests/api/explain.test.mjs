@@ -5,17 +5,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import cube from '@cubejs-client/core';
-import { csv, jwt, repo, Server, serve, shared, until, write } from './helpers.mjs';
+import { csv, jwt, repo, Server, serve, shared, write } from './helpers.mjs';
 
 const rules = [...fs.readFileSync(path.join(repo, 'src/plan/rules.def'), 'utf8').matchAll(/^GR_RULE\(\w+, "([^"]+)"/gm)].map((m) => m[1]);
 
-// What a query is told while its build has failed; a second later that is tried again, and nothing stands against it.
-const failedPlan = (server, query) =>
-  until('the build to fail', async () => {
-    await server.load(query);
-    const plan = await server.explain(query);
-    return plan.refusals.length ? plan : undefined;
-  });
+// What no query needs is not built in the background meanwhile.
+const byQueriesOnly = { env: { GRANARY_REFRESH_ENABLED: 'false' } };
 
 // 60 orders over fifteen months, with repeated users, a NULL status and a NULL time.
 const orders = Array.from({ length: 60 }, (_, i) => {
@@ -416,12 +411,12 @@ describe('rollups', () => {
   });
 
   test('match.partition_missing: what is there serves, and what cannot be built does not', async (t) => {
-    const own = await serve(t, { 'granary.yml': config, 'model/model.yml': `cubes:\n${orderCube('orders', ['{name: main, measures: [count], time_dimension: created_at, granularity: day, partition_granularity: month}'])}`, ...data });
+    const own = await serve(t, { 'granary.yml': config, 'model/model.yml': `cubes:\n${orderCube('orders', ['{name: main, measures: [count], time_dimension: created_at, granularity: day, partition_granularity: month}'])}`, ...data }, byQueriesOnly);
     const asked = (...range) => q('orders', 'count', '', { times: [td('day', range)] });
     assert.deepEqual(Server.served(await own.result(asked('2020-02-01', '2020-02-29'))), ['orders.main']);
     fs.renameSync(path.join(own.folder, 'data/orders.csv'), path.join(own.folder, 'orders.hidden'));
     assert.equal((await own.load(asked('2020-03-01', '2020-03-31'))).status >= 400, true);
-    const plan = await failedPlan(own, asked('2020-03-01', '2020-03-31'));
+    const plan = await own.explain(asked('2020-03-01', '2020-03-31'));
     note(plan);
     assert.deepEqual([plan.refusals.map((r) => r.rule), plan.source], [['match.build_failed', 'match.partition_missing'], 'default']);
     assert.deepEqual(Server.served(await own.result(asked('2020-02-03', '2020-02-20'))), ['orders.main']);
@@ -487,12 +482,13 @@ describe('rollups', () => {
     const rollup = '- {name: months, measures: [count], time_dimension: at, granularity: day, partition_granularity: month}';
     const cube = `cubes:\n  - name: t\n    sql_table: t\n    measures: [{name: count, type: count}]\n    dimensions: [{name: id, sql: id, type: number, primary_key: true}, {name: at, sql: "{CUBE}.at", type: time}]\n    pre_aggregations:\n      ${rollup}\n`;
     const rows = 'id,at\n1,2024-01-05\n2,2024-02-05\n';
-    const own = await serve(t, { 'model/t.yml': cube, 'data/t.csv': rows });
+    const own = await serve(t, { 'model/t.yml': cube, 'data/t.csv': rows }, byQueriesOnly);
     const month = (from, to) => ({ measures: ['t.count'], timeDimensions: [{ dimension: 't.at', dateRange: [from, to] }] });
     assert.deepEqual(Server.served(await own.result(month('2024-01-01', '2024-01-31'))), ['t.months']);
     fs.writeFileSync(path.join(own.folder, 'data/t.csv'), 'id,at\n1,2024-01-05\n2,no time\n');
     await own.post('/ops/reload', {});
-    const plan = await failedPlan(own, month('2024-02-01', '2024-02-29'));
+    await own.load(month('2024-02-01', '2024-02-29'));
+    const plan = await own.explain(month('2024-02-01', '2024-02-29'));
     note(plan);
     assert.deepEqual(plan.refusals.map((r) => r.rule).sort(), ['match.build_failed', 'match.partition_missing']);
     assert.match(plan.refusals.find((r) => r.rule === 'match.partition_missing').repair ?? '', /preagg refresh t\.months|^$/);
