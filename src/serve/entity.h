@@ -24,6 +24,8 @@ gr_str gr_serve_bare_table(gr_str text, gr_arena *arena); /* without quotes, whi
 /* entity_build.c: it is neither a registered table nor being built; and the error of one whose definition is gone. */
 GR_MUST_CHECK gr_status gr_serve_check_buildable(const gr_entity_view *view, gr_error *err);
 gr_status gr_serve_is_stale(const gr_entity_view *view, gr_error *err);
+/* What failed is tried again, also when what serves is as fresh as its key wants it; of partitions, those that lack. */
+bool gr_serve_is_forced(const gr_entity_view *view, const gr_rollup *rollup, bool is_asked);
 
 /* preagg.c: the error, with the nearest name. */
 gr_status gr_serve_no_preagg(const gr_snapshot *snapshot, gr_str id, gr_error *err);

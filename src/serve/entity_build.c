@@ -38,6 +38,10 @@ gr_status gr_serve_is_stale(const gr_entity_view *view, gr_error *err) {
     return GR_ERR_PREAGG_STALE;
 }
 
+bool gr_serve_is_forced(const gr_entity_view *view, const gr_rollup *r, bool is_asked) {
+    return is_asked || (view->row.status == GR_PREAGG_FAILED && r->partition == GR_GRAIN_NONE);
+}
+
 static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_entity_view *view,
                        const gr_materialize_ask *ask, gr_actor actor, gr_flight **ret_flight, gr_error *err) {
     const gr_tz *zone;
@@ -47,7 +51,7 @@ static gr_status start(gr_serve *serve, const gr_snapshot *snapshot, const gr_en
     bool is_fresh =
         view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks && !state->n_missing;
     if (is_fresh && !ask->force) return GR_OK;
-    const gr_lane_ask all = {.run = gr_run_all, .is_forced = ask->force};
+    const gr_lane_ask all = {.run = gr_run_all, .is_forced = gr_serve_is_forced(view, r, ask->force)};
     return gr_lane_submit_claimed(serve, snapshot, r, zone, &all, actor, ret_flight, err);
 }
 

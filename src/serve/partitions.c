@@ -299,8 +299,11 @@ static gr_status start(gr_serve *serve, const gr_ctx *ctx, const gr_snapshot *sn
     const gr_rollup_state *state = gr_snapshot_state(snapshot, r->preagg, zone);
     bool is_fresh = view->row.status == GR_PREAGG_ACTIVE && state && state->is_built && !state->lacks;
     if (is_fresh && !ask->is_forced && r->partition == GR_GRAIN_NONE) return GR_OK;
-    const gr_lane_ask wanted = {
-        .run = c.hull, .only = c.only.v, .n_only = c.only.n, .is_forced = ask->is_forced, .is_by_name = true};
+    const gr_lane_ask wanted = {.run = c.hull,
+                                .only = c.only.v,
+                                .n_only = c.only.n,
+                                .is_forced = gr_serve_is_forced(view, r, ask->is_forced),
+                                .is_by_name = true};
     return gr_lane_submit_claimed(serve, snapshot, r, zone, &wanted, actor, ret_flight, err);
 }
 
