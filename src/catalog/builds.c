@@ -308,15 +308,32 @@ gr_status gr_catalog_build_failed(gr_catalog *c, int64_t build_id, gr_str error,
     return gr_catalog_call_end(&k, give_up(&k, build_id, why));
 }
 
+/* The build before failed, and nothing has mended that. */
+static gr_status find_failure(gr_catalog_call *k, int64_t preagg_id, bool *ret_has, gr_str *ret_error) {
+    gr_catalog_table t = {0};
+    gr_build_row before = {0};
+    GR_TRY(RUN(k, BUILD_OF, &t, I64(preagg_id), I64(1)));
+    if (t.n_rows) GR_TRY(gr_catalog_build_read(&t, 0, k->arena, &before, k->err));
+    *ret_has = t.n_rows && before.status == GR_BUILD_FAILED;
+    *ret_error = before.error;
+    return GR_OK;
+}
+
 static gr_status cancel(gr_catalog_call *k, int64_t build_id) {
     build_state b = {0};
+    bool has_failed;
+    gr_str error;
     GR_TRY(find_build(k, build_id, &b));
     if (b.row.status != GR_BUILD_RUNNING || b.row.table_name.n) return refuse(k, &b, "forgotten");
     GR_TRY(gr_catalog_partitions_unmade(k, build_id));
     GR_TRY(RUN(k, BUILD_REMOVE, NULL, I64(build_id)));
+    GR_TRY(find_failure(k, b.entity.row.id, &has_failed, &error));
     bool is_ready = gr_catalog_is_ready(&b.entity.row);
-    gr_preagg_status to = !b.entity.is_declared ? GR_PREAGG_STALE : is_ready ? GR_PREAGG_ACTIVE : GR_PREAGG_PENDING;
-    const gr_catalog_step step = {to, {0}, b.entity.row.materialized_us, b.entity.is_declared};
+    gr_preagg_status to = is_ready ? GR_PREAGG_ACTIVE : GR_PREAGG_PENDING;
+    if (has_failed) to = GR_PREAGG_FAILED;
+    if (!b.entity.is_declared) to = GR_PREAGG_STALE;
+    const gr_catalog_step step = {to, to == GR_PREAGG_FAILED ? error : (gr_str){0}, b.entity.row.materialized_us,
+                                  b.entity.is_declared};
     return gr_catalog_entity_move(k, &b.entity, step);
 }
 

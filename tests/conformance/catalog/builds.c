@@ -123,6 +123,30 @@ static void numbers_count_per_entity(fixture *f) {
     assert_int_equal(n, 0);
 }
 
+/* A look that finds nothing to do is no build that mends one. */
+static void what_has_failed_stays_failed_when_nothing_is_done(fixture *f) {
+    gr_preagg_decl d = main_decl(f);
+    gr_build_plan plan = plan_of(&d);
+    gr_doomed_table *old;
+    size_t n_old;
+    int64_t id = with_orders(f), build, number;
+    assert_ok(f, gr_catalog_build_begin(f->catalog, id, &plan, at(1), &build, &number, &f->err));
+    assert_ok(f, gr_catalog_build_cancel(f->catalog, build, at(2), &f->err));
+    assert_status(f, id, "pending");
+    assert_ok(f, gr_catalog_build_begin(f->catalog, id, &plan, at(3), &build, &number, &f->err));
+    assert_ok(f, gr_catalog_build_done(f->catalog, build, 1, 1, GR_STR("{}"), at(4), f->arena, &old, &n_old, &f->err));
+    assert_ok(f, gr_catalog_build_begin(f->catalog, id, &plan, at(5), &build, &number, &f->err));
+    assert_ok(f, gr_catalog_build_cancel(f->catalog, build, at(6), &f->err));
+    assert_status(f, id, "active");
+    assert_ok(f, gr_catalog_build_begin(f->catalog, id, &plan, at(7), &build, &number, &f->err));
+    assert_ok(f, gr_catalog_build_failed(f->catalog, build, GR_STR("no such table"), at(8), &f->err));
+    assert_ok(f, gr_catalog_build_begin(f->catalog, id, &plan, at(9), &build, &number, &f->err));
+    assert_ok(f, gr_catalog_build_cancel(f->catalog, build, at(10), &f->err));
+    assert_status(f, id, "failed");
+    assert_str(got(f, id).error, "no such table");
+    assert_true(got(f, id).has_serving);
+}
+
 static void publishing_returns_what_it_replaced(fixture *f) {
     gr_preagg_decl d = main_decl(f);
     int64_t id = with_orders(f);
@@ -409,6 +433,6 @@ static void killed_beside_another(fixture *f) {
     assert_int_equal(raw_i64(f, "SELECT count(*) FROM server"), 1);
 }
 
-SUITE(suite_builds, CASE(life), CASE(numbers_count_per_entity), CASE(publishing_returns_what_it_replaced),
-      CASE(dropping), CASE(a_name_that_is_used_again), CASE(progress), CASE(held_by_a_handle), CASE(leases),
-      CASE(killed_while_building), CASE(killed_beside_another))
+SUITE(suite_builds, CASE(life), CASE(numbers_count_per_entity), CASE(what_has_failed_stays_failed_when_nothing_is_done),
+      CASE(publishing_returns_what_it_replaced), CASE(dropping), CASE(a_name_that_is_used_again), CASE(progress),
+      CASE(held_by_a_handle), CASE(leases), CASE(killed_while_building), CASE(killed_beside_another))
