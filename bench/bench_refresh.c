@@ -12,7 +12,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { DAYS = 1000, ROWS = 5000, MOST = 100000 };
 #define DAY_US INT64_C(86400000000)
@@ -183,6 +185,8 @@ static void measure_swaps(bench *b, bool is_publishing, double *ret_p50, double 
     const gr_run other = {FIRST_DAY * DAY_US, (FIRST_DAY + 1) * DAY_US};
     *ret_swaps = 0;
     if (pthread_create(&thread, NULL, read_on, &r)) exit(1);
+    if (is_publishing) /* as the threads of the server that build */
+        (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
     while (now_ns() < end) {
         if (is_publishing) {
             build_ms(b, 0, other, true);

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { MOST_WAITING = 1000, FRESH_US = 5000000, KEY_AGE_US = 1000000 };
+enum { MOST_WAITING = 1000, FRESH_US = 5000000, KEY_AGE_US = 1000000, BUILD_NICE = 10 };
 
 gr_flight *gr_flight_ref(gr_flight *f) {
     atomic_fetch_add(&f->refs, 1);
@@ -559,6 +561,8 @@ typedef struct lane_thread {
 static void *lane_main(void *arg) {
     lane_thread t = *(lane_thread *)arg;
     free(arg);
+    /* Builds give way to queries, and so do the threads that they start. Where that is not allowed they do not. */
+    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), BUILD_NICE);
     for (;;) {
         gr_flight *f = next_flight(t.serve, t.slot);
         bool is_stopping = atomic_load(&t.serve->lane.is_stopping);
