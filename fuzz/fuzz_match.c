@@ -103,11 +103,26 @@ static void check_sql(gr_status status, const gr_error *err) {
     if (status && !err->message[0]) fail("an error without a message", NULL);
 }
 
+/* What the one rollup that serves says of the span, where it can tell; then it reads that rollup and nothing else. */
+static void probe_rollup(const gr_plan *plan, const gr_time_field *time, gr_arena *arena) {
+    gr_plan *below = NULL;
+    gr_sql sql;
+    gr_error err;
+    if (plan->n_uses != 1 || plan->reads_source || plan->uses[0].lambda) return;
+    gr_status status = gr_plan_probe(plan, time, plan->uses[0].rollup, arena, &below, &err);
+    check_sql(status, &err);
+    if (status || !below) return;
+    const char *fault = match_plan_fault(below);
+    if (fault) fail(fault, NULL);
+    if (below->n_uses != 1 || below->uses[0].rollup != plan->uses[0].rollup) fail("a probe of another rollup", NULL);
+    check_sql(gr_sql_span(below, gr_dialect_get(GR_STR("duckdb")), arena, &sql, &err), &err);
+}
+
 /* A probe reads the source, so a query over several data sources has none. */
 static gr_status probe(const gr_plan *plan, match_choices *c, gr_arena *arena, gr_span *ret, gr_error *err) {
     gr_plan *below = NULL;
     gr_sql sql;
-    GR_TRY(gr_plan_probe(plan, arena, &below, err));
+    GR_TRY(gr_plan_probe(plan, plan->to_probe, NULL, arena, &below, err));
     const char *fault = match_plan_fault(below);
     if (fault) fail(fault, NULL);
     check_sql(gr_sql_span(below, gr_dialect_get(GR_STR("duckdb")), arena, &sql, err), err);
@@ -125,6 +140,7 @@ static gr_plan *plan_to_the_end(gr_snapshot *s, const gr_query *query, mode how,
                                 answer *ret) {
     enum { MOST = 64 };
     gr_span spans[MOST];
+    const gr_time_field *asked = NULL;
     const gr_rollup *excluded[MOST];
     gr_plan_options o = {
         .without_rollups = how == SOURCE, .ignore_builds = how == DEFINITION, .spans = spans, .excluded = excluded};
@@ -138,10 +154,13 @@ static gr_plan *plan_to_the_end(gr_snapshot *s, const gr_query *query, mode how,
             excluded[o.n_excluded++] = plan->to_build;
         else if (plan->to_build)
             build(s, plan->to_build, plan->to_build_zone, &c, arena);
-        else if (plan->to_probe)
+        else if (plan->to_probe) {
+            asked = plan->to_probe;
             ret->status = probe(plan, &of_spans, arena, &spans[o.n_spans++], &ret->err);
-        else
+        } else {
+            if (asked && how != DEFINITION) probe_rollup(plan, asked, arena);
             return plan;
+        }
         if (ret->status) return NULL;
     }
     fail("planning never ends", NULL);

@@ -46,18 +46,18 @@ typedef struct rollup {
     bool is_non_strict, is_explicit, is_cheapest, uses_original, is_in_source, is_ranged;
 } rollup;
 
-typedef struct cube {
+typedef struct match_cube {
     uint8_t joins[MOST_CUBES]; /* 0 none, else 1 + relationship */
     bool joins_by_dimension[MOST_CUBES];
     int target; /* of the first join, -1: none */
     bool has_key, has_two_keys, is_sql, is_elsewhere;
     bool is_used[N_MEMBERS];
-} cube;
+} match_cube;
 
 typedef struct maker {
     match_choices c;
     gr_arena *arena;
-    cube cubes[MOST_CUBES];
+    match_cube cubes[MOST_CUBES];
     unsigned n_cubes, home;
     bool has_view, is_through_view;
     refs measures, dimensions, times, segments, filtered; /* of the query */
@@ -130,7 +130,7 @@ static void make_cubes(maker *m) {
     m->n_cubes = 1 + match_pick(&m->c, MOST_CUBES);
     m->home = match_pick(&m->c, m->n_cubes);
     for (unsigned i = 0; i < m->n_cubes; i++) {
-        cube *c = &m->cubes[i];
+        match_cube *c = &m->cubes[i];
         unsigned bits = match_pick(&m->c, 256);
         c->has_key = bits % 8 != 1;
         c->has_two_keys = c->has_key && bits / 8 % 8 == 1;
@@ -427,7 +427,7 @@ static void random_rollup(maker *m, rollup *r) {
 
 /* Two rollups that meet on the key of one, and the join of them. */
 static void join_rollups(maker *m) {
-    const cube *c = &m->cubes[m->home];
+    const match_cube *c = &m->cubes[m->home];
     if (m->n_rollups + 3 > MOST_ROLLUPS || c->target < 0 || !c->joins_by_dimension[c->target]) return;
     rollup *left = &m->rollups[m->n_rollups], *right = left + 1, *both = left + 2;
     uint8_t home = (uint8_t)m->home, there = (uint8_t)c->target;
@@ -498,7 +498,7 @@ static void put_body(const maker *m, gr_buf *b, unsigned cube, const char *body)
 }
 
 static void put_members(const maker *m, gr_buf *b, unsigned cube, const char *key, kind from, kind to) {
-    const struct cube *c = &m->cubes[cube];
+    const match_cube *c = &m->cubes[cube];
     bool has_any = false;
     for (size_t i = 0; i < N_MEMBERS; i++) {
         if (!c->is_used[i] || members[i].kind < from || members[i].kind > to || !*members[i].body) continue;
@@ -578,7 +578,7 @@ static gr_str model_text(const maker *m, bool is_reversed) {
     gr_buf_init(&b, 1 << 20);
     gr_buf_z(&b, "cubes:\n");
     for (unsigned i = 0; i < m->n_cubes; i++) {
-        const cube *c = &m->cubes[i];
+        const match_cube *c = &m->cubes[i];
         gr_buf_printf(&b, "  - name: %s\n    %s%s\n", cube_names[i],
                       c->is_sql ? "sql: select * from " : "sql_table: ", cube_names[i]);
         if (c->is_elsewhere) gr_buf_z(&b, "    data_source: other\n");

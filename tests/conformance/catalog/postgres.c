@@ -59,7 +59,7 @@ static void a_connection_is_lost(fixture *f) {
         /* It is told of changes again, and holds its lock again. */
         const gr_preagg_config config = {.strategy = gr_arena_printf(f->arena, "full%d", both)};
         assert_ok(f, gr_catalog_configure(f->catalog, id, &config, at(4), f->arena, &row, &f->err));
-        for (int i = 0; i < 100 && !is_changed; i++) {
+        for (int i = 0; i < 1000 && !is_changed; i++) {
             assert_ok(f, gr_catalog_changed(victim, &is_changed, &f->err));
             nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         }
@@ -226,7 +226,7 @@ static void odd_schema_names(fixture *f) {
         const gr_node_decl node = node_of("orders", "c", "m");
         declared_by(f, c, &node, 1, NULL, 0, 1);
         bool is_changed = false;
-        for (int j = 0; j < 100 && !is_changed; j++) {
+        for (int j = 0; j < 1000 && !is_changed; j++) {
             assert_ok(f, gr_catalog_changed(beside, &is_changed, &f->err));
             nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         }

@@ -8,10 +8,11 @@ static gr_preagg_decl main_decl(fixture *f, const char *base) {
     return decl_of(f->arena, "orders", "g1", base, "a=1", "orders.main");
 }
 
-static bool has_changed(fixture *f, gr_catalog *c) {
+enum { A_WHILE = 20, AT_LAST = 1000 }; /* how often one looks for a notice that may be on its way: 0.1 and 5 s */
+
+static bool is_told(fixture *f, gr_catalog *c, int looks) {
     bool is_changed = false;
-    /* A notice may be on its way. */
-    for (int i = 0; i < 20 && !is_changed; i++) {
+    for (int i = 0; i < looks && !is_changed; i++) {
         assert_ok(f, gr_catalog_changed(c, &is_changed, &f->err));
         if (!is_changed) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
@@ -21,7 +22,7 @@ static bool has_changed(fixture *f, gr_catalog *c) {
 /* At most one more, and then nothing. */
 static void forget(fixture *f, gr_catalog *c) {
     bool is_changed = true;
-    for (int i = 0; i < 5 && is_changed; i++) is_changed = has_changed(f, c);
+    for (int i = 0; i < 5 && is_changed; i++) is_changed = is_told(f, c, A_WHILE);
     assert_false(is_changed);
 }
 
@@ -32,38 +33,38 @@ static void told_of_changes(fixture *f) {
     forget(f, f->catalog);
     forget(f, beside);
     int64_t id = declared(f, "c", &d, 1).id;
-    assert_true(has_changed(f, beside));
-    assert_false(has_changed(f, beside));     /* since the last call */
-    assert_false(has_changed(f, f->catalog)); /* not of one's own */
+    assert_true(is_told(f, beside, AT_LAST));
+    assert_false(is_told(f, beside, A_WHILE));     /* since the last call */
+    assert_false(is_told(f, f->catalog, A_WHILE)); /* not of one's own */
     int64_t build = begun(f, id, &d, 2);
-    assert_true(has_changed(f, beside));
+    assert_true(is_told(f, beside, AT_LAST));
     done(f, build, 3);
-    assert_true(has_changed(f, beside));
+    assert_true(is_told(f, beside, AT_LAST));
     gr_preagg_row *rows, row;
     forget(f, f->catalog);
     declared_by(f, beside, &node, 1, &d, 1, 4);
     /* Another server with the same model is no news, though it is on the list now. */
-    assert_int_equal(has_changed(f, f->catalog), !f->postgres);
+    assert_int_equal(is_told(f, f->catalog, f->postgres ? A_WHILE : AT_LAST), !f->postgres);
     forget(f, f->catalog);
     assert_ok(f, gr_catalog_add(beside, &more, 1, NULL, at(5), f->arena, &rows, NULL, &f->err));
-    assert_true(has_changed(f, f->catalog));
+    assert_true(is_told(f, f->catalog, AT_LAST));
     const gr_preagg_config config = {.strategy = GR_STR("full")};
     assert_ok(f, gr_catalog_configure(beside, id, &config, at(6), f->arena, &row, &f->err));
-    assert_true(has_changed(f, f->catalog));
+    assert_true(is_told(f, f->catalog, AT_LAST));
     /* A write that failed is none. */
     assert_int_equal(gr_catalog_configure(beside, 99, &config, at(6), f->arena, &row, &f->err),
                      GR_ERR_PREAGG_NOT_FOUND);
-    assert_false(has_changed(f, f->catalog));
+    assert_false(is_told(f, f->catalog, A_WHILE));
     if (!f->postgres) return;
     /* What no snapshot shows is not told on PostgreSQL. */
     const int64_t hits = 3, last = 100;
     build = begun(f, id, &d, 7);
-    assert_true(has_changed(f, beside));
+    assert_true(is_told(f, beside, AT_LAST));
     assert_ok(f, gr_catalog_note_served(f->catalog, &id, &hits, &last, 1, &f->err));
     assert_ok(f, gr_catalog_build_progress(f->catalog, build, 0.5, &f->err));
     assert_ok(f, gr_catalog_heartbeat(f->catalog, 8, NULL, &f->err));
     declared_by(f, f->catalog, &node, 1, &d, 1, 9);
-    assert_false(has_changed(f, beside));
+    assert_false(is_told(f, beside, A_WHILE));
 }
 
 static void hits(fixture *f) {
@@ -152,7 +153,7 @@ static void closing(fixture *f) {
     fixture_close(f);
     f->catalog = f->second;
     f->second = NULL;
-    assert_true(has_changed(f, f->catalog));
+    assert_true(is_told(f, f->catalog, AT_LAST));
     assert_status(f, id, "stale");
     assert_int_equal(raw_i64(f, "SELECT count(*) FROM server"), 1);
     assert_int_equal(raw_i64(f, "SELECT count(*) FROM server_declares"), 0);
@@ -191,7 +192,7 @@ static void quiet_heartbeats(fixture *f) {
     gr_catalog *beside = second(f);
     forget(f, beside);
     for (int i = 0; i < 3; i++) assert_ok(f, gr_catalog_heartbeat(f->catalog, i, NULL, &f->err));
-    assert_false(has_changed(f, beside));
+    assert_false(is_told(f, beside, A_WHILE));
 }
 
 static void opening_is_checked(fixture *f) {
