@@ -39,6 +39,12 @@ gr_status gr_catalog_run(gr_catalog_call *k, gr_catalog_stmt id, const gr_catalo
     return db->driver->run(db, id, params, n, k->arena, ret, k->err);
 }
 
+gr_status gr_catalog_each(gr_catalog_call *k, gr_catalog_stmt id, const gr_catalog_param *params, size_t n,
+                          gr_catalog_row_fn fn, void *arg) {
+    gr_catalog_db *db = k->c->db;
+    return db->driver->each(db, id, params, n, k->arena, fn, arg, k->err);
+}
+
 gr_status gr_catalog_run_text(gr_catalog_call *k, const char *sql, const gr_catalog_param *params, size_t n,
                               gr_catalog_table *ret) {
     gr_catalog_db *db = k->c->db;
@@ -170,6 +176,7 @@ void gr_catalog_close(gr_catalog *c) {
         c->db->driver->close(c->db);
     }
     gr_arena_free(c->memory.arena);
+    gr_catalog_known_free(c->known);
     gr_arena_free(c->arena);
     pthread_mutex_destroy(&c->lock);
     free(c);

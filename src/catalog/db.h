@@ -41,6 +41,9 @@ typedef struct gr_catalog_table {
     gr_catalog_cell *cells; /* row by row */
 } gr_catalog_table;
 
+/* One row: a table of one, whose cells and texts live until it returns. It asks nothing of the catalog. */
+typedef void (*gr_catalog_row_fn)(void *arg, const gr_catalog_table *row);
+
 /* What a driver writes where the two databases have different words. */
 typedef struct gr_catalog_words {
     const char *has_ours;   /* SELECT of 0 or 1: is there a schema_migrations? */
@@ -76,6 +79,9 @@ struct gr_catalog_db_driver {
     gr_status (*exec)(gr_catalog_db *db, const char *sql, const char *doing, gr_error *err);
     gr_status (*run)(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
                      gr_catalog_table *ret, gr_error *err);
+    /* As run, row by row, for results of thousands of rows. */
+    gr_status (*each)(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                      gr_catalog_row_fn fn, void *arg, gr_error *err);
     gr_status (*run_text)(gr_catalog_db *db, const char *sql, const gr_catalog_param *params, size_t n, gr_arena *arena,
                           gr_catalog_table *ret, gr_error *err);
     gr_status (*begin)(gr_catalog_db *db, bool is_write, gr_error *err);

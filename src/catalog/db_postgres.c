@@ -75,25 +75,26 @@ static arguments arguments_of(const gr_catalog_param *params, size_t n, gr_arena
     return a;
 }
 
-static void read_cell(const PGresult *result, int row, int column, gr_arena *arena, gr_catalog_cell *cell) {
+static void read_row(const PGresult *result, int row, gr_catalog_cell *cells) {
     enum { INT8 = 20, INT4 = 23 }; /* type ids, fixed for good */
-    *cell = (gr_catalog_cell){.is_null = PQgetisnull(result, row, column)};
-    if (cell->is_null) return;
-    gr_str text = {PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
-    Oid type = PQftype(result, column);
-    if (type == INT8 || type == INT4)
-        gr_str_to_i64(text, &cell->number);
-    else
-        cell->text = gr_arena_dup(arena, text);
+    for (int i = 0; i < PQnfields(result); i++) {
+        gr_catalog_cell *cell = &cells[i];
+        *cell = (gr_catalog_cell){.is_null = PQgetisnull(result, row, i)};
+        if (cell->is_null) continue;
+        gr_str text = {PQgetvalue(result, row, i), (size_t)PQgetlength(result, row, i)};
+        Oid type = PQftype(result, i);
+        if (type == INT8 || type == INT4)
+            gr_str_to_i64(text, &cell->number);
+        else
+            cell->text = text;
+    }
 }
 
 static gr_catalog_table table_of(const PGresult *result, gr_arena *arena) {
-    int n_rows = PQntuples(result), n_columns = PQnfields(result);
-    gr_catalog_table t = {(size_t)n_rows, (size_t)n_columns, NULL};
+    gr_catalog_table t = {(size_t)PQntuples(result), (size_t)PQnfields(result), NULL};
     t.cells = GR_NEW_N(arena, gr_catalog_cell, t.n_rows * t.n_columns + 1);
-    for (int i = 0; i < n_rows; i++)
-        for (int j = 0; j < n_columns; j++)
-            read_cell(result, i, j, arena, &t.cells[(size_t)i * t.n_columns + (size_t)j]);
+    for (size_t i = 0; i < t.n_rows; i++) read_row(result, (int)i, &t.cells[i * t.n_columns]);
+    for (size_t i = 0; i < t.n_rows * t.n_columns; i++) t.cells[i].text = gr_arena_dup(arena, t.cells[i].text);
     return t;
 }
 
@@ -107,9 +108,8 @@ static gr_status finish(postgres_db *d, PGresult *result, const char *doing, gr_
     return status;
 }
 
-static gr_status run(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
-                     gr_catalog_table *ret, gr_error *err) {
-    postgres_db *d = postgres_of(db);
+static gr_status execute(postgres_db *d, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                         PGresult **ret, gr_error *err) {
     char name[16];
     snprintf(name, sizeof name, "s%d", (int)id);
     if (!d->is_prepared[id]) {
@@ -118,8 +118,30 @@ static gr_status run(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_par
         d->is_prepared[id] = true;
     }
     arguments a = arguments_of(params, n, arena);
-    PGresult *result = PQexecPrepared(d->main->conn, name, a.n, a.values, a.lengths, a.formats, 0);
-    return finish(d, result, "working", arena, ret, err);
+    *ret = PQexecPrepared(d->main->conn, name, a.n, a.values, a.lengths, a.formats, 0);
+    return GR_OK;
+}
+
+static gr_status run(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                     gr_catalog_table *ret, gr_error *err) {
+    PGresult *result;
+    GR_TRY(execute(postgres_of(db), id, params, n, arena, &result, err));
+    return finish(postgres_of(db), result, "working", arena, ret, err);
+}
+
+static gr_status each(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                      gr_catalog_row_fn fn, void *arg, gr_error *err) {
+    PGresult *result;
+    GR_TRY(execute(postgres_of(db), id, params, n, arena, &result, err));
+    if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+        const gr_catalog_table row = {1, (size_t)PQnfields(result),
+                                      GR_NEW_N(arena, gr_catalog_cell, (size_t)PQnfields(result) + 1)};
+        for (int i = 0; i < PQntuples(result); i++) {
+            read_row(result, i, row.cells);
+            fn(arg, &row);
+        }
+    }
+    return finish(postgres_of(db), result, "working", arena, NULL, err);
 }
 
 static gr_status run_text(gr_catalog_db *db, const char *sql, const gr_catalog_param *params, size_t n, gr_arena *arena,
@@ -364,6 +386,7 @@ static const gr_catalog_db_driver driver = {
     .ready = ready,
     .exec = exec,
     .run = run,
+    .each = each,
     .run_text = run_text,
     .begin = begin,
     .commit = commit,

@@ -95,46 +95,75 @@ static int bind(sqlite3_stmt *s, const gr_catalog_param *params, size_t n) {
     return rc;
 }
 
-static void read_cell(sqlite3_stmt *s, int at, gr_arena *arena, gr_catalog_cell *cell) {
+enum { MOST_COLUMNS = 64 };
+
+static void read_cell(sqlite3_stmt *s, int at, gr_catalog_cell *cell) {
     *cell = (gr_catalog_cell){0};
     switch (sqlite3_column_type(s, at)) {
     case SQLITE_NULL: cell->is_null = true; break;
     case SQLITE_INTEGER: cell->number = sqlite3_column_int64(s, at); break;
     default: {
         const char *p = (const char *)sqlite3_column_text(s, at);
-        cell->text = gr_arena_dup(arena, (gr_str){p, p ? (size_t)sqlite3_column_bytes(s, at) : 0});
+        cell->text = (gr_str){p, p ? (size_t)sqlite3_column_bytes(s, at) : 0};
     }
     }
 }
 
-/* Runs to the end; all rows are kept, so that the statement can be used again at once. */
-static gr_status run_statement(sqlite_db *d, sqlite3_stmt *s, const gr_catalog_param *params, size_t n, gr_arena *arena,
-                               gr_catalog_table *ret, gr_error *err) {
-    GR_VEC(gr_catalog_cell) cells = {0};
-    size_t n_rows = 0;
+/* Runs to the end, so that the statement can be used again at once. */
+static gr_status step_through(sqlite_db *d, sqlite3_stmt *s, const gr_catalog_param *params, size_t n,
+                              gr_catalog_row_fn fn, void *arg, gr_error *err) {
+    gr_catalog_cell cells[MOST_COLUMNS];
     int rc = bind(s, params, n), n_columns = sqlite3_column_count(s);
+    if (n_columns > MOST_COLUMNS) return gr_error_set(err, GR_ERR_INTERNAL, "a row of %d columns", n_columns);
+    const gr_catalog_table row = {1, (size_t)n_columns, cells};
     if (rc == SQLITE_OK) {
         while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-            n_rows++;
-            for (int i = 0; i < n_columns; i++) {
-                gr_catalog_cell cell;
-                read_cell(s, i, arena, &cell);
-                GR_PUSH(arena, &cells, cell);
-            }
+            for (int i = 0; i < n_columns; i++) read_cell(s, i, &cells[i]);
+            fn(arg, &row);
         }
         if (rc == SQLITE_DONE) rc = SQLITE_OK;
     }
     gr_status status = rc == SQLITE_OK ? GR_OK : fail(d, rc, "working", err);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
-    if (!status && ret) *ret = (gr_catalog_table){n_rows, (size_t)n_columns, cells.v};
     return status;
+}
+
+typedef struct kept {
+    gr_arena *arena;
+    size_t n_rows;
+    GR_VEC(gr_catalog_cell) cells;
+} kept;
+
+static void keep(void *arg, const gr_catalog_table *row) {
+    kept *k = arg;
+    k->n_rows++;
+    for (size_t i = 0; i < row->n_columns; i++) {
+        gr_catalog_cell cell = row->cells[i];
+        cell.text = gr_arena_dup(k->arena, cell.text);
+        GR_PUSH(k->arena, &k->cells, cell);
+    }
+}
+
+static gr_status run_statement(sqlite_db *d, sqlite3_stmt *s, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                               gr_catalog_table *ret, gr_error *err) {
+    kept k = {.arena = arena};
+    GR_TRY(step_through(d, s, params, n, keep, &k, err));
+    if (ret) *ret = (gr_catalog_table){k.n_rows, (size_t)sqlite3_column_count(s), k.cells.v};
+    return GR_OK;
 }
 
 static gr_status run(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
                      gr_catalog_table *ret, gr_error *err) {
     sqlite_db *d = sqlite_of(db);
     return run_statement(d, d->stmts[id], params, n, arena, ret, err);
+}
+
+static gr_status each(gr_catalog_db *db, gr_catalog_stmt id, const gr_catalog_param *params, size_t n, gr_arena *arena,
+                      gr_catalog_row_fn fn, void *arg, gr_error *err) {
+    (void)arena;
+    sqlite_db *d = sqlite_of(db);
+    return step_through(d, d->stmts[id], params, n, fn, arg, err);
 }
 
 static gr_status run_text(gr_catalog_db *db, const char *sql, const gr_catalog_param *params, size_t n, gr_arena *arena,
@@ -239,6 +268,7 @@ static const gr_catalog_db_driver driver = {
     .ready = ready,
     .exec = exec,
     .run = run,
+    .each = each,
     .run_text = run_text,
     .begin = begin,
     .commit = commit,

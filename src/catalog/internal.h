@@ -39,6 +39,8 @@ typedef struct gr_catalog_memory {
     gr_catalog_held_list held;
 } gr_catalog_memory;
 
+typedef struct gr_catalog_known gr_catalog_known; /* partition_rows.c */
+
 struct gr_catalog {
     pthread_mutex_t lock;
     gr_catalog_db *db;
@@ -46,6 +48,7 @@ struct gr_catalog {
     gr_str server, store, process;
     bool is_store_shared, is_registered;
     gr_catalog_memory memory;
+    gr_catalog_known *known; /* rows of partitions that were read; guarded by lock */
 };
 
 /* One call of a rule: a transaction, its scratch memory, and who does it. */
@@ -69,6 +72,8 @@ void gr_catalog_call_leave(gr_catalog_call *k);
 /* The table's texts live in the call's arena. `ret` may be NULL. */
 gr_status gr_catalog_run(gr_catalog_call *k, gr_catalog_stmt id, const gr_catalog_param *params, size_t n,
                          gr_catalog_table *ret);
+gr_status gr_catalog_each(gr_catalog_call *k, gr_catalog_stmt id, const gr_catalog_param *params, size_t n,
+                          gr_catalog_row_fn fn, void *arg);
 gr_status gr_catalog_run_text(gr_catalog_call *k, const char *sql, const gr_catalog_param *params, size_t n,
                               gr_catalog_table *ret);
 void gr_catalog_fault(const char *what, const char *when);
@@ -78,9 +83,11 @@ void gr_catalog_fault(const char *what, const char *when);
     {                                                                                                                  \
         GR_CATALOG_NULL, 0, { 0 }                                                                                      \
     }
-#define RUN(k, id, ret, ...)                                                                                           \
-    gr_catalog_run((k), ST_##id, (const gr_catalog_param[]){NO_PARAM, __VA_ARGS__} + 1,                                \
-                   sizeof((const gr_catalog_param[]){NO_PARAM, __VA_ARGS__}) / sizeof(gr_catalog_param) - 1, (ret))
+#define PARAMS(...)                                                                                                    \
+    (const gr_catalog_param[]){NO_PARAM, __VA_ARGS__} + 1,                                                             \
+        sizeof((const gr_catalog_param[]){NO_PARAM, __VA_ARGS__}) / sizeof(gr_catalog_param) - 1
+#define RUN(k, id, ret, ...) gr_catalog_run((k), ST_##id, PARAMS(__VA_ARGS__), (ret))
+#define EACH(k, id, fn, arg, ...) gr_catalog_each((k), ST_##id, PARAMS(__VA_ARGS__), (fn), (arg))
 #define I64(v) ((gr_catalog_param){GR_CATALOG_I64, (v), {0}})
 #define STR(s) ((gr_catalog_param){GR_CATALOG_TEXT, 0, (s)})
 #define TIME(us) ((gr_catalog_param){(us) ? GR_CATALOG_I64 : GR_CATALOG_NULL, (us), {0}})
@@ -262,6 +269,10 @@ gr_status gr_catalog_partitions_drop(gr_catalog_call *k, int64_t preagg_id, gr_a
                                      gr_catalog_doomed_list *ret);
 gr_status gr_catalog_partitions_publish(gr_catalog_call *k, int64_t preagg_id, int64_t number, gr_str structure_hash,
                                         const gr_build_made *made);
+
+/* ---- partition_rows.c ----------------------------------------------------------------------------------------------
+ */
+void gr_catalog_known_free(gr_catalog_known *known); /* NULL is fine */
 
 /* ---- doomed.c ------------------------------------------------------------------------------------------------------
  */

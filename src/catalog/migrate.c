@@ -232,6 +232,14 @@ typedef struct migration {
     "CREATE INDEX ix_partitions_build ON partitions (build_id);"                                                       \
     "CREATE INDEX ix_partitions_table ON partitions (table_name);"
 
+/* Stamps: what of an entity's partitions is newer than what a reader has (partition_rows.c). */
+#define STAMPS_OF_7                                                                                                    \
+    "ALTER TABLE pre_aggregations ADD COLUMN partition_stamp BIGINT NOT NULL DEFAULT 0;"                               \
+    "ALTER TABLE partitions ADD COLUMN stamp BIGINT NOT NULL DEFAULT 0;"                                               \
+    "UPDATE pre_aggregations SET partition_stamp = 1 WHERE id IN (SELECT preagg_id FROM partitions);"                  \
+    "CREATE INDEX ix_partitions_stamp ON partitions (preagg_id, stamp);"                                               \
+    "CREATE INDEX ix_partitions_live ON partitions (preagg_id, until_number, built_at);"
+
 /* Number n stands at index n - 1. */
 static const migration migrations[] = {
     {"nodes and their pre-aggregations",
@@ -300,6 +308,8 @@ static const migration migrations[] = {
     {"servers, history, tables to drop", TABLES_OF_5(ID_SQLITE), TABLES_OF_5(ID_POSTGRES)},
 
     {"partitions", TABLES_OF_6(ID_SQLITE), TABLES_OF_6(ID_POSTGRES)},
+
+    {"stamps of partitions", STAMPS_OF_7, STAMPS_OF_7},
 };
 
 enum { N_MIGRATIONS = sizeof migrations / sizeof migrations[0] };

@@ -9,29 +9,6 @@
  * goes, and a row goes when no kept build has it. Nothing here is decided by time stamps. */
 #include "catalog/internal.h"
 
-static void read_row(const gr_catalog_table *t, size_t i, gr_arena *arena, gr_partition_row *ret) {
-    *ret = (gr_partition_row){
-        .id = gr_catalog_i64(t, i, 0),
-        .preagg_id = gr_catalog_i64(t, i, 1),
-        .build_id = gr_catalog_i64(t, i, 2),
-        .from_us = gr_catalog_i64(t, i, 3),
-        .to_us = gr_catalog_i64(t, i, 4),
-        .table_name = gr_arena_dup(arena, gr_catalog_text(t, i, 5)),
-        .table_parts = gr_catalog_i64(t, i, 6),
-        .structure_hash = gr_arena_dup(arena, gr_catalog_text(t, i, 7)),
-        .since = gr_catalog_i64(t, i, 8),
-        .until = gr_catalog_i64(t, i, 9),
-        .rows = gr_catalog_i64(t, i, 10),
-        .bytes = gr_catalog_i64(t, i, 11),
-        .checksum = gr_arena_dup(arena, gr_catalog_text(t, i, 12)),
-        .refresh_value = gr_arena_dup(arena, gr_catalog_text(t, i, 13)),
-        .fingerprint = gr_arena_dup(arena, gr_catalog_text(t, i, 14)),
-        .built_us = gr_catalog_i64(t, i, 15),
-        .verified_us = gr_catalog_i64(t, i, 16),
-        .quarantine = gr_arena_dup(arena, gr_catalog_text(t, i, 17)),
-    };
-}
-
 /* ---- named, then made ----------------------------------------------------------------------------------------------
  */
 
@@ -87,6 +64,7 @@ gr_status gr_catalog_partitions_unname(gr_catalog *c, const int64_t *ids, size_t
 static gr_status made(gr_catalog_call *k, int64_t build_id, const gr_partition_row *rows, size_t n) {
     int64_t preagg_id = 0;
     GR_TRY(check_running(k, build_id, &preagg_id));
+    GR_TRY(RUN(k, PARTITION_STAMP, NULL, I64(preagg_id)));
     for (size_t i = 0; i < n; i++) {
         const gr_partition_row *r = &rows[i];
         GR_TRY(RUN(k, PARTITION_MADE, NULL, I64(r->id), I64(r->rows), I64(r->bytes), STR(r->checksum),
@@ -146,12 +124,14 @@ gr_status gr_catalog_partitions_unmade(gr_catalog_call *k, int64_t build_id) {
 gr_status gr_catalog_partitions_drop(gr_catalog_call *k, int64_t preagg_id, gr_arena *arena,
                                      gr_catalog_doomed_list *ret) {
     gr_catalog_table t = {0};
+    GR_TRY(RUN(k, PARTITION_STAMP, NULL, I64(preagg_id)));
     GR_TRY(RUN(k, PARTITION_DROP_OF, &t, I64(preagg_id)));
     return doom_unused(k, &t, arena, ret);
 }
 
 gr_status gr_catalog_partitions_publish(gr_catalog_call *k, int64_t preagg_id, int64_t number, gr_str structure_hash,
                                         const gr_build_made *made) {
+    GR_TRY(RUN(k, PARTITION_STAMP, NULL, I64(preagg_id)));
     for (size_t i = 0; i < made->n_ended; i++) GR_TRY(RUN(k, PARTITION_END, NULL, I64(made->ended[i]), I64(number)));
     for (size_t i = 0; i < made->n_added; i++)
         GR_TRY(RUN(k, PARTITION_PUBLISH, NULL, I64(made->added[i]), I64(number)));
@@ -164,9 +144,21 @@ gr_status gr_catalog_partitions_publish(gr_catalog_call *k, int64_t preagg_id, i
  * ------------------------------------------------------------------------------------
  */
 
+/* A new stamp for the entity of this row, unless it is the one that has just got one. */
+static gr_status stamp_entity_of(gr_catalog_call *k, int64_t id, int64_t *last) {
+    gr_catalog_table t = {0};
+    GR_TRY(RUN(k, PARTITION_PREAGG, &t, I64(id)));
+    if (!t.n_rows || gr_catalog_i64(&t, 0, 0) == *last) return GR_OK;
+    *last = gr_catalog_i64(&t, 0, 0);
+    return RUN(k, PARTITION_STAMP, NULL, I64(*last));
+}
+
 static gr_status judge(gr_catalog_call *k, const int64_t *ids, size_t n, gr_str quarantine) {
-    for (size_t i = 0; i < n; i++)
+    int64_t stamped = 0;
+    for (size_t i = 0; i < n; i++) {
+        GR_TRY(stamp_entity_of(k, ids[i], &stamped));
         GR_TRY(RUN(k, PARTITION_JUDGE, NULL, I64(ids[i]), TIME(quarantine.n ? 0 : k->actor.now_us), STR(quarantine)));
+    }
     if (!quarantine.n || !n) return GR_OK;
     gr_catalog_table t = {0};
     GR_TRY(RUN(k, PARTITION_NODE, &t, I64(ids[0])));
@@ -189,8 +181,11 @@ gr_status gr_catalog_partitions_judge(gr_catalog *c, const int64_t *ids, size_t 
 }
 
 static gr_status note_values(gr_catalog_call *k, const gr_partition_row *rows, size_t n) {
-    for (size_t i = 0; i < n; i++)
+    int64_t stamped = 0;
+    for (size_t i = 0; i < n; i++) {
+        GR_TRY(stamp_entity_of(k, rows[i].id, &stamped));
         GR_TRY(RUN(k, PARTITION_VALUES, NULL, I64(rows[i].id), STR(rows[i].refresh_value), STR(rows[i].fingerprint)));
+    }
     return GR_OK;
 }
 
@@ -198,30 +193,4 @@ gr_status gr_catalog_partitions_note(gr_catalog *c, const gr_partition_row *rows
     gr_catalog_call k;
     GR_TRY(gr_catalog_call_begin(c, true, (gr_actor){0}, &k, err));
     return gr_catalog_call_end(&k, note_values(&k, rows, n));
-}
-
-/* ---- reading -------------------------------------------------------------------------------------------------------
- */
-
-gr_status gr_catalog_partitions_after(gr_catalog *c, int64_t preagg_id, int64_t after_id, gr_arena *arena,
-                                      gr_partition_row **ret, size_t *ret_n, gr_error *err) {
-    gr_catalog_call k;
-    gr_catalog_table t = {0};
-    gr_status status;
-    GR_TRY(gr_catalog_call_begin(c, false, (gr_actor){0}, &k, err));
-    if (after_id)
-        status = RUN(&k, PARTITION_AFTER, &t, I64(preagg_id), I64(after_id));
-    else
-        status = preagg_id ? RUN(&k, PARTITION_OF, &t, I64(preagg_id)) : RUN(&k, PARTITION_ALL, &t);
-    gr_partition_row *rows = GR_NEW_N(arena, gr_partition_row, t.n_rows + 1);
-    for (size_t i = 0; !status && i < t.n_rows; i++) read_row(&t, i, arena, &rows[i]);
-    GR_TRY(gr_catalog_call_end(&k, status));
-    *ret = rows;
-    *ret_n = t.n_rows;
-    return GR_OK;
-}
-
-gr_status gr_catalog_partitions(gr_catalog *c, int64_t preagg_id, gr_arena *arena, gr_partition_row **ret,
-                                size_t *ret_n, gr_error *err) {
-    return gr_catalog_partitions_after(c, preagg_id, 0, arena, ret, ret_n, err);
 }

@@ -41,7 +41,7 @@ static void test_new_file(void **state) {
     fixture *f = *state;
     assert_ok(f, fixture_open(f));
     assert_str(raw_text(f, "PRAGMA journal_mode"), "wal");
-    assert_str(raw_text(f, "SELECT group_concat(number) FROM schema_migrations"), "1,2,3,4,5,6");
+    assert_str(raw_text(f, "SELECT group_concat(number) FROM schema_migrations"), "1,2,3,4,5,6,7");
     assert_str(raw_text(f, "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '%CONSTRAINT uq_pre_agg_identity UNIQUE "
                            "(source_node_id, grain_hash, source_node_version)%'"),
                "1");
@@ -90,7 +90,7 @@ static void test_upgrade_from_nothing(void **state) {
         unlink(f->file);
         raw_exec(f, cases[i]);
         assert_ok(f, fixture_open(f));
-        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "6");
+        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "7");
         gr_preagg_decl d = decl_of(f->arena, "orders", "g", "b", "c=s", "orders.main");
         assert_int_equal(declared(f, "c", &d, 1).id, 1);
         fixture_close(f);
@@ -104,7 +104,7 @@ static void test_upgrades_from_1_and_2(void **state) {
         unlink(f->file);
         raw_exec(f, cases[i]);
         assert_ok(f, fixture_open(f));
-        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "6");
+        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "7");
         gr_preagg_row row = got(f, 7);
         assert_int_equal(row.status, GR_PREAGG_PENDING); /* nothing says which table served */
         assert_int_equal(row.created_us, 200);
@@ -128,7 +128,7 @@ static void test_upgrade_from_3(void **state) {
     fixture *f = *state;
     raw_exec(f, NUMBER_3);
     assert_ok(f, fixture_open(f));
-    assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "6");
+    assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "7");
     gr_preagg_row row = got(f, 7);
     assert_int_equal(row.status, GR_PREAGG_ACTIVE);
     assert_true(row.has_serving);
@@ -165,7 +165,7 @@ static void test_upgrades_from_4_and_5(void **state) {
         unlink(f->file);
         raw_exec(f, cases[i]);
         assert_ok(f, fixture_open(f));
-        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "6");
+        assert_str(raw_text(f, "SELECT max(number) FROM schema_migrations"), "7");
         upgraded_from_4(f);
         fixture_close(f);
     }
@@ -194,9 +194,9 @@ static void test_refused_files_are_not_touched(void **state) {
         gr_status status;
         const char *part;
     } cases[] = {
-        {NUMBER_0 "INSERT INTO schema_migrations VALUES (7, 'next year', 1)", GR_ERR_CATALOG_VERSION, "number 7"},
+        {NUMBER_0 "INSERT INTO schema_migrations VALUES (99, 'next year', 1)", GR_ERR_CATALOG_VERSION, "number 99"},
         {NUMBER_2 "INSERT INTO schema_migrations VALUES (4611686018427387904, 'far', 1)", GR_ERR_CATALOG_VERSION,
-         "up to 6"},
+         "up to 7"},
         {"CREATE TABLE songs (id INTEGER)", GR_ERR_CATALOG_IO, "another program"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -411,7 +411,7 @@ static void test_many_open_a_new_file_at_once(void **state) {
     }
     assert_ok(f, fixture_open(f));
     assert_str(raw_text(f, "SELECT count(*) FROM pre_aggregations"), "1");
-    assert_str(raw_text(f, "SELECT count(*) FROM schema_migrations"), "6");
+    assert_str(raw_text(f, "SELECT count(*) FROM schema_migrations"), "7");
     assert_str(raw_text(f, "SELECT count(*) FROM server"), "1"); /* the others left the list */
 }
 
