@@ -178,7 +178,7 @@ static gr_status listen_to(postgres_db *d, gr_error *err) {
     gr_str channel = gr_pg_identifier(gr_str_from(d->schema), arena);
     gr_str sql = gr_arena_printf(arena, "LISTEN " GR_FMT, GR_ARG(channel));
     gr_pg *listener = NULL;
-    gr_status status = gr_pg_open(gr_str_from(d->main->options), &listener, err);
+    gr_status status = gr_pg_open(gr_str_from(d->main->options), gr_pg_for_catalog, &listener, err);
     if (!status) status = gr_pg_exec(listener, sql.p, d->what, "listening", err);
     if (status)
         gr_pg_close(listener);
@@ -411,7 +411,7 @@ gr_status gr_catalog_postgres_open(gr_str conninfo, gr_str schema, gr_catalog_db
                             schema.n, (int)MAX_IDENTIFIER);
     postgres_db *d = gr_mem_calloc(1, sizeof *d);
     d->base = (gr_catalog_db){.driver = &driver, .store_hint = "set another schema for the catalog"};
-    gr_status status = gr_pg_open(conninfo, &d->main, err);
+    gr_status status = gr_pg_open(conninfo, gr_pg_for_catalog, &d->main, err);
     if (!status) {
         name_db(d, schema);
         status = set_up_session(d, err);
@@ -426,7 +426,7 @@ gr_status gr_catalog_postgres_open(gr_str conninfo, gr_str schema, gr_catalog_db
 
 gr_status gr_catalog_reach(gr_str postgres, gr_arena *arena, gr_str *ret, gr_error *err) {
     gr_pg *pg;
-    GR_TRY(gr_pg_open(postgres, &pg, err));
+    GR_TRY(gr_pg_open(postgres, gr_pg_for_catalog, &pg, err));
     *ret = gr_arena_dup(arena, gr_str_from(pg->place));
     gr_pg_close(pg);
     return GR_OK;

@@ -193,7 +193,8 @@ struct gr_http {
     gr_serve *serve;
     const gr_config *config;
     struct MHD_Daemon *daemon;
-    int listen_fd;
+    int listen_fd; /* the library's while it runs */
+    int silent_fd; /* the other end of what takes its place when the server stops */
     uint16_t port;
     char url[300];
     int64_t continue_wait_us, drain_us, started_us, started_mono_us;

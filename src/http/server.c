@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +136,7 @@ static gr_http *make(gr_serve *serve, const gr_http_options *options) {
     const gr_config *config = gr_serve_config(serve);
     http->serve = serve;
     http->config = config;
-    http->listen_fd = -1;
+    http->listen_fd = http->silent_fd = -1;
     http->continue_wait_us = (options->continue_wait_ms ? options->continue_wait_ms : config->continue_wait_ms) * 1000;
     http->drain_us = (options->drain_ms ? options->drain_ms : config->drain_ms) * 1000;
     http->max_result_bytes = options->max_result_bytes ? options->max_result_bytes : GR_HTTP_MAX_RESULT_BYTES;
@@ -174,8 +175,11 @@ static void destroy(gr_http *http) {
     pthread_mutex_unlock(&http->lock);
     for (size_t i = 0; i < GR_HTTP_LANE__COUNT; i++) gr_http_lane_join(&http->lanes[i]);
     join_timer(http);
-    if (http->daemon) MHD_stop_daemon(http->daemon);
-    if (http->listen_fd >= 0) close(http->listen_fd);
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon); /* closes listen_fd, too */
+    else if (http->listen_fd >= 0)
+        close(http->listen_fd);
+    if (http->silent_fd >= 0) close(http->silent_fd);
     gr_http_builds_done(&http->builds);
     gr_http_runs_done(http);
     gr_http_seen_done(&http->seen);
@@ -244,12 +248,25 @@ static bool wait_for_none(gr_http *http, const size_t *count, int64_t until_us) 
     return true;
 }
 
+/* The socket that listens goes, and with it the connections that nobody has taken yet; under its number stands one that
+ * never has anything. MHD_quiesce_daemon would do it, but in 0.9.75 it and the library's thread may both take the
+ * socket from the epoll set, and the library ends the process when the second finds it gone. */
+static void stop_listening(gr_http *http) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair)) {
+        (void)shutdown(http->listen_fd, SHUT_RDWR); /* no descriptors left: the port closes, its thread is kept busy */
+        return;
+    }
+    (void)dup3(pair[0], http->listen_fd, O_CLOEXEC);
+    close(pair[0]);
+    http->silent_fd = pair[1]; /* open, so that the other end does not say that it is gone */
+}
+
 void gr_http_stop(gr_http *http) {
     if (!http) return;
     atomic_store(&http->is_draining, true);
     gr_serve_stop_by(http->serve, gr_clock_mono_us() + http->drain_us);
-    (void)MHD_quiesce_daemon(http->daemon);
-    (void)shutdown(http->listen_fd, SHUT_RDWR);
+    stop_listening(http);
     pthread_mutex_lock(&http->lock);
     (void)wait_for_none(http, &http->n_open, gr_clock_mono_us() + http->drain_us);
     http->is_closed = true;

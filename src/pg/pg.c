@@ -44,8 +44,7 @@ static const state_text state_texts[] = {
     {"", GR_ERR_CATALOG_IO, "cannot be read or written", "look at the log of the PostgreSQL server"},
 };
 
-/* One line without the secret. */
-static void copy_message(const gr_pg *pg, const char *from, char *out, size_t size) {
+void gr_pg_message(const gr_pg *pg, const char *from, char *out, size_t size) {
     size_t n = 0, n_secret = pg->secret ? strlen(pg->secret) : 0;
     for (const char *p = from; *p && n + 4 < size;) {
         if (n_secret && strncmp(p, pg->secret, n_secret) == 0) {
@@ -67,7 +66,7 @@ gr_status gr_pg_fail(const gr_pg *pg, const PGresult *result, const char *what, 
     const char *state = field ? field : gr_pg_is_lost(pg) ? "08006" : "";
     const state_text *t = state_texts;
     char message[512];
-    copy_message(pg, text ? text : PQerrorMessage(pg->conn), message, sizeof message);
+    gr_pg_message(pg, text ? text : PQerrorMessage(pg->conn), message, sizeof message);
     while (*t->state && strncmp(state, t->state, strlen(t->state)) != 0) t++;
     gr_error_set(err, t->status, "%s in %s %s (while %s: %s)", what, pg->place, t->is, doing, message);
     if (*t->hint) gr_error_hint(err, "%s", t->hint);
@@ -77,12 +76,12 @@ gr_status gr_pg_fail(const gr_pg *pg, const PGresult *result, const char *what, 
 
 /* ---- connecting ----------------------------------------------------------------------------------------------------
  */
-static gr_status fail_of_string(gr_error *err) {
+static gr_status fail_of_string(gr_pg_use use, gr_error *err) {
     /* What libpq says here quotes the string, in which the password stands. */
-    gr_error_set(err, GR_ERR_CATALOG_IO, "the connection string of the PostgreSQL catalog cannot be read");
+    gr_error_set(err, use.unreachable, "the PostgreSQL connection string of %s cannot be read", use.what);
     gr_error_hint(err, "write host=… dbname=… user=… password=…, or postgresql://user:password@host:port/database "
                        "with %%40 for @, %%3A for : and %%2F for / within user and password");
-    return GR_ERR_CATALOG_IO;
+    return use.unreachable;
 }
 
 /* A URL whose password was not encoded is taken apart in the wrong places, and parts of the password become host or
@@ -108,7 +107,7 @@ static char *place_of(const gr_pg *pg) {
     char *text = gr_mem_alloc(size), *place = gr_mem_alloc(3 * size);
     snprintf(text, size, "PostgreSQL at %s:%s, database %s", host && *host ? host : "localhost",
              port && *port ? port : "5432", db ? db : "");
-    copy_message(pg, text, place, 3 * size); /* three stars for each letter at worst */
+    gr_pg_message(pg, text, place, 3 * size); /* three stars for each letter at worst */
     free(text);
     return place;
 }
@@ -138,26 +137,28 @@ static gr_status connected(gr_pg *pg, gr_error *err) {
         return GR_OK;
     }
     char message[512];
-    copy_message(pg, PQerrorMessage(pg->conn), message, sizeof message);
-    gr_error_set(err, GR_ERR_CATALOG_IO, "the catalog cannot be reached: %s: %s", pg->place, message);
+    gr_pg_message(pg, PQerrorMessage(pg->conn), message, sizeof message);
+    gr_error_set(err, pg->unreachable, "%s cannot be reached: %s: %s", pg->what, pg->place, message);
     gr_error_hint(err,
                   "check that the server runs and takes connections from here, and the user, password and database "
                   "of the connection string");
     if (err) snprintf(err->engine_state, sizeof err->engine_state, "08001");
-    return GR_ERR_CATALOG_IO;
+    return pg->unreachable;
 }
 
-gr_status gr_pg_open(gr_str conninfo, gr_pg **ret, gr_error *err) {
-    if (!gr_str_is_utf8(conninfo) || gr_str_find(conninfo, 0, 0) != SIZE_MAX) return fail_of_string(err);
+gr_status gr_pg_open(gr_str conninfo, gr_pg_use use, gr_pg **ret, gr_error *err) {
+    if (!gr_str_is_utf8(conninfo) || gr_str_find(conninfo, 0, 0) != SIZE_MAX) return fail_of_string(use, err);
     gr_pg *pg = gr_mem_calloc(1, sizeof *pg);
     pg->options = gr_mem_dup(conninfo.p, conninfo.n);
+    pg->what = gr_mem_dup(use.what, strlen(use.what));
+    pg->unreachable = use.unreachable;
     char *why = NULL;
     PQconninfoOption *options = PQconninfoParse(pg->options, &why);
     PQfreemem(why);
     const char *secret = value_of(options, "password");
     if (!secret) secret = getenv("PGPASSWORD");
     if (secret && *secret) pg->secret = gr_mem_dup(secret, strlen(secret));
-    gr_status status = !options || is_ambiguous(pg->options) ? fail_of_string(err) : connected(pg, err);
+    gr_status status = !options || is_ambiguous(pg->options) ? fail_of_string(use, err) : connected(pg, err);
     PQconninfoFree(options);
     if (status)
         gr_pg_close(pg);
@@ -182,6 +183,7 @@ void gr_pg_close(gr_pg *pg) {
     free(pg->place);
     free(pg->secret);
     free(pg->options);
+    free(pg->what);
     free(pg);
 }
 

@@ -71,14 +71,14 @@ static void test_strings_that_cannot_be_read(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         gr_pg *pg = NULL;
         gr_error err = {0};
-        assert_int_equal(gr_pg_open(gr_str_from(cases[i]), &pg, &err), GR_ERR_CATALOG_IO);
+        assert_int_equal(gr_pg_open(gr_str_from(cases[i]), gr_pg_for_catalog, &pg, &err), GR_ERR_CATALOG_IO);
         assert_null(pg);
         assert_non_null(strstr(err.message, "cannot be read"));
         assert_true(*err.hint);
         assert_silent(&err, "sesame77");
     }
     gr_pg *pg = NULL;
-    assert_int_equal(gr_pg_open((gr_str){"a\0b", 3}, &pg, NULL), GR_ERR_CATALOG_IO);
+    assert_int_equal(gr_pg_open((gr_str){"a\0b", 3}, gr_pg_for_catalog, &pg, NULL), GR_ERR_CATALOG_IO);
 }
 
 static void test_nobody_there(void **state) {
@@ -91,7 +91,7 @@ static void test_nobody_there(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         gr_pg *pg = NULL;
         gr_error err = {0};
-        assert_int_equal(gr_pg_open(gr_str_from(cases[i]), &pg, &err), GR_ERR_CATALOG_IO);
+        assert_int_equal(gr_pg_open(gr_str_from(cases[i]), gr_pg_for_catalog, &pg, &err), GR_ERR_CATALOG_IO);
         assert_null(pg);
         assert_non_null(strstr(err.message, "cannot be reached"));
         assert_true(*err.hint);
@@ -115,7 +115,7 @@ static void test_refused(void **state) {
         snprintf(conninfo, sizeof conninfo,
                  "host=127.0.0.1 port=%d user=ann dbname=db sslmode=disable gssencmode=disable%s", s.port,
                  i ? "" : " password=sesame77");
-        assert_int_equal(gr_pg_open(gr_str_from(conninfo), &pg, &err), GR_ERR_CATALOG_IO);
+        assert_int_equal(gr_pg_open(gr_str_from(conninfo), gr_pg_for_catalog, &pg, &err), GR_ERR_CATALOG_IO);
         assert_null(pg);
         assert_non_null(strstr(err.message, "no entry for ann with *** here"));
         assert_silent(&err, "sesame77");
