@@ -60,6 +60,12 @@ export async function refresh(server, order) {
   return answer.body;
 }
 export const item = async (server, name) => (await refresh(server)).items.find(({ pre_aggregation }) => pre_aggregation === `${name}.main`);
+// What is served is published a moment before the look that built it is noted.
+export const mended = (server, name) =>
+  until(`${name} to be mended`, async () => {
+    const shown = await item(server, name);
+    return shown.failures === 0 && shown;
+  });
 export const preagg = async (server, name) => (await server.fetch('/ops/pre-aggregations')).body.pre_aggregations.find(({ id }) => id === `${name}.main`);
 export const metric = async (server, line) => {
   const found = (await server.fetch('/ops/metrics')).text.split('\n').find((text) => text.startsWith(`${line} `));
