@@ -43,6 +43,12 @@ static bool tree_truncates(const gr_tree *tree) {
     return false;
 }
 
+static bool filter_truncates(const gr_filter *f) {
+    for (size_t i = 0; i < f->n_children; i++)
+        if (filter_truncates(f->children[i])) return true;
+    return f->field.member && member_truncates(f->field.member);
+}
+
 static bool is_instant_grain(const gr_granularity *g) {
     return g && (g->grain == GR_GRAIN_SECOND || g->grain == GR_GRAIN_MINUTE || g->grain == GR_GRAIN_HOUR);
 }
@@ -288,6 +294,7 @@ static gr_str range_sql(const gr_yaml *bound) {
 static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr_arena *arena) {
     gr_error err = {0};
     gr_status status = gr_static_filters_read(index->model, r, arena, &err);
+    for (size_t i = 0; i < r->n_filters; i++) r->depends_on_zone |= filter_truncates(r->filters[i]);
     if (!status) return true;
     refuse_build(r, status, gr_arena_printf(arena, "its filters: %s", err.message));
     if (diags) {

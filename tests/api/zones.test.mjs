@@ -22,9 +22,21 @@ const cube = (name, granularity) => `  - name: ${name}
     pre_aggregations:
       - {name: main, measures: [count, last], time_dimension: at, granularity: ${granularity}}
 `;
+// Hours are the same everywhere; which of them are November's is not.
+const filtered = `  - name: november
+    sql_table: events
+    measures:
+      - {name: count, type: count}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: at, sql: at, type: time}
+      - {name: month_no, sql: "extract(month FROM {at.day})", type: number}
+    pre_aggregations:
+      - {name: main, measures: [count], time_dimension: at, granularity: hour, filters: [{member: month_no, operator: equals, values: ['11']}]}
+`;
 const files = {
   'data/events.csv': csv(['id', 'at'], instants.map((at, i) => [i, new Date(at).toISOString().slice(0, 19).replace('T', ' ')])),
-  'model/events.yml': `cubes:\n${cube('hourly', 'hour')}${cube('daily', 'day')}`,
+  'model/events.yml': `cubes:\n${cube('hourly', 'hour')}${cube('daily', 'day')}${filtered}`,
 };
 
 // [zone, whether hours of UTC can be cut anew for it]
@@ -98,5 +110,25 @@ describe('changes of clocks', () => {
     const list = (await server.granary(['preagg', 'list', '--json'])).json.pre_aggregations.filter((p) => p.is_built);
     assert.deepEqual(list.filter((p) => p.id === 'daily.main').map((p) => p.timezone).sort(), zones.map(([zone]) => zone).sort());
     assert.deepEqual(list.filter((p) => p.id === 'hourly.main').map((p) => p.timezone), ['UTC']);
+  });
+
+  test('a static filter that reads the calendar of a zone is one of that zone', async () => {
+    for (const [zone, isWhole] of [...zones, ['UTC', true]]) {
+      const local = wallClock(zone);
+      const days = new Map();
+      for (const at of instants) if (local(at).slice(5, 7) === '11') days.set(start.day(local(at)), (days.get(start.day(local(at))) ?? 0) + 1);
+      const wanted = [...days].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, n]) => [key, String(n)]);
+      const query = {
+        measures: ['november.count'],
+        timeDimensions: [{ dimension: 'november.at', granularity: 'day' }],
+        filters: [{ member: 'november.month_no', operator: 'equals', values: ['11'] }],
+        timezone: zone,
+      };
+      for (const params of ['', '?without_rollups=1']) {
+        const result = await server.result(query, params);
+        assert.deepEqual(result.data.map((row) => [row['november.at.day'], row['november.count']]), wanted, `${zone} ${params}`);
+        assert.deepEqual(Server.served(result), isWhole && !params ? ['november.main'] : [], zone);
+      }
+    }
   });
 });

@@ -309,6 +309,8 @@ static void rollup_only_refuses(void **state) {
     gr_arena_free(arena);
 }
 
+#define IN(member, value) "{member: " member ", operator: equals, values: ['" value "']}"
+
 /* decisions 16: MD5 of the bare JSON list of sorted, qualified grain columns; one identity shares its components. */
 static void identity(void **state) {
     (void)state;
@@ -340,11 +342,58 @@ static void identity(void **state) {
     gr_arena_free(arena);
 }
 
+/* A table is one for all zones only when nothing in it, its static filters included, truncates in the query's zone. */
+static void whose_tables_depend_on_the_zone(void **state) {
+    (void)state;
+    static const struct {
+        const char *rollup;
+        bool depends;
+    } cases[] = {
+        {"{name: a, measures: [count], dimensions: [status], time_dimension: created_at, granularity: hour}", false},
+        {"{name: a, measures: [count], dimensions: [status], filters: [" IN("status", "a") "]}", false},
+        {"{name: a, measures: [count], dimensions: [status], filters: [" IN("created_at", "2024-01-01") "]}", false},
+        {"{name: a, measures: [count], time_dimension: created_at, granularity: day}", true},
+        {"{name: a, measures: [count], dimensions: [month_no]}", true},
+        {"{name: a, measures: [count], dimensions: [status], filters: [" IN("month_no", "11") "]}", true},
+        {"{name: a, measures: [count], dimensions: [status], filters: [" IN("month_twice", "11") "]}", true},
+        {"{name: a, measures: [count], dimensions: [status], filters: [{or: [" IN("status", "a") ", {and: [" IN(
+             "month_no", "11") "]}]}]}",
+         true},
+        {"{name: a, measures: [count], segments: [in_november]}", true},
+        {"{name: a, measures: [novembers]}", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        gr_arena *arena = gr_arena_new();
+        gr_str yaml = gr_arena_printf(
+            arena,
+            "cubes:\n- name: orders\n  sql_table: orders\n  dimensions:\n"
+            "  - {name: id, sql: id, type: number, primary_key: true}\n  - {name: status, sql: status, type: string}\n"
+            "  - {name: created_at, sql: created_at, type: time}\n"
+            "  - {name: month_no, sql: \"extract(month FROM {created_at.day})\", type: number}\n"
+            "  - {name: month_twice, sql: \"{month_no} * 2\", type: number}\n"
+            "  segments:\n  - {name: in_november, sql: \"{month_no} = 11\"}\n"
+            "  measures:\n  - {name: count, type: count}\n"
+            "  - {name: novembers, type: count, filters: [{sql: \"{month_no} = 11\"}]}\n"
+            "  pre_aggregations:\n  - %s\n",
+            cases[i].rollup);
+        gr_snapshot s = test_snapshot(yaml.p, arena);
+        const gr_rollup *a = gr_plan_index_rollup(s.index, s.model->preaggs[0]);
+        assert_true(a->can_build);
+        if (a->depends_on_zone != cases[i].depends) fail_msg("%s", cases[i].rollup);
+        gr_model_unref(s.model);
+        gr_arena_free(arena);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(worked_examples),       cmocka_unit_test(worked_lists),
-        cmocka_unit_test(non_strict_by_default), cmocka_unit_test(exact_matches),
-        cmocka_unit_test(rollup_only_refuses),   cmocka_unit_test(identity),
+        cmocka_unit_test(whose_tables_depend_on_the_zone),
+        cmocka_unit_test(worked_examples),
+        cmocka_unit_test(worked_lists),
+        cmocka_unit_test(non_strict_by_default),
+        cmocka_unit_test(exact_matches),
+        cmocka_unit_test(rollup_only_refuses),
+        cmocka_unit_test(identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
