@@ -4,23 +4,25 @@
 #define GR_CONFIG_CONFIG_H
 #include "base/error.h"
 
-typedef enum gr_source_kind { GR_SOURCE_DUCKDB } gr_source_kind;
+typedef enum gr_source_kind { GR_SOURCE_DUCKDB, GR_SOURCE_POSTGRES } gr_source_kind;
 typedef enum gr_tristate { GR_UNSET, GR_FALSE, GR_TRUE } gr_tristate;
+
+typedef struct gr_secret {
+    gr_str value;
+} gr_secret; /* prints as ***: never put .value in a message */
 
 typedef struct gr_source_config {
     gr_str name; /* "default" */
     gr_source_kind kind;
     gr_str path; /* absolute: a database file or a folder of files */
     bool is_folder;
+    gr_secret url;         /* PostgreSQL: a connection string of libpq */
+    gr_str schema;         /* PostgreSQL: where names without a schema are looked for; empty: as the server has it */
     gr_tristate read_only; /* unset: read-only unless a pre-aggregation of the model lives in this source */
     int64_t max_queries;   /* connections that queries use at once; 0: engine.connections */
     int64_t max_builds;    /* builds at once that read it; 0: build.at_once */
     gr_loc loc;
 } gr_source_config;
-
-typedef struct gr_secret {
-    gr_str value;
-} gr_secret; /* prints as ***: never put .value in a message */
 
 /* Who is told of events (config/events.h). */
 typedef struct gr_webhook_config {

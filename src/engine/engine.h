@@ -70,7 +70,8 @@ struct gr_engine_driver {
 };
 
 extern const gr_engine_driver gr_engine_duckdb_driver;
-extern const gr_engine_driver gr_engine_fake_driver; /* scripted answers, delays and failures; engine/fake.h */
+extern const gr_engine_driver gr_engine_postgres_driver; /* no store in it; caps without CTAS_STORE */
+extern const gr_engine_driver gr_engine_fake_driver;     /* scripted answers, delays and failures; engine/fake.h */
 
 /* How the DuckDB driver names things (the sql room's dialect and the store rely on it):
  *   embedded store            catalog "granary_store", schema "main"

@@ -82,16 +82,18 @@ static void note_address(gr_http *http) {
     char host[INET6_ADDRSTRLEN + 1] = "127.0.0.1";
     (void)getsockname(http->listen_fd, (struct sockaddr *)&bound, &n);
     if (bound.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&bound;
-        http->port = ntohs(v6->sin6_port);
-        bool is_any = IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
-        inet_ntop(AF_INET6, is_any ? &in6addr_loopback : &v6->sin6_addr, host, sizeof host);
+        struct sockaddr_in6 v6;
+        memcpy(&v6, &bound, sizeof v6);
+        http->port = ntohs(v6.sin6_port);
+        bool is_any = IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
+        inet_ntop(AF_INET6, is_any ? &in6addr_loopback : &v6.sin6_addr, host, sizeof host);
         snprintf(http->url, sizeof http->url, "http://[%s]:%u", host, http->port);
         return;
     }
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&bound;
-    http->port = ntohs(v4->sin_port);
-    if (v4->sin_addr.s_addr != htonl(INADDR_ANY)) inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+    struct sockaddr_in v4;
+    memcpy(&v4, &bound, sizeof v4);
+    http->port = ntohs(v4.sin_port);
+    if (v4.sin_addr.s_addr != htonl(INADDR_ANY)) inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
     snprintf(http->url, sizeof http->url, "http://%s:%u", host, http->port);
 }
 

@@ -9,7 +9,8 @@
 
 #include <libpq-fe.h>
 
-/* For whom: the beginning of messages ("the catalog", "data source \"shop\""), and what it is when it cannot be reached.
+/* For whom: the beginning of messages ("the catalog", "data source \"shop\""), and what it is when it cannot be
+ * reached.
  */
 typedef struct gr_pg_use {
     const char *what;
@@ -39,8 +40,8 @@ bool gr_pg_is_lost(const gr_pg *pg);
 /* One line of `from` without the password, cut to `size`. */
 void gr_pg_message(const gr_pg *pg, const char *from, char *out, size_t size);
 
-/* What went wrong with the last statement of a catalog: `result` may be NULL. `what` begins the message ("the catalog \"granary\""),
- * `doing` completes "while …". Returns the status: catalog.io, limit.exceeded or internal. */
+/* What went wrong with the last statement of a catalog: `result` may be NULL. `what` begins the message ("the catalog
+ * \"granary\""), `doing` completes "while …". Returns the status: catalog.io, limit.exceeded or internal. */
 gr_status gr_pg_fail(const gr_pg *pg, const PGresult *result, const char *what, const char *doing, gr_error *err);
 /* Runs constant SQL, several statements, whose rows nobody wants. */
 GR_MUST_CHECK gr_status gr_pg_exec(gr_pg *pg, const char *sql, const char *what, const char *doing, gr_error *err);

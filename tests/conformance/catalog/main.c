@@ -1,5 +1,6 @@
 /* Runs every test of the suite on both databases, each in a folder or a schema of its own. */
 #include "conformance/catalog/suite.h"
+#include "postgres/server.h"
 
 #include <libpq-fe.h>
 #include <signal.h>
@@ -12,36 +13,16 @@ static catalog_tests (*const suites[])(void) = {suite_nodes,      suite_declare,
 
 /* ---- the PostgreSQL server ------------------------------------------------------------------------------------------
  */
-static char server_folder[256], connection[512]; /* empty: there is none */
-
-#define PRIVATE GR_TEST_SOURCE_DIR "/tests/postgres/private"
+static postgres_server server;
 
 static int start_server(void **state) {
     (void)state;
-    char command[1024];
-    const char *given = getenv("GRANARY_TEST_POSTGRES"), *tmp = getenv("TMPDIR");
-    if (given && *given) {
-        snprintf(connection, sizeof connection, "%s", given);
-        return 0;
-    }
-    snprintf(server_folder, sizeof server_folder, "%s/granary-postgres-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(server_folder)) return -1;
-    snprintf(command, sizeof command, "'%s' start '%s'", PRIVATE, server_folder);
-    FILE *out = popen(command, "r");
-    if (!out) return -1;
-    if (!fgets(connection, sizeof connection, out)) connection[0] = 0;
-    connection[strcspn(connection, "\n")] = 0;
-    int status = pclose(out);
-    bool is_missing = WIFEXITED(status) && WEXITSTATUS(status) == 77;
-    return status == 0 || is_missing ? 0 : -1;
+    return postgres_start(&server);
 }
 
 static int stop_server(void **state) {
     (void)state;
-    char command[1024];
-    if (!server_folder[0]) return 0;
-    snprintf(command, sizeof command, "'%s' stop '%s' && rm -rf '%s'", PRIVATE, server_folder, server_folder);
-    return system(command) ? -1 : 0; /* NOLINT(cert-env33-c): the folder's name is ours */
+    return postgres_stop(&server);
 }
 
 /* ---- behind the catalog's back
@@ -157,11 +138,11 @@ static int set_up(void **state) {
     static int number;
     one *o = *state;
     void *made = NULL;
-    if (o->is_postgres && !connection[0]) return 0;
+    if (o->is_postgres && !server.connection[0]) return 0;
     if (fixture_folder(&made)) return -1;
     o->fixture = made;
     if (o->is_postgres) {
-        o->fixture->postgres = connection;
+        o->fixture->postgres = server.connection;
         snprintf(o->fixture->schema, sizeof o->fixture->schema, "granary_%d_%d", (int)getpid(), ++number);
     }
     if (o->test->is_raw || fixture_open(o->fixture) == GR_OK) return 0;
@@ -187,7 +168,7 @@ static int tear_down(void **state) {
     fixture_close(f);
     f->second = NULL;
     if (o->is_postgres) {
-        PGconn *conn = PQconnectdb(connection);
+        PGconn *conn = PQconnectdb(server.connection);
         gr_str sql = gr_arena_printf(
             f->arena, "SET client_min_messages = warning; SET lock_timeout = 5000; DROP SCHEMA IF EXISTS %s CASCADE",
             f->schema);

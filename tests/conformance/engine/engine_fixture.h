@@ -28,7 +28,10 @@ typedef struct fixture {
     gr_error err;
 } fixture;
 
-static const gr_engine_driver *const driver = &gr_engine_duckdb_driver;
+#ifndef TEST_DRIVER
+#define TEST_DRIVER gr_engine_duckdb_driver
+#endif
+static const gr_engine_driver *const driver = &TEST_DRIVER;
 
 SHARED gr_str path_in(fixture *f, const char *name) { return gr_arena_printf(f->arena, "%s/%s", f->dir, name); }
 
