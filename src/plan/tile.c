@@ -46,10 +46,12 @@ bool gr_tile_range_of(const gr_rollup *r, const gr_run *run, const gr_tz *tz, gr
         if (to != INT64_MAX) to = gr_tz_to_local(tz, to);
     }
     *ret = gr_range_of_local(from, to, tz);
-    /* The end of a doubled hour reads as its beginning, an hour before: what ends there may end earlier, but nothing
-     * that begins there is there any earlier. */
+    /* The end of a doubled hour reads as its beginning, an hour before: what ends there may end earlier, where a bucket
+     * ends (not so when half an hour is doubled), but nothing that begins there is there any earlier. */
+    const gr_granularity *g = gr_rollup_time(r)->granularity;
     bool is_moved = from != INT64_MIN && ret->from_utc_us != run->from_us;
-    return !is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous && !is_moved);
+    bool is_cut = is_instant && to != INT64_MAX && gr_granularity_floor(g, 0, ret->to_utc_us) != ret->to_utc_us;
+    return !is_instant || (!ret->is_from_ambiguous && !ret->is_to_ambiguous && !is_moved && !is_cut);
 }
 
 gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *r) {

@@ -145,7 +145,7 @@ try {
   await server.stop();
   const megabytes = fs.statSync(path.join(folder, '.granary/store.duckdb')).size / 1e6;
   assert.ok(megabytes < 200, `the store has ${megabytes} MB`);
-  console.log(JSON.stringify({ seconds, ...counts, rows_written: written, builds: list.map((p) => p.build_number), memory_mb: [middle, last].map(Math.round), store_mb: Math.round(megabytes) }));
+  console.log(JSON.stringify({ seconds, ...counts, rows_written: written, builds: list.map((p) => p.version), memory_mb: [middle, last].map(Math.round), store_mb: Math.round(megabytes) }));
 } finally {
   isOver = true;
   await server.stop().catch(() => {});

@@ -121,7 +121,7 @@ typedef struct reading {
     const gr_rollup *rollup; /* NULL: the source */
     const gr_rollup_state *state;
     bool has_range;
-    int64_t from_local_us, to_local_us; /* on the query's wall clock */
+    gr_range range;
 } reading;
 
 typedef struct serving {
@@ -132,12 +132,17 @@ typedef struct serving {
     int64_t oldest_us; /* of the partitions that give a row */
 } serving;
 
+/* As the statement asks: instants, except on a wall clock that shows the bound twice, and of days that are stored. */
 static bool is_asked(const serving *s, const reading *one, const diff_table *t, size_t row) {
     int64_t us;
+    const gr_range *x = &one->range;
     if (!one->has_range) return true;
     if (!time_of_row(t, row, &us)) return false;
     int64_t local = gr_tz_to_local(s->plan->query->tz, us);
-    return local >= one->from_local_us && local < one->to_local_us;
+    bool is_wall = one->rollup && !(one->rollup->ranged && one->rollup->ranged->is_instant);
+    bool is_after = is_wall || x->is_from_ambiguous ? local >= x->from_local_us : us >= x->from_utc_us;
+    bool is_before = is_wall || x->is_to_ambiguous ? local < x->to_local_us : us < x->to_utc_us;
+    return is_after && is_before;
 }
 
 static void add_row(serving *s, const diff_table *t, size_t row) {
@@ -198,7 +203,7 @@ static void add_reading(serving *s, const reading *one) {
 
 static bool do_overlap(const reading *a, const reading *b) {
     if (!a->has_range || !b->has_range) return true;
-    return a->from_local_us < b->to_local_us && b->from_local_us < a->to_local_us;
+    return a->range.from_local_us < b->range.to_local_us && b->range.from_local_us < a->range.to_local_us;
 }
 
 /* False: this plan cannot be followed here. */
@@ -207,13 +212,13 @@ static bool add_scan(serving *s, const gr_scan *scan) {
     for (size_t i = 0; i < scan->query->n_time_dimensions; i++) {
         if (!scan->times[i].has_range) continue;
         one.has_range = true;
-        one.from_local_us = scan->times[i].range.from_local_us;
-        one.to_local_us = scan->times[i].range.to_local_us;
+        one.range = scan->times[i].range;
     }
     for (size_t i = 0; i < s->readings.n; i++) {
         const reading *other = &s->readings.v[i];
         bool is_same = other->state == one.state && other->has_range == one.has_range &&
-                       other->from_local_us == one.from_local_us && other->to_local_us == one.to_local_us;
+                       other->range.from_local_us == one.range.from_local_us &&
+                       other->range.to_local_us == one.range.to_local_us;
         if (is_same) return true; /* other components of the same rows */
         if (do_overlap(other, &one)) return false;
     }

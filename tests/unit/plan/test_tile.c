@@ -155,6 +155,44 @@ static void pieces_are_the_range(void **state) {
     assert_true(n_tiled > 3000); /* else the law was asked of nothing */
 }
 
+/* What is built of hours or minutes, on the clock of any zone: a part of it, that begins and ends with stored buckets.
+ * At the end of Lord Howe's summer half an hour is doubled: what ends at 15:00Z is shown as if it ended at 14:30Z, in
+ * the middle of a bucket, and the other half was read twice. */
+static void what_is_built_ends_with_a_bucket(void **state) {
+    (void)state;
+    static const char *const grains[] = {"hour", "minute"};
+    gr_arena *arena = gr_arena_new();
+    uint64_t random = 20130407;
+    size_t n_shown = 0;
+    for (size_t k = 0; k < COUNT(grains); k++) {
+        gr_str yaml =
+            gr_arena_printf(arena,
+                            HEAD "  - {name: g, measures: [count], time_dimension: created_at, granularity: %s}\n"
+                                 "%s",
+                            grains[k], USERS);
+        gr_snapshot s = test_snapshot(yaml.p, arena);
+        const gr_rollup *r = gr_plan_index_rollup(s.index, s.model->preaggs[0]);
+        for (size_t i = 0; i < 12000; i++) {
+            const struct jump *j = &jumps[next_random(&random) % COUNT(jumps)];
+            int64_t unit = k ? HOUR / 60 : HOUR, around = at(j->day) - at(j->day) % unit;
+            const gr_tz *tz = NULL;
+            gr_range shown;
+            assert_int_equal(gr_tz_get(gr_str_from(j->zone), &tz, NULL), GR_OK);
+            int64_t from = around + random_between(&random, -36, 36) * unit;
+            gr_run run = {from, from + random_between(&random, 1, 72) * unit};
+            if (next_random(&random) % 4 == 0) run.from_us = INT64_MIN;
+            if (!gr_tile_range_of(r, &run, tz, &shown)) continue;
+            n_shown++;
+            if (run.from_us != INT64_MIN) assert_int_equal(shown.from_utc_us, run.from_us);
+            assert_true(shown.to_utc_us <= run.to_us);
+            assert_int_equal(shown.to_utc_us % unit, 0);
+        }
+        gr_model_unref(s.model);
+    }
+    assert_true(n_shown > 15000);
+    gr_arena_free(arena);
+}
+
 /* Bounds that are open, or so far away that no bucket ends behind them. */
 static void open_ranges(void **state) {
     (void)state;
@@ -348,11 +386,9 @@ static void uses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_are_the_range),
-        cmocka_unit_test(open_ranges),
-        cmocka_unit_test(bounds_keep_their_instant),
-        cmocka_unit_test(tiled_plans),
-        cmocka_unit_test(uses),
+        cmocka_unit_test(pieces_are_the_range), cmocka_unit_test(what_is_built_ends_with_a_bucket),
+        cmocka_unit_test(open_ranges),          cmocka_unit_test(bounds_keep_their_instant),
+        cmocka_unit_test(tiled_plans),          cmocka_unit_test(uses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
