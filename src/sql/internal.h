@@ -17,7 +17,7 @@ struct gr_dialect {
     gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
     bool refuses[GR_SQL_OP__COUNT]; /* stated on purpose: a test fails when an op is neither filled nor refused */
 };
-extern const gr_dialect gr_dialect_duckdb;
+extern const gr_dialect gr_dialect_duckdb, gr_dialect_postgres;
 
 /* Where values come from while a SELECT is written. */
 typedef enum gr_sql_read {

@@ -11,7 +11,7 @@ typedef struct gr_sql {
 } gr_sql;
 
 typedef struct gr_dialect gr_dialect;
-const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb"; NULL when there is none */
+const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb", "postgres"; NULL when there is none */
 
 /* The query of a plan: columns in the order of query->columns. The source of the FROM is the plan's rollup table, or
  * the source's tables. Errors: plan.unsupported. */
