@@ -58,6 +58,26 @@ static bool is_one_rollups(const gr_plan *plan) {
     return plan->n_uses == 1 && !plan->reads_source && !plan->to_build && !plan->uses[0].lambda;
 }
 
+/* The rollup serves the windows only while the source has nothing to make buckets of: over its own time it does not
+ * (`again` says why). Then buckets and values would be of two times, and the query does without it. */
+static gr_status plan_without(const asker *a, const gr_snapshot *snapshot, gr_plan_options how, const gr_plan *again,
+                              const gr_rollup *rollup, gr_plan **ret, gr_error *err) {
+    gr_arena *arena = a->ctx->arena;
+    const gr_rollup **passed_by = GR_NEW_N(arena, const gr_rollup *, how.n_passed_by + 1);
+    if (how.n_passed_by) memcpy(passed_by, how.passed_by, how.n_passed_by * sizeof *passed_by);
+    passed_by[how.n_passed_by++] = rollup;
+    how.passed_by = passed_by;
+    GR_TRY(gr_exec_plan(a->exec, a->ctx, snapshot, a->query, how, ret, err));
+    gr_refusal *refusals = GR_NEW_N(arena, gr_refusal, (*ret)->n_refusals + again->n_refusals + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < again->n_refusals; i++)
+        if (again->refusals[i].rollup->entity == rollup->entity) refusals[n++] = again->refusals[i];
+    for (size_t i = 0; i < (*ret)->n_refusals; i++) refusals[n++] = (*ret)->refusals[i];
+    (*ret)->refusals = refusals;
+    (*ret)->n_refusals = n;
+    return GR_OK;
+}
+
 gr_status gr_exec_plan(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_query *query,
                        gr_plan_options how, gr_plan **ret, gr_error *err) {
     asker a = {.exec = exec, .ctx = ctx, .query = query, .how = how};
@@ -74,6 +94,9 @@ gr_status gr_exec_plan(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snap
     if (!is_known) return GR_OK;
     gr_plan *again;
     GR_TRY(gr_plan_query(snapshot, query, a.how, ctx->arena, &again, err));
-    if (is_one_rollups(again) && again->uses[0].rollup == (*ret)->uses[0].rollup) *ret = again;
+    const gr_rollup *rollup = (*ret)->uses[0].rollup;
+    if (!is_one_rollups(again) || again->uses[0].rollup != rollup)
+        return plan_without(&a, snapshot, how, again, rollup, ret, err);
+    *ret = again;
     return GR_OK;
 }

@@ -19,8 +19,15 @@ void gr_planner_note(gr_planner *p, gr_refusal refusal) {
 
 static bool is_rollup(const gr_preagg *p) { return p->type != GR_PREAGG_ORIGINAL_SQL; }
 
+static bool is_listed(const gr_rollup *const *list, size_t n, const gr_rollup *r) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i]->entity == r->entity) return true;
+    return false;
+}
+
 static void add_candidate(gr_planner *p, const gr_rollup *r) {
     if (p->options.only && p->options.only->entity != r->entity) return;
+    if (is_listed(p->options.passed_by, p->options.n_passed_by, r)) return;
     for (size_t i = 0; i < p->candidates.n; i++)
         if (p->candidates.v[i] == r) return;
     GR_PUSH(p->arena, &p->candidates, r);
@@ -48,9 +55,7 @@ void gr_planner_find_candidates(gr_planner *p, const gr_query *q) {
 }
 
 static bool is_excluded(const gr_plan_options *options, const gr_rollup *r) {
-    for (size_t i = 0; i < options->n_excluded; i++)
-        if (options->excluded[i]->entity == r->entity) return true;
-    return false;
+    return is_listed(options->excluded, options->n_excluded, r);
 }
 
 const gr_rollup_state *gr_planner_state(const gr_planner *p, const gr_query *q, const gr_rollup *r, const gr_tz *zone) {

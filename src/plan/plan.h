@@ -422,7 +422,9 @@ typedef struct gr_plan_options {
     bool ignore_builds;               /* match by definition alone, as if everything were built (explain, sql) */
     const gr_rollup *const *excluded; /* whose build failed for this request already: match.build_failed */
     size_t n_excluded;
-    const gr_rollup *only; /* no other one is a candidate; NULL: all are */
+    const gr_rollup *only;             /* no other one is a candidate; NULL: all are */
+    const gr_rollup *const *passed_by; /* no candidates */
+    size_t n_passed_by;
     const gr_span *spans;
     size_t n_spans;
     int64_t now_us; /* for retries of failed builds; an input, so that planning stays pure */

@@ -253,3 +253,31 @@ test('without a range, buckets are as old as the values', async (t) => {
   const source = await server.result({ ...query, preAggregations: 'forbid' });
   assert.deepEqual(months(source), ['2016-12', '2017-01', '2017-02', '2017-03', '2017-04', '2017-05']);
 });
+
+// Days do not serve windows of 36 hours; only while the source has no rows there are no windows to serve, and then what is
+// stored of older rows would stand beside buckets of now.
+test('what serves only because the source has no rows does not serve', async (t) => {
+  const model = `cubes:
+  - name: daily
+    sql_table: visitors
+    measures:
+      - {name: count, type: count}
+      - {name: total, type: sum, sql: amount}
+      - {name: half_days, type: sum, sql: amount, rolling_window: {trailing: 36 hours, offset: start}}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: source, sql: source, type: string}
+      - {name: at, sql: at, type: time}
+    pre_aggregations:
+      - {name: main, measures: [count, total], dimensions: [source], time_dimension: at, granularity: day}
+`;
+  const server = await serve(t, { 'data/visitors.csv': csv(['id', 'amount', 'source', 'usr', 'at'], visitors), 'model/model.yml': model });
+  const query = { measures: ['daily.count', 'daily.half_days'], timeDimensions: [{ dimension: 'daily.at', granularity: 'day' }], filters: [{ member: 'daily.source', operator: 'equals', values: ['some'] }], cache: 'no-cache' };
+  const both = await server.result(query);
+  assert.ok(both.data.length > 0 && Server.served(both).includes('daily.main'));
+  fs.writeFileSync(path.join(server.folder, 'data/visitors.csv'), csv(['id', 'amount', 'source', 'usr', 'at'], visitors.filter((row) => row[2] !== 'some')));
+  const after = await server.result(query);
+  assert.deepEqual([after.data, Server.served(after)], [[], []]);
+  const explained = await server.explain(query);
+  assert.deepEqual(explained.refusals.map(({ pre_aggregation, rule }) => [pre_aggregation, rule]), [['daily.main', 'match.granularity']]);
+});
