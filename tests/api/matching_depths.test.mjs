@@ -256,3 +256,42 @@ ${dims}      - {name: more, sql: "{CUBE}.num + 2", type: number}
   }, { prepare: tables });
   table(server)('keep their own numbers', ask('b.least b.kinds b.total a.mean a.total', 'c.more'), [[null, null, 0, null, -66, -66]], 'source');
 });
+
+// DuckDB 1.5.6 wraps a sum around 2^63 when a joined table is empty and the query has a filter (docs/decisions/0007).
+describe('sums beyond 64 bits over a join with an empty table', () => {
+  const tables = async (folder) => {
+    const db = await Database.open(path.join(folder, 'big.duckdb'));
+    await db.run('CREATE TABLE sales AS SELECT id, region_id, units, CAST(amount AS DECIMAL(18,0)) AS amount FROM (VALUES (1, 10, 5000000000000000000, 900000000000000000), (2, 11, 8000000000000000000, 800000000000000000)) t(id, region_id, units, amount)');
+    await db.run('CREATE TABLE regions(id INTEGER, name VARCHAR)');
+    db.close();
+  };
+  const server = shared({
+    'granary.yml': 'data_sources:\n  default: {type: duckdb, path: big.duckdb}\n',
+    'model/big.yml': `cubes:
+  - name: sales
+    sql_table: sales
+    joins:
+      - {name: regions, sql: "{CUBE}.region_id = {regions.id}", relationship: many_to_one}
+    dimensions:
+      - ${id}
+      - {name: region_id, sql: region_id, type: number}
+    measures:
+      - {name: units, sql: units, type: sum}
+      - {name: mean, sql: units, type: avg}
+      - {name: amount, sql: amount, type: sum}
+    pre_aggregations:
+      - {name: main, measures: [units, mean, amount], dimensions: [regions.name, region_id]}
+  - name: regions
+    sql_table: regions
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: name, sql: name, type: string}
+`,
+  }, { prepare: tables });
+  for (const params of ['?without_rollups=1', ''])
+    test(`they are whole ${params || 'from a rollup'}`, async () => {
+      const query = { measures: ['sales.units', 'sales.mean', 'sales.amount'], dimensions: ['regions.name'], filters: [{ member: 'sales.region_id', operator: 'gt', values: ['5'] }] };
+      const { data } = await server.result(query, params);
+      assert.deepEqual(data.map((row) => [row['regions.name'], row['sales.units'], Number(row['sales.mean']), row['sales.amount']]), [[null, '13000000000000000000', 6.5e18, '1700000000000000000']]);
+    });
+});

@@ -26,6 +26,9 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),
             [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
             [GR_SQL_SUM] = GR_STR_INIT("sum({0})"),
+            /* 1.5.6 takes an empty right side of a LEFT JOIN for no rows at all, and adds 64-bit integers without a
+             * look at overflow; greatest hides from it what it knows of the values (docs/decisions/0007). */
+            [GR_SQL_SUM_JOINED] = GR_STR_INIT("sum(greatest({0}, {0}))"),
             [GR_SQL_MIN] = GR_STR_INIT("min({0})"),
             [GR_SQL_MAX] = GR_STR_INIT("max({0})"),
             [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("count(DISTINCT {0})"),

@@ -30,6 +30,7 @@ const gr_dialect gr_dialect_postgres = {
             [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),
             [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
             [GR_SQL_SUM] = GR_STR_INIT("sum({0} + 0)"),
+            [GR_SQL_SUM_JOINED] = GR_STR_INIT("sum({0} + 0)"),
             [GR_SQL_MIN] = GR_STR_INIT("min({0})"),
             [GR_SQL_MAX] = GR_STR_INIT("max({0})"),
             [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("count(DISTINCT {0})"),

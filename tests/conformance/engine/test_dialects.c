@@ -110,6 +110,9 @@ static const operation operations[] = {
     {GR_SQL_SUM, {"d"}, NUMBERS, true},
     {GR_SQL_SUM, {"f"}, NUMBERS, true},
     {GR_SQL_SUM, {"r"}, NUMBERS, true}, /* 16777216 + 1 + 1, which a sum of floats of 4 bytes does not reach */
+    {GR_SQL_SUM_JOINED, {"i"}, NUMBERS, true},
+    {GR_SQL_SUM_JOINED, {"d"}, NUMBERS, true},
+    {GR_SQL_SUM_JOINED, {"r"}, NUMBERS, true},
     {GR_SQL_MIN, {"s"}, NUMBERS, true},
     {GR_SQL_MAX, {"d"}, NUMBERS, true},
     {GR_SQL_COUNT_DISTINCT, {"s"}, NUMBERS, true},
