@@ -289,16 +289,18 @@ static gr_status wait_for_other(gr_exec *exec, const gr_ctx *ctx, const gr_exec_
 }
 
 /* A claim of this process; or *ret_is_done when another process has built it meanwhile, or is about to build more in
- * this one: who waits plans again. */
+ * this one: who waits plans again. What another did may have been to put tables together, or other partitions, or begun
+ * before this was ordered: who forces a build, or builds partitions, takes its own turn and looks what is due then. */
 static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
-                               const gr_tz *zone, bool must_not_wait, gr_build_claim *ret, bool *ret_is_done,
+                               const gr_tz *zone, const gr_build_ask *ask, gr_build_claim *ret, bool *ret_is_done,
                                gr_error *err) {
+    bool takes_turn = ask->is_forced || r->partition != GR_GRAIN_NONE;
     *ret_is_done = false;
     for (;;) {
         gr_actor actor = {gr_clock_now_us(), {0}};
         gr_status status = gr_exec_claim(exec, snapshot, r, zone, actor, ret, err);
         if (!status) return take_claim(exec, ret->build_id, ret) ? GR_OK : GR_ERR_INTERNAL;
-        if (status != GR_ERR_PREAGG_MATERIALIZING || must_not_wait) return status;
+        if (status != GR_ERR_PREAGG_MATERIALIZING || ask->must_not_wait) return status;
         gr_exec_entry e;
         pthread_mutex_lock(&exec->publish);
         status = gr_exec_entry_for(exec, gr_exec_base_of(snapshot), r, gr_rollup_zone(r, zone), &e, err);
@@ -306,6 +308,7 @@ static gr_status claim_or_wait(gr_exec *exec, const gr_ctx *ctx, const gr_snapsh
         GR_TRY(status);
         waiting own = take_same_claim(exec, &e, ret);
         if (own == NONE_WAITS) status = wait_for_other(exec, ctx, &e, ret, &own, ret_is_done, err);
+        if (own == NONE_WAITS && takes_turn) *ret_is_done = false;
         if (own == OTHER_WAITS) *ret_is_done = true;
         if (status || own == SAME_WAITS || *ret_is_done) return status;
     }
@@ -437,7 +440,7 @@ static gr_status build_one(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *
     if (ask->claim) /* gone: whoever needed it first has run it */
         is_done = !take_claim(exec, ask->claim->build_id, &j.claim);
     else
-        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, ask->must_not_wait, &j.claim, &is_done, err));
+        GR_TRY(claim_or_wait(exec, ctx, snapshot, r, zone, ask, &j.claim, &is_done, err));
     if (is_done) return GR_OK;
     gr_error own = {0};
     gr_status status = run_job(&j, &own);
