@@ -187,6 +187,73 @@ SHARED gr_engine_conn *connect_to(fixture *f, const char *source) {
     return conn;
 }
 
+/* ---- cases of all drivers -------------------------------------------------------------------------------------------
+ */
+
+/* An expression, the type that results carry it as, and its value. */
+typedef struct type_case {
+    const char *sql;
+    gr_type type;
+    int precision, scale;
+    const char *text;
+} type_case;
+
+SHARED void check_schema(const char *sql, const type_case *c, const gr_column_schema *schema, size_t n) {
+    assert_int_equal(n, 1);
+    assert_true(gr_str_eq_z(schema[0].name, "x"));
+    if (schema[0].type != c->type || schema[0].precision != c->precision || schema[0].scale != c->scale)
+        fail_msg("%s: type %d(%d,%d)", sql, schema[0].type, schema[0].precision, schema[0].scale);
+}
+
+/* Read, described, and (`with_nulls`) between two nulls. */
+SHARED void check_type(fixture *f, const type_case *c, bool cache, bool with_nulls) {
+    char sql[512], expected[128];
+    gr_stream *stream;
+    gr_str text;
+    gr_column_schema *schema;
+    size_t n = 0;
+    snprintf(sql, sizeof sql, "SELECT %s AS x", c->sql);
+    if (driver->query(f->conn, &f->ctx, gr_str_from(sql), NULL, 0, cache, &stream, &f->err))
+        fail_msg("%s: %s", sql, f->err.message);
+    check_schema(sql, c, stream->schema, stream->n_columns);
+    assert_int_equal(read_all(f, stream, &text), GR_OK);
+    assert_string_equal(text.p, c->text);
+    if (driver->describe(f->conn, gr_str_from(sql), f->arena, &schema, &n, &f->err))
+        fail_msg("%s: %s", sql, f->err.message);
+    check_schema(sql, c, schema, n);
+    snprintf(sql, sizeof sql,
+             "SELECT x FROM (SELECT 1 AS k, NULL AS x UNION ALL SELECT 2, %s UNION ALL SELECT 3, NULL) AS t ORDER BY k",
+             c->sql);
+    snprintf(expected, sizeof expected, "NULL;%s;NULL", c->text);
+    if (with_nulls) assert_string_equal(rows(f, sql), expected);
+}
+
+/* A statement, and the error that it has. */
+typedef struct error_case {
+    const char *sql;
+    gr_status status;
+    const char *state, *has; /* the engine's own code, or empty; a part of the message */
+} error_case;
+
+SHARED void check_error(fixture *f, const error_case *c) {
+    gr_status status = status_of(f, c->sql);
+    if (status != c->status) fail_msg("%s: %s: %s", c->sql, gr_error_info_of(status)->id, f->err.message);
+    if (*c->state) assert_string_equal(f->err.engine_state, c->state);
+    if (!strcasestr(f->err.message, c->has)) fail_msg("%s: %s", c->sql, f->err.message);
+    assert_null(strstr(f->err.message, "LINE 1"));
+    assert_null(strchr(f->err.message, '\n'));
+    assert_null(strstr(f->err.message, " Error: "));
+}
+
+/* Texts that no statement may be. */
+SHARED void check_odd_statements(fixture *f) {
+    gr_stream *stream;
+    assert_int_equal(driver->query(f->conn, &f->ctx, (gr_str){"SELECT '\xFF'", 10}, NULL, 0, false, &stream, &f->err),
+                     GR_ERR_ENGINE_DATA);
+    assert_int_equal(driver->query(f->conn, &f->ctx, (gr_str){"SELECT\0 1", 9}, NULL, 0, false, &stream, &f->err),
+                     GR_ERR_ENGINE_SQL);
+}
+
 /* ---- another process ------------------------------------------------------------------------------------------------
  */
 

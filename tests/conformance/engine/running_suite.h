@@ -128,7 +128,7 @@ static void test_cancel(void **state) {
         int64_t took = gr_clock_mono_us() - start;
         pthread_join(thread, NULL);
         if (status != GR_ERR_CANCELLED) fail_msg("kind %d: %d %s", kind, status, f.err.message);
-        assert_true(took >= 90000 && took < 3000000);
+        assert_true(took >= 90000 && took < 20000000);
         assert_string_equal(rows(&f, "SELECT 42"), "42");
         assert_int_equal(run_slow(kind, &ctx), GR_ERR_CANCELLED); /* before it starts */
     }
@@ -142,7 +142,7 @@ static void test_timeout(void **state) {
         gr_status status = run_slow(kind, &ctx);
         int64_t took = gr_clock_mono_us() - start;
         if (status != GR_ERR_TIMEOUT) fail_msg("kind %d: %d %s", kind, status, f.err.message);
-        assert_true(took >= 90000 && took < 3000000);
+        assert_true(took >= 90000 && took < 20000000);
         assert_string_equal(rows(&f, "SELECT 42"), "42");
         assert_int_equal(run_slow(kind, &ctx), GR_ERR_TIMEOUT);
     }

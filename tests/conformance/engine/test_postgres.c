@@ -40,19 +40,9 @@ static int close_it(void **state) {
 /* ---- types ---------------------------------------------------------------------------------------------------------
  */
 
-static void check_type(const char *sql, const gr_column_schema *s, gr_type type, int precision, int scale) {
-    if (s->type != type || s->precision != precision || s->scale != scale)
-        fail_msg("%s: type %d(%d,%d)", sql, s->type, s->precision, s->scale);
-}
-
 static void test_every_type(void **state) {
     (void)state;
-    static const struct {
-        const char *sql;
-        gr_type type;
-        int precision, scale;
-        const char *text;
-    } cases[] = {
+    static const type_case cases[] = {
         {"true", GR_TYPE_BOOL, 0, 0, "true"},
         {"false", GR_TYPE_BOOL, 0, 0, "false"},
         {"(-32768)::smallint", GR_TYPE_INT64, 0, 0, "-32768"},
@@ -115,31 +105,8 @@ static void test_every_type(void **state) {
     run(&f, "CREATE TYPE mood AS ENUM ('happy', 'sad')");
     run(&f, "DROP DOMAIN IF EXISTS positive");
     run(&f, "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char sql[512], expected[128];
-        gr_stream *stream;
-        gr_str text;
-        gr_column_schema *schema;
-        size_t n = 0;
-        snprintf(sql, sizeof sql, "SELECT %s AS x", cases[i].sql);
-        if (driver->query(f.conn, &f.ctx, gr_str_from(sql), NULL, 0, i % 2, &stream, &f.err))
-            fail_msg("%s: %s", sql, f.err.message);
-        assert_int_equal(stream->n_columns, 1);
-        assert_true(gr_str_eq_z(stream->schema[0].name, "x"));
-        check_type(sql, &stream->schema[0], cases[i].type, cases[i].precision, cases[i].scale);
-        assert_int_equal(read_all(&f, stream, &text), GR_OK);
-        assert_string_equal(text.p, cases[i].text);
-        if (driver->describe(f.conn, gr_str_from(sql), f.arena, &schema, &n, &f.err)) fail_msg("%s", f.err.message);
-        assert_int_equal(n, 1);
-        check_type(sql, &schema[0], cases[i].type, cases[i].precision, cases[i].scale);
-        snprintf(sql, sizeof sql,
-                 "SELECT x FROM (SELECT 1 AS k, NULL AS x UNION ALL (SELECT 2, %s) UNION ALL SELECT 3, NULL) t ORDER "
-                 "BY k",
-                 cases[i].sql);
-        snprintf(expected, sizeof expected, "NULL;%s;NULL", cases[i].text);
-        if (strcmp(cases[i].sql, "'unknown'") != 0 && !cases[i].precision) /* a union forgets its scale */
-            assert_string_equal(rows(&f, sql), expected);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) /* a union forgets a scale */
+        check_type(&f, &cases[i], i % 2, !cases[i].precision && strcmp(cases[i].sql, "'unknown'") != 0);
 }
 
 /* numeric without a scale: each batch has that of its longest value. */
@@ -269,11 +236,7 @@ static void test_errors(void **state) {
     (void)state;
     run(&f, "DROP TABLE IF EXISTS t");
     run(&f, "CREATE TABLE t AS SELECT 1 AS a");
-    static const struct {
-        const char *sql;
-        gr_status status;
-        const char *state, *has;
-    } cases[] = {
+    static const error_case cases[] = {
         {"SELEC 1", GR_ERR_ENGINE_SQL, "", "reads rows"},
         {"SELECT 1 FORM t", GR_ERR_ENGINE_SQL, "42601", "syntax"},
         {"SELECT * FROM missing", GR_ERR_ENGINE_SQL, "42P01", "missing"},
@@ -296,20 +259,11 @@ static void test_errors(void **state) {
         {"SELECT now() AT TIME ZONE 'Nowhere/Land'", GR_ERR_ENGINE_DATA, "22023", "Nowhere"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        gr_status status = status_of(&f, cases[i].sql);
-        if (status != cases[i].status)
-            fail_msg("%s: %s: %s", cases[i].sql, gr_error_info_of(status)->id, f.err.message);
-        if (*cases[i].state) assert_string_equal(f.err.engine_state, cases[i].state);
-        assert_non_null(strcasestr(f.err.message, cases[i].has));
-        assert_null(strchr(f.err.message, '\n'));
+        check_error(&f, &cases[i]);
         assert_string_equal(rows(&f, "SELECT a FROM t"), "1");
         assert_string_equal(rows(&f, "SELECT current_setting('timezone')"), "UTC");
     }
-    gr_stream *stream;
-    assert_int_equal(driver->query(f.conn, &f.ctx, (gr_str){"SELECT '\xFF'", 10}, NULL, 0, false, &stream, &f.err),
-                     GR_ERR_ENGINE_DATA);
-    assert_int_equal(driver->query(f.conn, &f.ctx, (gr_str){"SELECT\0 1", 9}, NULL, 0, false, &stream, &f.err),
-                     GR_ERR_ENGINE_SQL);
+    check_odd_statements(&f);
 }
 
 static void test_time_limit_of_the_server(void **state) {

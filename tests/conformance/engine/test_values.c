@@ -16,12 +16,7 @@ static int close_it(void **state) {
 
 static void test_every_type(void **state) {
     (void)state;
-    static const struct {
-        const char *sql;
-        gr_type type;
-        int precision, scale;
-        const char *text;
-    } cases[] = {
+    static const type_case cases[] = {
         {"true", GR_TYPE_BOOL, 0, 0, "true"},
         {"false", GR_TYPE_BOOL, 0, 0, "false"},
         {"(-128)::TINYINT", GR_TYPE_INT64, 0, 0, "-128"},
@@ -81,38 +76,7 @@ static void test_every_type(void **state) {
         {"'ffffffff-ffff-ffff-ffff-ffffffffffff'::UUID", GR_TYPE_UTF8, 0, 0, "ffffffff-ffff-ffff-ffff-ffffffffffff"},
         {"'sad'::ENUM('happy', 'sad')", GR_TYPE_UTF8, 0, 0, "sad"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char sql[512];
-        snprintf(sql, sizeof sql, "SELECT %s AS x", cases[i].sql);
-        gr_stream *stream;
-        if (driver->query(f.conn, &f.ctx, gr_str_from(sql), NULL, 0, false, &stream, &f.err))
-            fail_msg("%s: %s", sql, f.err.message);
-        assert_int_equal(stream->n_columns, 1);
-        assert_true(gr_str_eq_z(stream->schema[0].name, "x"));
-        if (stream->schema[0].type != cases[i].type || stream->schema[0].precision != cases[i].precision ||
-            stream->schema[0].scale != cases[i].scale)
-            fail_msg("%s: type %d(%d,%d)", sql, stream->schema[0].type, stream->schema[0].precision,
-                     stream->schema[0].scale);
-        gr_str text;
-        assert_int_equal(read_all(&f, stream, &text), GR_OK);
-        assert_string_equal(text.p, cases[i].text);
-
-        gr_column_schema *schema;
-        size_t n = 0;
-        assert_int_equal(driver->describe(f.conn, gr_str_from(sql), f.arena, &schema, &n, &f.err), GR_OK);
-        assert_int_equal(n, 1);
-        assert_true(gr_str_eq_z(schema[0].name, "x"));
-        if (schema[0].type != cases[i].type || schema[0].precision != cases[i].precision ||
-            schema[0].scale != cases[i].scale)
-            fail_msg("describe %s: type %d(%d,%d)", sql, schema[0].type, schema[0].precision, schema[0].scale);
-
-        snprintf(sql, sizeof sql,
-                 "SELECT x FROM (SELECT 1 AS k, NULL AS x UNION ALL SELECT 2, %s UNION ALL SELECT 3, NULL) ORDER BY k",
-                 cases[i].sql);
-        char expected[128];
-        snprintf(expected, sizeof expected, "NULL;%s;NULL", cases[i].text);
-        assert_string_equal(rows(&f, sql), expected);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_type(&f, &cases[i], false, true);
 }
 
 static void test_types_that_results_do_not_carry(void **state) {
