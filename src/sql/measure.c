@@ -82,7 +82,8 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
     if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
         return gr_sqlw_op2(w, GR_SQL_HLL_ADD, hashed(w, c->measure, value), log2m_text(w, c));
-    bool is_joined = w->read == GR_READ_SOURCE && w->tree && (w->tree->n > 1 || w->sub_queries.n);
+    bool is_joined = w->read == GR_READ_SOURCE ? w->tree && (w->tree->n > 1 || w->sub_queries.n)
+                                               : w->from && w->from->n_parts; /* a rollup_join */
     return gr_sqlw_op1(w, c->agg == GR_AGG_SUM && is_joined ? GR_SQL_SUM_JOINED : ops[c->agg], value);
 }
 
