@@ -69,6 +69,7 @@ gr_run gr_tile_run(const gr_scan *scan, const gr_rollup *r) {
 static bool do_overlap(const gr_run *a, const gr_run *b) { return a->from_us < b->to_us && b->from_us < a->to_us; }
 
 bool gr_rollup_is_missing(const gr_rollup_state *s, const gr_run *wanted) {
+    if (wanted->from_us >= wanted->to_us) return false; /* nothing is wanted, wherever it stands */
     for (size_t i = 0; i < s->n_missing; i++)
         if (do_overlap(&s->missing[i], wanted)) return true;
     return false;

@@ -254,6 +254,15 @@ test('without a range, buckets are as old as the values', async (t) => {
   assert.deepEqual(months(source), ['2016-12', '2017-01', '2017-02', '2017-03', '2017-04', '2017-05']);
 });
 
+// No window has anything, and the partitions, not all of them built, go from before 1970 to after it.
+test('a filter that leaves no rows, without a range', async (t) => {
+  const model = cube('daily', [`name: main, ${stored}, granularity: day, partition_granularity: month`]);
+  const server = await serve(t, { 'data/visitors.csv': csv(['id', 'amount', 'source', 'usr', 'at'], [...visitors, [8, 1, 'old', 1, '1969-12-31 00:00:00']]), 'model/model.yml': `cubes:\n${model}` }, { env: { GRANARY_REFRESH_ENABLED: 'false' } });
+  const query = { measures: ['daily.trail2'], timeDimensions: [{ dimension: 'daily.at', granularity: 'month' }], filters: [{ member: 'daily.source', operator: 'equals', values: ['nobody'] }] };
+  const result = await server.result(query);
+  assert.deepEqual(result.data, []);
+});
+
 // Days do not serve windows of 36 hours; only while the source has no rows there are no windows to serve, and then what is
 // stored of older rows would stand beside buckets of now.
 test('what serves only because the source has no rows does not serve', async (t) => {

@@ -193,6 +193,16 @@ static void what_is_built_ends_with_a_bucket(void **state) {
     gr_arena_free(arena);
 }
 
+/* A window over no rows wants nothing: no partition is to be built for it, as none would ever be enough. */
+static void nothing_is_not_missing(void **state) {
+    (void)state;
+    gr_run missing[] = {{-24 * HOUR, 24 * HOUR}};
+    const gr_rollup_state s = {.missing = missing, .n_missing = 1};
+    assert_true(gr_rollup_is_missing(&s, &(gr_run){0, HOUR}));
+    assert_false(gr_rollup_is_missing(&s, &(gr_run){0, 0}));
+    assert_false(gr_rollup_is_missing(&s, &(gr_run){24 * HOUR, 25 * HOUR}));
+}
+
 /* Bounds that are open, or so far away that no bucket ends behind them. */
 static void open_ranges(void **state) {
     (void)state;
@@ -386,9 +396,13 @@ static void uses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_are_the_range), cmocka_unit_test(what_is_built_ends_with_a_bucket),
-        cmocka_unit_test(open_ranges),          cmocka_unit_test(bounds_keep_their_instant),
-        cmocka_unit_test(tiled_plans),          cmocka_unit_test(uses),
+        cmocka_unit_test(pieces_are_the_range),
+        cmocka_unit_test(what_is_built_ends_with_a_bucket),
+        cmocka_unit_test(nothing_is_not_missing),
+        cmocka_unit_test(open_ranges),
+        cmocka_unit_test(bounds_keep_their_instant),
+        cmocka_unit_test(tiled_plans),
+        cmocka_unit_test(uses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
