@@ -60,8 +60,7 @@ int main(int argc, char **argv) {
     const gr_snapshot *s = gr_exec_snapshot_ref(exec);
     const gr_rollup *rollup = gr_plan_index_rollup(s->index, model->preaggs[0]);
     gr_sql load;
-    must(gr_sql_load(s, rollup, gr_tz_utc(), (gr_sql_load_options){0}, gr_exec_dialect(exec), arena, &load, &err),
-         &err);
+    must(gr_sql_load(s, rollup, gr_tz_utc(), (gr_sql_load_options){0}, gr_exec_places(exec), arena, &load, &err), &err);
     for (int i = 0; i < rounds; i++) {
         int64_t start = now_ns();
         must(gr_exec_build(exec, &ctx, s, rollup, gr_tz_utc(), &ask, &built, &err), &err);
@@ -69,15 +68,16 @@ int main(int argc, char **argv) {
         double took = (double)(now_ns() - start) / 1e6;
         if (took < ours) ours = took;
         /* The same statement, the same connection settings, into the same store. */
-        gr_sql statement = {
-            gr_arena_printf(arena, "CREATE TABLE granary_store.main.bare_%d AS " GR_FMT, i, GR_ARG(load.text)), NULL,
-            0};
+        gr_str make =
+                   gr_arena_printf(arena, "CREATE TABLE granary_store.main.bare_%d AS " GR_FMT, i, GR_ARG(load.text)),
+               drop = gr_arena_printf(arena, "DROP TABLE granary_store.main.bare_%d", i);
+        const gr_sql made = gr_sql_given(gr_exec_places(exec), GR_STR("default"), make),
+                     dropped = gr_sql_given(gr_exec_places(exec), GR_STR("default"), drop);
         start = now_ns();
-        must(gr_exec_update(exec, &ctx, GR_STR("default"), &statement, &err), &err);
+        must(gr_exec_update(exec, &ctx, &made, &err), &err);
         took = (double)(now_ns() - start) / 1e6;
         if (took < bare) bare = took;
-        gr_sql drop = {gr_arena_printf(arena, "DROP TABLE granary_store.main.bare_%d", i), NULL, 0};
-        must(gr_exec_update(exec, &ctx, GR_STR("default"), &drop, &err), &err);
+        must(gr_exec_update(exec, &ctx, &dropped, &err), &err);
     }
     printf("{\"rows\": %lld, \"build_ms\": %.1f, \"bare_ctas_ms\": %.1f, \"ratio\": %.3f}\n", (long long)rows, ours,
            bare, ours / bare);

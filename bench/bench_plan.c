@@ -118,7 +118,7 @@ static gr_status run(const gr_snapshot *s, const char *text, stretch how, gr_are
     GR_TRY(gr_query_parse(s->model, json, &options, arena, &query, err));
     if (how == PLAN_ALONE) start = now_ns();
     GR_TRY(gr_plan_query(s, query, (gr_plan_options){.ignore_builds = true}, arena, ret_plan, err));
-    if (how == TEXT_TO_SQL) GR_TRY(gr_sql_query(*ret_plan, gr_dialect_get(GR_STR("duckdb")), arena, &sql, err));
+    if (how == TEXT_TO_SQL) GR_TRY(gr_sql_query(*ret_plan, &gr_sql_places_embedded, arena, &sql, err));
     *ret_ns = now_ns() - start;
     return GR_OK;
 }

@@ -53,7 +53,7 @@ static void run_sql(bench *b, const char *text) {
     gr_error err = {0};
     gr_ctx ctx = {.arena = b->arena, .now_us = gr_clock_now_us()};
     gr_sql sql = {.text = gr_str_from(text)};
-    must(gr_exec_update(b->exec, &ctx, GR_STR(""), &sql, &err), &err);
+    must(gr_exec_update(b->exec, &ctx, &sql, &err), &err);
 }
 
 static void make_source(bench *b) {
@@ -95,9 +95,9 @@ static double probe_ms(bench *b) {
     const gr_snapshot *s = gr_exec_snapshot_ref(b->exec);
     int64_t start = now_ns();
     must(gr_sql_fingerprint(s, gr_plan_index_rollup(s->index, b->model->preaggs[0]), gr_tz_utc(),
-                            (gr_sql_load_options){0}, NULL, gr_exec_dialect(b->exec), arena, &sql, &err),
+                            (gr_sql_load_options){0}, NULL, gr_exec_places(b->exec), arena, &sql, &err),
          &err);
-    must(gr_exec_query(b->exec, &ctx, GR_STR("default"), &sql, &stream, &err), &err);
+    must(gr_exec_query(b->exec, &ctx, &sql, &stream, &err), &err);
     do must(stream->next(stream, &batch, &err), &err);
     while (batch);
     stream->close(stream);
@@ -136,8 +136,8 @@ static double read_us(bench *b, const char *cube, size_t *ret_tables) {
     must(gr_query_parse(s->model, json, &options, arena, &query, &err), &err);
     must(gr_plan_query(s, query, (gr_plan_options){.now_us = ctx.now_us}, arena, &plan, &err), &err);
     if (!plan->rollup || plan->reads_source) must(gr_error_set(&err, GR_ERR_INTERNAL, "not served"), &err);
-    must(gr_sql_query(plan, gr_exec_dialect(b->exec), arena, &sql, &err), &err);
-    must(gr_exec_query(b->exec, &ctx, GR_STR("default"), &sql, &stream, &err), &err);
+    must(gr_sql_query(plan, gr_exec_places(b->exec), arena, &sql, &err), &err);
+    must(gr_exec_query(b->exec, &ctx, &sql, &stream, &err), &err);
     do {
         must(stream->next(stream, &batch, &err), &err);
         if (batch) rows += batch->n_rows;

@@ -115,7 +115,7 @@ static void probe_rollup(const gr_plan *plan, const gr_time_field *time, gr_aren
     const char *fault = match_plan_fault(below);
     if (fault) fail(fault, NULL);
     if (below->n_uses != 1 || below->uses[0].rollup != plan->uses[0].rollup) fail("a probe of another rollup", NULL);
-    check_sql(gr_sql_span(below, gr_dialect_get(GR_STR("duckdb")), arena, &sql, &err), &err);
+    check_sql(gr_sql_span(below, &gr_sql_places_embedded, arena, &sql, &err), &err);
 }
 
 /* A probe reads the source, so a query over several data sources has none. */
@@ -125,7 +125,7 @@ static gr_status probe(const gr_plan *plan, match_choices *c, gr_arena *arena, g
     GR_TRY(gr_plan_probe(plan, plan->to_probe, NULL, arena, &below, err));
     const char *fault = match_plan_fault(below);
     if (fault) fail(fault, NULL);
-    check_sql(gr_sql_span(below, gr_dialect_get(GR_STR("duckdb")), arena, &sql, err), err);
+    check_sql(gr_sql_span(below, &gr_sql_places_embedded, arena, &sql, err), err);
     const gr_time_field *t = plan->to_probe;
     gr_span span = {.member = t->field.member, .is_empty = match_pick(c, 8) == 7};
     span.min_local_us = span.max_local_us = 1577836800000000 + (int64_t)match_pick(c, 200) * 3599999999;
@@ -174,7 +174,7 @@ static void read_refusals(const gr_plan *plan, gr_arena *arena) {
 }
 
 static answer ask(gr_snapshot *s, const gr_query *query, mode how, gr_arena *arena) {
-    const gr_dialect *duckdb = gr_dialect_get(GR_STR("duckdb"));
+    const gr_sql_places *duckdb = &gr_sql_places_embedded;
     answer a = {0};
     forget_builds(s, arena);
     a.plan = plan_to_the_end(s, query, how, world->rest, arena, &a);
@@ -243,8 +243,8 @@ static void check_loads(const gr_snapshot *s, const gr_tz *tz, gr_arena *arena) 
         if (!r->can_build || !r->entity->can_build || r->preagg->type == GR_PREAGG_ROLLUP_JOIN) continue;
         gr_sql sql;
         gr_error err = {0};
-        check_sql(gr_sql_load(s, r, gr_rollup_zone(r, tz), (gr_sql_load_options){0}, gr_dialect_get(GR_STR("duckdb")),
-                              arena, &sql, &err),
+        check_sql(gr_sql_load(s, r, gr_rollup_zone(r, tz), (gr_sql_load_options){0}, &gr_sql_places_embedded, arena,
+                              &sql, &err),
                   &err);
     }
 }

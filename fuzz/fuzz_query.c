@@ -44,7 +44,7 @@ static gr_status plan(const gr_snapshot *snapshot, const gr_query *query, gr_are
     gr_sql sql;
     GR_TRY(gr_plan_query(snapshot, query, (gr_plan_options){.ignore_builds = true}, arena, &plan, err));
     if (plan->to_probe) return GR_OK;
-    return gr_sql_query(plan, gr_dialect_get(GR_STR("duckdb")), arena, &sql, err);
+    return gr_sql_query(plan, &gr_sql_places_embedded, arena, &sql, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -4,7 +4,7 @@
 #define GR_CONFIG_CONFIG_H
 #include "base/error.h"
 
-typedef enum gr_source_kind { GR_SOURCE_DUCKDB, GR_SOURCE_POSTGRES } gr_source_kind;
+typedef enum gr_source_kind { GR_SOURCE_DUCKDB, GR_SOURCE_POSTGRES, GR_SOURCE_KIND__COUNT } gr_source_kind;
 typedef enum gr_tristate { GR_UNSET, GR_FALSE, GR_TRUE } gr_tristate;
 
 typedef struct gr_secret {
@@ -16,8 +16,10 @@ typedef struct gr_source_config {
     gr_source_kind kind;
     gr_str path; /* absolute: a database file or a folder of files */
     bool is_folder;
-    gr_secret url;         /* PostgreSQL: a connection string of libpq */
-    gr_str schema;         /* PostgreSQL: where names without a schema are looked for; empty: as the server has it */
+    /* Of a server. `url`: as it was given, or made of the others: of PostgreSQL a connection string of libpq. */
+    gr_secret url, password;
+    gr_str host, port, database, user, ssl;
+    gr_str schema;         /* where names without a schema are looked for; empty: as the server has it */
     gr_tristate read_only; /* unset: read-only unless a pre-aggregation of the model lives in this source */
     int64_t max_queries;   /* connections that queries use at once; 0: engine.connections */
     int64_t max_builds;    /* builds at once that read it; 0: build.at_once */
@@ -36,6 +38,7 @@ typedef struct gr_webhook_config {
 typedef struct gr_config {
     gr_str file; /* absolute path of granary.yml */
     gr_str root; /* its folder, absolute; relative paths are relative to it */
+    gr_loc loc;  /* of its first line, for what is missing */
     gr_source_config *sources;
     size_t n_sources;
     gr_webhook_config *webhooks;

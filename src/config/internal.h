@@ -27,6 +27,13 @@ gr_status gr_config_check(gr_config *config, gr_arena *arena, gr_error *err);
 
 /* The map under `data_sources`. */
 gr_status gr_config_read_sources(gr_config *config, const gr_yaml *node, gr_arena *arena, gr_error *err);
+bool gr_config_kind_named(gr_str name, gr_source_kind *ret);
+/* database.c: sources that are servers. */
+gr_status gr_config_read_database(gr_source_config *source, const gr_yaml *map, gr_arena *arena, gr_error *err);
+/* What the environment says of them, and then their connection strings. A `default` is made when there is no source and
+ * the environment names one. */
+gr_status gr_config_finish_databases(gr_config *config, char *const *environ_pairs, gr_arena *arena, gr_error *err);
+const char *gr_config_variable(char *const *pairs, const char *name);
 /* The list under `webhooks`. */
 gr_status gr_config_read_webhooks(gr_config *config, const gr_yaml *node, gr_arena *arena, gr_error *err);
 void gr_config_write_event_docs(gr_buf *out); /* a table */

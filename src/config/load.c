@@ -164,10 +164,8 @@ static gr_status read_yaml(gr_config *config, gr_str file, gr_arena *arena, gr_e
     if (root->kind != GR_YAML_MAP && root->kind != GR_YAML_NULL)
         return gr_config_invalid(err, root->loc, "granary.yml must be a map of settings.");
     for (size_t i = 0; i < root->n; i++) GR_TRY(read_top(config, &root->pairs[i], arena, err));
-    if (config->n_sources) return GR_OK;
-    gr_config_invalid(err, root->loc, "granary.yml has no data source.");
-    gr_error_hint(err, "Write `data_sources: {default: {type: duckdb, path: …}}`.");
-    return GR_ERR_CONFIG_INVALID;
+    config->loc = root->loc;
+    return GR_OK;
 }
 
 /* ---- what comes before and after the file ---------------------------------------------------------------------- */
@@ -182,7 +180,7 @@ static gr_status set_defaults(gr_config *config, gr_arena *arena, gr_error *err)
     return GR_OK;
 }
 
-static const char *variable(char *const *pairs, const char *name) {
+const char *gr_config_variable(char *const *pairs, const char *name) {
     size_t n = name ? strlen(name) : 0;
     for (; n && pairs && *pairs; pairs++)
         if (strncmp(*pairs, name, n) == 0 && (*pairs)[n] == '=') return *pairs + n + 1;
@@ -209,10 +207,10 @@ static gr_status read_environment(gr_config *config, char *const *pairs, gr_aren
     const gr_setting_info *settings = gr_config_settings(&n);
     for (size_t i = 0; i < n; i++) {
         const char *name = settings[i].env;
-        const char *value = variable(pairs, name);
+        const char *value = gr_config_variable(pairs, name);
         if (!value) {
             name = settings[i].env_cube;
-            value = variable(pairs, name);
+            value = gr_config_variable(pairs, name);
         }
         if (!value) continue;
         gr_config_origin origin = {.name = gr_arena_printf(arena, "The variable %s", name)};
@@ -262,6 +260,7 @@ gr_status gr_config_load(gr_str file, const gr_config_flag *flags, size_t n_flag
     GR_TRY(find_root(config, file, arena, err));
     GR_TRY(read_yaml(config, file, arena, err));
     GR_TRY(read_environment(config, environ_pairs, arena, err));
+    GR_TRY(gr_config_finish_databases(config, environ_pairs, arena, err));
     GR_TRY(read_flags(config, flags, n_flags, arena, err));
     GR_TRY(gr_config_check(config, arena, err));
     *ret = config;

@@ -1,34 +1,41 @@
-/* The map `data_sources` of granary.yml: name -> {type, path, read_only}.
- * Invariant: a source that is kept exists on disk, has an absolute path, and a name that no other has, in any case of
- * letters (engines attach databases by name and do not mind the case). */
+/* The map `data_sources` of granary.yml: name -> {type, path, read_only}, or {type, url, …} of a server (database.c).
+ * Invariant: a file or folder that is kept exists on disk, has an absolute path, and a name that no other has, in any
+ * case of letters (engines attach databases by name and do not mind the case). */
 #include "config/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static const gr_str source_keys[] = {GR_STR_INIT("type"), GR_STR_INIT("path"), GR_STR_INIT("read_only"),
-                                     GR_STR_INIT("max_queries"), GR_STR_INIT("max_builds")};
+static const gr_str file_keys[] = {GR_STR_INIT("type"), GR_STR_INIT("path"), GR_STR_INIT("read_only"),
+                                   GR_STR_INIT("max_queries"), GR_STR_INIT("max_builds")};
+/* After the first four those of database.c. */
+static const gr_str server_keys[] = {GR_STR_INIT("type"),       GR_STR_INIT("read_only"), GR_STR_INIT("max_queries"),
+                                     GR_STR_INIT("max_builds"), GR_STR_INIT("url"),       GR_STR_INIT("host"),
+                                     GR_STR_INIT("port"),       GR_STR_INIT("database"),  GR_STR_INIT("user"),
+                                     GR_STR_INIT("password"),   GR_STR_INIT("schema"),    GR_STR_INIT("ssl")};
 
 static const struct {
     gr_str name;
     gr_source_kind kind;
-} kinds[] = {{GR_STR_INIT("duckdb"), GR_SOURCE_DUCKDB}};
+} kinds[] = {{GR_STR_INIT("duckdb"), GR_SOURCE_DUCKDB}, {GR_STR_INIT("postgres"), GR_SOURCE_POSTGRES}};
+
+bool gr_config_kind_named(gr_str name, gr_source_kind *ret) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (gr_str_eq(name, kinds[i].name)) return *ret = kinds[i].kind, true;
+    return false;
+}
 
 static gr_status read_type(gr_source_config *source, const gr_yaml *node, gr_error *err) {
     if (!gr_yaml_is_string(node)) {
         gr_config_invalid(err, node ? node->loc : source->loc, "The data source `" GR_FMT "` has no `type`.",
                           GR_ARG(source->name));
-        gr_error_hint(err, "Write `type: duckdb`.");
+        gr_error_hint(err, "Write `type: duckdb` or `type: postgres`.");
         return GR_ERR_CONFIG_INVALID;
     }
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (gr_str_eq(node->text, kinds[i].name)) {
-            source->kind = kinds[i].kind;
-            return GR_OK;
-        }
+    if (gr_config_kind_named(node->text, &source->kind)) return GR_OK;
     gr_config_invalid(err, node->loc, "`" GR_FMT "` is not a type of data source.", GR_ARG(node->text));
-    gr_error_hint(err, "Known types: duckdb.");
+    gr_error_hint(err, "Known types: duckdb, postgres.");
     return GR_ERR_CONFIG_INVALID;
 }
 
@@ -107,17 +114,20 @@ static gr_status read_source(gr_config *config, size_t at, const gr_yaml_pair *p
         gr_error_hint(err, "Write `" GR_FMT ": {type: duckdb, path: …}`.", GR_ARG(pair->key));
         return GR_ERR_CONFIG_INVALID;
     }
+    GR_TRY(read_type(source, gr_yaml_get(map, GR_STR("type")), err));
+    bool is_server = source->kind != GR_SOURCE_DUCKDB;
+    const gr_str *keys = is_server ? server_keys : file_keys;
+    size_t n_keys = is_server ? sizeof server_keys / sizeof *keys : sizeof file_keys / sizeof *keys;
     for (size_t i = 0; i < map->n; i++) {
         bool is_known = false;
-        for (size_t k = 0; k < sizeof source_keys / sizeof *source_keys; k++)
-            if (gr_str_eq(map->pairs[i].key, source_keys[k])) is_known = true;
+        for (size_t k = 0; k < n_keys; k++) is_known |= gr_str_eq(map->pairs[i].key, keys[k]);
         gr_str where = gr_arena_printf(arena, "data_sources." GR_FMT, GR_ARG(pair->key));
-        if (!is_known)
-            return gr_config_unknown_key(map->pairs[i].key, map->pairs[i].key_loc, where, source_keys,
-                                         sizeof source_keys / sizeof *source_keys, err);
+        if (!is_known) return gr_config_unknown_key(map->pairs[i].key, map->pairs[i].key_loc, where, keys, n_keys, err);
     }
-    GR_TRY(read_type(source, gr_yaml_get(map, GR_STR("type")), err));
-    GR_TRY(read_path(source, config->root, gr_yaml_get(map, GR_STR("path")), arena, err));
+    if (is_server)
+        GR_TRY(gr_config_read_database(source, map, arena, err));
+    else
+        GR_TRY(read_path(source, config->root, gr_yaml_get(map, GR_STR("path")), arena, err));
     GR_TRY(read_limit(source, map, "max_queries", GR_CONFIG_MOST_QUERIES, &source->max_queries, err));
     GR_TRY(read_limit(source, map, "max_builds", GR_CONFIG_MOST_BUILDS, &source->max_builds, err));
     return read_read_only(source, gr_yaml_get(map, GR_STR("read_only")), err);

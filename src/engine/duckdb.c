@@ -193,14 +193,21 @@ static gr_status add_use(gr_duckdb *duck, gr_str source, gr_buf *sql, gr_error *
         gr_buf_z(sql, "USE granary_store.main");
         return GR_OK;
     }
-    bool is_attached = false, is_folder = false;
+    bool is_attached = false, is_folder = false, is_guest = false, divides_integers = false;
     pthread_mutex_lock(&duck->lock);
     for (gr_duckdb_source *s = duck->sources; s; s = s->next) {
         if (!gr_str_eq_z(source, s->name)) continue;
         is_attached = s->is_attached;
         is_folder = s->is_folder;
+        is_guest = s->is_guest;
+        divides_integers = s->divides_integers;
     }
     pthread_mutex_unlock(&duck->lock);
+    if (is_guest) {
+        gr_buf_z(sql,
+                 divides_integers ? "SET integer_division = true; USE granary_store.main" : "USE granary_store.main");
+        return GR_OK;
+    }
     if (!is_attached)
         return gr_error_set(err, GR_ERR_ENGINE_OPEN, "data source \"" GR_FMT "\" is not attached", GR_ARG(source));
     gr_buf name;
@@ -241,7 +248,7 @@ static gr_status duckdb_driver_connect(gr_engine *engine, gr_str source, gr_engi
         return status;
     }
     gr_duckdb_conn *conn = gr_mem_calloc(1, sizeof *conn);
-    conn->base = (gr_engine_conn){&gr_engine_duckdb_driver, engine};
+    conn->base = (gr_engine_conn){.driver = &gr_engine_duckdb_driver, .engine = engine};
     conn->handle = handle;
     *ret = &conn->base;
     return GR_OK;
@@ -285,6 +292,7 @@ const gr_engine_driver gr_engine_duckdb_driver = {
     .disconnect = duckdb_driver_disconnect,
     .query = gr_engine_duckdb_query,
     .update = gr_engine_duckdb_update,
+    .load = gr_engine_duckdb_load,
     .describe = gr_engine_duckdb_describe,
     .interrupt = duckdb_driver_interrupt,
     .forget_statements = gr_engine_duckdb_forget,

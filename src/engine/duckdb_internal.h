@@ -73,6 +73,7 @@ typedef struct gr_duckdb_source { /* owned by the engine, under its lock */
     struct gr_duckdb_source *next;
     char *name;
     bool is_folder, is_attached, is_writable;
+    bool is_guest, divides_integers; /* of another engine */
     dev_t device;
     ino_t inode;
 } gr_duckdb_source;
@@ -143,6 +144,10 @@ gr_status gr_engine_duckdb_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_st
                                   int64_t *ret_rows, gr_error *err);
 gr_status gr_engine_duckdb_describe(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret,
                                     size_t *ret_n, gr_error *err);
+
+/* ---- loads (duckdb_load.c) --------------------------------------------------------------------------------------- */
+gr_status gr_engine_duckdb_load(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_stream *rows,
+                                int64_t *ret_rows, gr_error *err);
 
 /* ---- streams (duckdb_stream.c) ----------------------------------------------------------------------------------- */
 /* *ret_type: the engine's error type when it was the execution that failed, else DUCKDB_ERROR_INVALID. */

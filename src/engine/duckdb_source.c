@@ -144,8 +144,20 @@ static gr_status check_path(const gr_source_config *source, gr_arena *arena, str
     return status;
 }
 
+static void note_guest(gr_duckdb *duck, const gr_source_config *source) {
+    pthread_mutex_lock(&duck->lock);
+    gr_duckdb_source *known = find(duck, source->name);
+    known->is_guest = true;
+    known->divides_integers = source->kind == GR_SOURCE_POSTGRES;
+    pthread_mutex_unlock(&duck->lock);
+}
+
 gr_status gr_engine_duckdb_attach(gr_engine *engine, const gr_source_config *source, bool want_write, gr_error *err) {
     gr_duckdb *duck = (gr_duckdb *)(void *)engine;
+    if (source->kind != GR_SOURCE_DUCKDB) {
+        note_guest(duck, source);
+        return GR_OK;
+    }
     gr_arena *arena = gr_arena_new();
     struct stat st = {0};
     gr_status status = check_path(source, arena, &st, err);

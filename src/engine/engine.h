@@ -33,7 +33,17 @@ struct gr_engine {
 struct gr_engine_conn {
     const gr_engine_driver *driver;
     gr_engine *engine;
+    gr_str source; /* set by the pool, borrowed from it: what it was taken for */
 };
+
+/* Rows that come from elsewhere into a table that is made for them. */
+typedef struct gr_engine_load {
+    gr_str catalog, schema, name; /* not quoted; catalog empty: there is none */
+    bool is_temporary;            /* seen by this connection alone; in place of one of that name, and without schema */
+    const gr_str *columns;        /* their names, as many as the rows have; NULL: those of the rows */
+    void (*on_rows)(void *arg, int64_t rows, int64_t bytes); /* may be NULL: so far, every 100 ms or so */
+    void *arg;
+} gr_engine_load;
 
 struct gr_engine_driver {
     const char *name;    /* "duckdb" */
@@ -58,6 +68,11 @@ struct gr_engine_driver {
      */
     gr_status (*update)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
                         void (*on_progress)(void *arg, double fraction), void *arg, int64_t *ret_rows, gr_error *err);
+    /* Make the table and put all rows of the stream into it, in one transaction: it is there whole, or not at all. The
+     * rows are read to their end and not closed; memory does not grow with them. Errors: engine.*, cancelled, timeout,
+     * those of the rows. NULL: the engine cannot. */
+    gr_status (*load)(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_stream *rows,
+                      int64_t *ret_rows, gr_error *err);
     /* Column names and types of a SELECT, without running it. */
     gr_status (*describe)(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret, size_t *ret_n,
                           gr_error *err);
@@ -73,6 +88,8 @@ extern const gr_engine_driver gr_engine_duckdb_driver;
 extern const gr_engine_driver gr_engine_postgres_driver; /* no store in it; caps without CTAS_STORE */
 extern const gr_engine_driver gr_engine_fake_driver;     /* scripted answers, delays and failures; engine/fake.h */
 
+/* In the DuckDB driver a source of another engine is a guest: nothing is attached, and connections for it see the store
+ * and what they have loaded. `/` of two integers is there what it is in the guest's own engine. */
 /* How the DuckDB driver names things (the sql room's dialect and the store rely on it):
  *   embedded store            catalog "granary_store", schema "main"
  *   data source NAME, file    catalog "src_NAME"

@@ -297,7 +297,7 @@ static gr_status fake_connect(gr_engine *engine, gr_str source, gr_engine_conn *
         if (answer.fail) return fail_with(&answer, err);
     }
     fake_conn *conn = gr_mem_calloc(1, sizeof *conn);
-    conn->base = (gr_engine_conn){&gr_engine_fake_driver, engine};
+    conn->base = (gr_engine_conn){.driver = &gr_engine_fake_driver, .engine = engine};
     pthread_mutex_lock(&f->lock);
     f->n_connections++;
     pthread_mutex_unlock(&f->lock);

@@ -119,6 +119,7 @@ static gr_status connect_one(gr_pool *pool, line *l, bool is_build, gr_engine_co
         pthread_cond_broadcast(&pool->freed);
         return status;
     }
+    conn->source = l->source;
     l->slots[l->n++] = (slot){conn, true, is_build, forgot, ++pool->tick};
     *ret = conn;
     return GR_OK;

@@ -93,7 +93,7 @@ static gr_status connect(gr_engine *engine, gr_str source, gr_engine_conn **ret,
     gr_postgres_conn *conn = gr_mem_calloc(1, sizeof *conn);
     gr_arena *arena = gr_arena_new();
     gr_str what = gr_arena_printf(arena, "data source \"" GR_FMT "\"", GR_ARG(source));
-    conn->base = (gr_engine_conn){&gr_engine_postgres_driver, engine};
+    conn->base = (gr_engine_conn){.driver = &gr_engine_postgres_driver, .engine = engine};
     conn->source = s;
     gr_status status = gr_pg_open(gr_str_from(s->conninfo), (gr_pg_use){what.p, GR_ERR_ENGINE_OPEN}, &conn->pg, err);
     gr_arena_free(arena);
@@ -155,6 +155,7 @@ const gr_engine_driver gr_engine_postgres_driver = {
     .disconnect = disconnect,
     .query = gr_engine_postgres_query,
     .update = gr_engine_postgres_update,
+    .load = gr_engine_postgres_load,
     .describe = gr_engine_postgres_describe,
     .interrupt = interrupt,
     .forget_statements = gr_engine_postgres_forget,

@@ -87,6 +87,11 @@ gr_status gr_engine_postgres_describe(gr_engine_conn *conn, gr_str sql, gr_arena
 void gr_engine_postgres_uncache_all(gr_postgres_conn *conn);
 void gr_engine_postgres_forget(gr_engine_conn *conn);
 
+/* ---- loads (postgres_load.c) --------------------------------------------------------------------------------------
+ */
+gr_status gr_engine_postgres_load(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_stream *rows,
+                                  int64_t *ret_rows, gr_error *err);
+
 /* ---- streams (postgres_stream.c) ----------------------------------------------------------------------------------
  */
 /* Takes `first`, the first result of what was sent in single-row mode. */

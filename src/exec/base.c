@@ -18,10 +18,11 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     gr_error err = {0};
     gr_engine_conn *conn = NULL;
     gr_column_schema *columns;
-    gr_status status = gr_sql_describe_cube(base->model, cube, exec->dialect, scratch, &members, &n, &text, &err);
-    if (!status) status = gr_pool_take(exec->pool, &ctx, cube->data_source, &conn, &err);
+    gr_status status = gr_sql_describe_cube(base->model, cube, gr_exec_dialect_of(exec, cube->data_source), scratch,
+                                            &members, &n, &text, &err);
+    if (!status) status = gr_exec_take(exec, &ctx, cube->data_source, true, &conn, &err);
     if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
-    if (conn) gr_pool_give(exec->pool, conn);
+    gr_exec_give(exec, conn);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
     gr_node_row known;
     bool is_found = false;
@@ -42,6 +43,7 @@ static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
     base->model = model;
     gr_plan_defaults defaults = {.is_external = exec->config->external_default,
                                  .is_non_strict = exec->config->allow_non_strict};
+    gr_exec_plan_remote(exec->config, base->arena, &defaults);
     base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
     base->users = GR_NEW_N(base->arena, gr_preagg_list, model->n_preaggs + 1);
     base->definition_of = GR_NEW_N(base->arena, size_t, model->n_preaggs + 1);

@@ -53,12 +53,12 @@ static gr_status limit(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     const gr_rollup *r = j->rollup;
     if (!r->ranged) return GR_OK;
     gr_exec_range range;
-    GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, r, j->zone, j->options, j->exec->dialect, &range, err));
+    GR_TRY(gr_exec_range_read(j->exec, conn, j->ctx, j->snapshot, r, j->zone, j->options, &range, err));
     gr_exec_axis x = gr_exec_axis_of(r, j->zone, j->ctx->now_us);
     j->range = gr_range_of_local(range.run.from_us, range.run.to_us, x.tz);
     j->options.range = &j->range;
     j->closed_us = range.closed_us;
-    return gr_sql_load(j->snapshot, r, j->zone, j->options, j->exec->dialect, j->ctx->arena, &j->load, err);
+    return gr_sql_load(j->snapshot, r, j->zone, j->options, &j->exec->places, j->ctx->arena, &j->load, err);
 }
 
 /* To who waits here, and once a second to who looks at the catalog. */
@@ -72,21 +72,19 @@ void gr_exec_job_tell(gr_exec_job *j, double fraction) {
     (void)!gr_catalog_build_progress(j->exec->catalog, j->claim.build_id, fraction, &ignored);
 }
 
-static void tell(void *arg, double fraction) { gr_exec_job_tell(arg, fraction); }
-
 bool gr_exec_is_taken(const gr_error *err) { return err && strstr(err->message, "already exists"); }
 
 static gr_status fill(gr_exec_job *j, gr_engine_conn *conn, gr_error *err) {
     GR_TRY(gr_catalog_build_table(j->exec->catalog, j->claim.build_id, j->table.text, err));
     gr_fault_point("build.named");
     j->told_us = gr_clock_mono_us();
-    gr_status status =
-        gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &j->load, tell, j, err);
+    gr_status status = gr_exec_fill(j, true, conn, j->ctx, &j->table, &j->load, err);
     j->is_foreign = status && gr_exec_is_taken(err);
     if (status) return status;
     gr_fault_point("build.chunk");
-    GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err));
-    GR_TRY(gr_exec_verify(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->table.text,
+    GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.local, gr_exec_dialect_of(j->exec, j->rollup->place),
+                               &j->stat, err));
+    GR_TRY(gr_exec_verify(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->table.local,
                           &j->verified_us, err));
     gr_fault_point("build.verified");
     return GR_OK;
@@ -129,7 +127,7 @@ static void give_up(gr_exec_job *j, gr_engine_conn *conn, gr_str why) {
     forget_dropped(j);
     if (j->is_foreign && gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
     if (!conn || j->is_foreign || !j->table.text.n) return;
-    if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.text, &ignored)) return;
+    if (gr_store_drop(conn, &ctx, j->exec->shared_dir, j->table.local, &ignored)) return;
     gr_fault_point("failed.dropped");
     if (gr_catalog_build_table(catalog, j->claim.build_id, GR_STR(""), &ignored)) return;
 }
@@ -159,18 +157,18 @@ static void run_compaction(gr_exec_job *j, gr_engine_conn *conn) {
     gr_ctx after = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
     if (gr_exec_parts_compact(j, conn, &ignored) == GR_OK) return;
     j->n_added = j->n_ended = 0;
-    if (j->table.text.n) (void)!gr_store_drop(conn, &after, j->exec->shared_dir, j->table.text, &ignored);
+    if (j->table.text.n) (void)!gr_store_drop(conn, &after, j->exec->shared_dir, j->table.local, &ignored);
 }
 
 static gr_status run(gr_exec_job *j, gr_error *err) {
     gr_engine_conn *conn = NULL;
-    gr_status status = gr_pool_take(j->exec->pool, j->ctx, j->rollup->tree.nodes[0].cube->data_source, &conn, err);
+    gr_status status = gr_exec_take_store(j->exec, j->ctx, j->rollup, &conn, err);
     if (!status && j->ask->is_compaction)
         run_compaction(j, conn);
     else if (!status)
         status = j->rollup->partition != GR_GRAIN_NONE ? gr_exec_parts_build(j, conn, err) : run_whole(j, conn, err);
     if (status) give_up(j, conn, gr_str_from(err->message));
-    if (conn) gr_pool_give(j->exec->pool, conn);
+    gr_exec_give(j->exec, conn);
     return status;
 }
 
@@ -243,10 +241,10 @@ static gr_status read_originals(gr_exec_job *j, const gr_snapshot *current, cons
         originals[n++] = (gr_original){deps[i]->preagg->cube, deps[i], state};
     }
     if (!n)
-        return gr_sql_load(j->snapshot, j->rollup, zone, (gr_sql_load_options){0}, j->exec->dialect, arena, &j->load,
+        return gr_sql_load(j->snapshot, j->rollup, zone, (gr_sql_load_options){0}, &j->exec->places, arena, &j->load,
                            err);
     j->options = (gr_sql_load_options){.originals = originals, .n_originals = n};
-    return gr_sql_load(current, j->rollup, zone, j->options, j->exec->dialect, arena, &j->load, err);
+    return gr_sql_load(current, j->rollup, zone, j->options, &j->exec->places, arena, &j->load, err);
 }
 
 /* They are rollups of `snapshot`; which of them are built by now is read from the current one. */
@@ -356,9 +354,9 @@ static gr_status publish_done(gr_exec_job *j, gr_doomed_table **ret_old, size_t 
 static void drop_unpublished(gr_exec_job *j) {
     gr_ctx ctx = {.arena = j->ctx->arena, .now_us = j->ctx->now_us};
     gr_engine_conn *conn;
-    if (gr_pool_take(j->exec->pool, &ctx, GR_STR(""), &conn, NULL)) return;
+    if (gr_exec_take_store(j->exec, &ctx, j->rollup, &conn, NULL)) return;
     give_up(j, conn, GR_STR("it could not be published"));
-    gr_pool_give(j->exec->pool, conn);
+    gr_exec_give(j->exec, conn);
 }
 
 static gr_status run_job(gr_exec_job *j, gr_error *err) {
@@ -411,7 +409,7 @@ static gr_status is_fresh(const gr_exec_job *asked, bool *ret, gr_error *err) {
     GR_TRY(status);
     j.claim.entity_id = e.entity_id;
     snprintf(j.claim.structure_hash, sizeof j.claim.structure_hash, GR_FMT, GR_ARG(e.identity.structure_hash));
-    GR_TRY(gr_pool_take(j.exec->pool, j.ctx, j.rollup->tree.nodes[0].cube->data_source, &conn, err));
+    GR_TRY(gr_exec_take_store(j.exec, j.ctx, j.rollup, &conn, err));
     if (j.rollup->partition != GR_GRAIN_NONE) {
         status = gr_exec_parts_look(&j, conn, &n_due, err);
     } else {
@@ -419,7 +417,7 @@ static gr_status is_fresh(const gr_exec_job *asked, bool *ret, gr_error *err) {
         status = gr_exec_whole_look(&j, conn, &part, err);
         n_due = part.is_due;
     }
-    gr_pool_give(j.exec->pool, conn);
+    gr_exec_give(j.exec, conn);
     *ret = !status && !n_due;
     return status;
 }

@@ -48,9 +48,9 @@ typedef struct gr_exec_range {
     int64_t n_without_time;
 } gr_exec_range;
 /* Asks the source. Errors: preagg.build_range, engine.*. */
-GR_MUST_CHECK gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_snapshot *snapshot,
-                                           const gr_rollup *rollup, const gr_tz *zone, gr_sql_load_options options,
-                                           const gr_dialect *dialect, gr_exec_range *ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_range_read(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx,
+                                           const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
+                                           gr_sql_load_options options, gr_exec_range *ret, gr_error *err);
 
 typedef struct gr_exec_part {
     gr_run run;
@@ -66,6 +66,11 @@ GR_MUST_CHECK gr_status gr_exec_parts_list(const gr_rollup *rollup, const gr_tz 
                                            gr_error *err);
 /* "20240105", "2024010512", "null" (cube.md 6.2). */
 gr_str gr_exec_part_digits(const gr_rollup *rollup, int64_t start_us, gr_arena *arena);
+
+/* ---- fill.c ---- */
+/* Make and fill a table on a connection to the store. `tells`: the job's progress is this table's. */
+GR_MUST_CHECK gr_status gr_exec_fill(gr_exec_job *job, bool tells, gr_engine_conn *conn, const gr_ctx *ctx,
+                                     const gr_store_table *table, const gr_sql *load, gr_error *err);
 
 /* ---- parts.c ---- */
 /* Build the partitions that are due, as far as the ask wants them; the job then has what is to be published. What was

@@ -65,7 +65,8 @@ static gr_str order_of(const gr_exec_job *j) {
     gr_buf_init(&out, 1 << 20);
     for (size_t i = 0; i < r->n_columns; i++) {
         const gr_rollup_column *c = &r->columns[(i + r->n_columns - r->n_times) % r->n_columns];
-        gr_buf_printf(&out, "%s" GR_FMT, i ? ", " : "", GR_ARG(gr_sql_quote(j->exec->dialect, c->name, j->ctx->arena)));
+        gr_buf_printf(&out, "%s" GR_FMT, i ? ", " : "",
+                      GR_ARG(gr_sql_quote(gr_exec_dialect_of(j->exec, r->place), c->name, j->ctx->arena)));
     }
     gr_str text = gr_arena_dup(j->ctx->arena, gr_buf_str(&out));
     gr_buf_done(&out);
@@ -104,7 +105,9 @@ static gr_status copy(gr_exec_job *j, gr_engine_conn *conn, const gr_build_row *
     j->table = gr_store_table_name(j->exec->config, j->rollup, GR_STR("merged"), gr_str_from(j->claim.structure_hash),
                                    j->claim.build_id, j->exec->dialect, arena);
     const gr_sql select = {.text = gr_arena_printf(arena, "SELECT * FROM " GR_FMT " AS \"p\" ORDER BY " GR_FMT,
-                                                   GR_ARG(from.table), GR_ARG(order_of(j)))};
+                                                   GR_ARG(from.table), GR_ARG(order_of(j))),
+                           .place = gr_exec_store_source(j->rollup),
+                           .is_native = conn->engine != j->exec->engine};
     j->added = GR_NEW_N(arena, int64_t, n + 1);
     j->ended = GR_NEW_N(arena, int64_t, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -114,8 +117,9 @@ static gr_status copy(gr_exec_job *j, gr_engine_conn *conn, const gr_build_row *
     }
     GR_TRY(gr_catalog_partitions_begin(j->exec->catalog, j->claim.build_id, rows, n, j->added, err));
     gr_fault_point("build.named");
-    GR_TRY(gr_store_build_in_place(conn, j->ctx, j->rollup, &j->table, j->exec->shared_dir, &select, NULL, NULL, err));
-    GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.text, j->exec->dialect, &j->stat, err));
+    GR_TRY(gr_exec_fill(j, false, conn, j->ctx, &j->table, &select, err));
+    GR_TRY(gr_store_stat_table(conn, j->ctx, j->rollup, j->table.local, gr_exec_dialect_of(j->exec, j->rollup->place),
+                               &j->stat, err));
     GR_TRY(check(j, rows, n, err));
     for (size_t i = 0; i < n; i++) rows[i].id = j->added[i];
     GR_TRY(gr_catalog_partitions_made(j->exec->catalog, j->claim.build_id, rows, n, err));

@@ -53,10 +53,7 @@ static gr_status open_store(gr_exec *exec, const gr_engine_driver *driver, gr_st
     }
     GR_TRY(driver->open(&options, &exec->engine, err));
     exec->pool = gr_pool_new(exec->engine, (size_t)config->engine_connections);
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (config->sources[i].max_queries)
-            gr_pool_limit(exec->pool, config->sources[i].name, (size_t)config->sources[i].max_queries);
-    return GR_OK;
+    return gr_exec_places_open(exec, err);
 }
 
 gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_error *err) {
@@ -93,6 +90,7 @@ void gr_exec_close(gr_exec *exec) {
         free(f);
         f = next;
     }
+    gr_exec_places_close(exec);
     gr_pool_free(exec->pool);
     if (exec->engine) exec->engine->driver->close(exec->engine);
     gr_catalog_close(exec->catalog);
@@ -105,7 +103,7 @@ void gr_exec_close(gr_exec *exec) {
     free(exec);
 }
 
-const gr_dialect *gr_exec_dialect(const gr_exec *exec) { return exec->dialect; }
+const gr_sql_places *gr_exec_places(const gr_exec *exec) { return &exec->places; }
 gr_catalog *gr_exec_catalog(const gr_exec *exec) { return exec->catalog; }
 
 static bool lives_in_source(const gr_config *config, const gr_model *model, gr_str source) {
@@ -155,7 +153,8 @@ gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], diags);
     gr_arena *scratch = gr_arena_new();
-    gr_plan_defaults defaults = {config->external_default, config->allow_non_strict, false};
+    gr_plan_defaults defaults = {.is_external = config->external_default, .is_non_strict = config->allow_non_strict};
+    gr_exec_plan_remote(config, scratch, &defaults);
     gr_plan_index *index = gr_plan_index_new(model, defaults, diags, scratch); /* static filters are read here */
     warn_unbuildable(model, index, diags);
     gr_arena_free(scratch);
@@ -219,8 +218,7 @@ gr_status gr_exec_set_model(gr_exec *exec, gr_model *model, gr_diags *diags, gr_
     GR_TRY(gr_exec_check_model(exec->config, model, diags, err));
     for (size_t i = 0; i < exec->config->n_sources; i++) {
         const gr_source_config *source = &exec->config->sources[i];
-        GR_TRY(exec->engine->driver->attach(exec->engine, source, lives_in_source(exec->config, model, source->name),
-                                            err));
+        GR_TRY(gr_exec_places_attach(exec, source, lives_in_source(exec->config, model, source->name), err));
     }
     gr_exec_base *current = gr_exec_base_ref_current(exec);
     bool is_first = !current;
@@ -283,63 +281,22 @@ gr_status gr_exec_drop_tables(gr_exec *exec, const gr_doomed_table *tables, size
     return gr_exec_publish(exec, NULL, tables, n, err);
 }
 
-gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table_text, gr_arena *arena,
-                                 gr_column_schema **ret, size_t *ret_n, gr_error *err) {
+static gr_status describe(gr_exec *exec, gr_str data_source, gr_str probe, gr_arena *arena, gr_column_schema **ret,
+                          size_t *ret_n, gr_error *err) {
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
     gr_engine_conn *conn;
-    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
-    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
+    GR_TRY(gr_exec_take(exec, &ctx, data_source, true, &conn, err));
     gr_status status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
-    gr_pool_give(exec->pool, conn);
+    gr_exec_give(exec, conn);
+    return status;
+}
+
+gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table_text, gr_arena *arena,
+                                 gr_column_schema **ret, size_t *ret_n, gr_error *err) {
+    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
+    gr_status status = describe(exec, data_source, probe, arena, ret, ret_n, err);
     const gr_source_config *source = gr_config_source(exec->config, data_source);
     if (status != GR_ERR_ENGINE_SQL || !source || !source->is_folder) return status;
     GR_TRY(exec->engine->driver->attach(exec->engine, source, false, err)); /* a file may have come since it was read */
-    GR_TRY(gr_pool_take(exec->pool, &ctx, data_source, &conn, err));
-    status = conn->driver->describe(conn, probe, arena, ret, ret_n, err);
-    gr_pool_give(exec->pool, conn);
-    return status;
-}
-
-/* A stream that gives its connection back. */
-typedef struct pooled_stream {
-    gr_stream pub;
-    gr_stream *inner;
-    gr_pool *pool;
-    gr_engine_conn *conn;
-} pooled_stream;
-
-static gr_status pooled_next(gr_stream *s, const gr_batch **ret, gr_error *err) {
-    pooled_stream *p = (pooled_stream *)s;
-    return p->inner->next(p->inner, ret, err);
-}
-
-static void pooled_close(gr_stream *s) {
-    pooled_stream *p = (pooled_stream *)s;
-    p->inner->close(p->inner);
-    gr_pool_give(p->pool, p->conn);
-    free(p);
-}
-
-gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_stream **ret,
-                        gr_error *err) {
-    gr_engine_conn *conn;
-    GR_TRY(gr_pool_take(exec->pool, ctx, data_source, &conn, err));
-    gr_stream *inner;
-    gr_status status = conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, true, &inner, err);
-    if (status) {
-        gr_pool_give(exec->pool, conn);
-        return status;
-    }
-    pooled_stream *p = gr_mem_alloc(sizeof *p);
-    *p = (pooled_stream){{inner->schema, inner->n_columns, pooled_next, pooled_close}, inner, exec->pool, conn};
-    *ret = &p->pub;
-    return GR_OK;
-}
-
-gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql, gr_error *err) {
-    gr_engine_conn *conn;
-    GR_TRY(gr_pool_take(exec->pool, ctx, data_source, &conn, err));
-    gr_status status = conn->driver->update(conn, ctx, sql->text, sql->params, sql->n_params, NULL, NULL, NULL, err);
-    gr_pool_give(exec->pool, conn);
-    return status;
+    return describe(exec, data_source, probe, arena, ret, ret_n, err);
 }

@@ -18,7 +18,7 @@ GR_MUST_CHECK gr_status gr_exec_open(const gr_config *config, gr_exec **ret, gr_
 GR_MUST_CHECK gr_status gr_exec_open_on(const gr_config *config, const gr_engine_driver *driver, gr_exec **ret,
                                         gr_error *err);
 void gr_exec_close(gr_exec *exec); /* no snapshot may be left but the current one */
-const gr_dialect *gr_exec_dialect(const gr_exec *exec);
+const gr_sql_places *gr_exec_places(const gr_exec *exec);
 gr_catalog *gr_exec_catalog(const gr_exec *exec);
 
 /* The model against the configuration: data sources that do not exist, rollups in sources that cannot be written.
@@ -40,11 +40,10 @@ uint64_t gr_exec_generation(const gr_exec *exec);
 GR_MUST_CHECK gr_status gr_exec_plan(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot *snapshot,
                                      const gr_query *query, gr_plan_options options, gr_plan **ret, gr_error *err);
 /* Run a rendered plan on a pooled connection; the stream gives it back when closed. */
-GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
-                                      gr_stream **ret, gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_stream **ret,
+                                      gr_error *err);
 /* Run one statement without rows on a pooled connection. */
-GR_MUST_CHECK gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, gr_str data_source, const gr_sql *sql,
-                                       gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_error *err);
 /* A build that is recorded as running and leased to this process, and not begun yet. */
 typedef struct gr_build_claim {
     int64_t entity_id, build_id, number;
@@ -54,6 +53,7 @@ typedef struct gr_build_progress {
     void (*fn)(void *, double);
     void *arg;
     void (*parts)(void *, size_t done, size_t due, int64_t rows); /* of a partitioned rollup; or NULL */
+    void (*rows)(void *, int64_t rows, int64_t bytes);            /* that came from another engine so far; or NULL */
 } gr_build_progress;
 /* Errors: preagg.materializing (somebody alive builds it), catalog.*. */
 GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
@@ -135,7 +135,7 @@ typedef struct gr_exec_orphan {
 } gr_exec_orphan;
 const gr_exec_orphan *gr_exec_orphans(const gr_exec *exec, size_t *ret_n);
 /* A table that a snapshot names does not exist (somebody deleted the store, or exchanged the source's file). */
-bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table);
+bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, gr_str table);
 /* The catalog's row of a rollup in a zone; *ret_found false when it was never declared. */
 GR_MUST_CHECK gr_status gr_exec_entity(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,
                                        const gr_tz *zone, gr_arena *arena, gr_preagg_row *ret, bool *ret_found,

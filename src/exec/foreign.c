@@ -30,7 +30,8 @@ gr_str gr_exec_foreign_table(const gr_exec *exec, const gr_exec_entry *e, const 
         is_whole &= b.components[i].n > 0;
     }
     gr_str select = {0};
-    if (!is_whole || gr_sql_registered(r, &b, e->zone, gr_clock_now_us(), exec->dialect, arena, &select, NULL) != GR_OK)
+    if (!is_whole || gr_sql_registered(r, &b, e->zone, gr_clock_now_us(),
+                                       gr_exec_dialect_of(exec, gr_sql_load_source(r)), arena, &select, NULL) != GR_OK)
         return (gr_str){0};
     return select;
 }

@@ -32,7 +32,7 @@ static gr_status part_hash(const gr_exec *exec, const gr_snapshot *snapshot, con
                            const gr_tz *zone, gr_arena *arena, gr_str *ret, gr_error *err) {
     gr_sql load;
     const gr_rollup *part = gr_rollup_part(snapshot->index, r, component, arena);
-    GR_TRY(gr_sql_load(snapshot, part, zone, (gr_sql_load_options){0}, exec->dialect, arena, &load, err));
+    GR_TRY(gr_sql_load(snapshot, part, zone, (gr_sql_load_options){0}, &gr_sql_places_embedded, arena, &load, err));
     *ret = gr_digest_md5_hex(with_extras(exec, r, load.text, arena), arena);
     return GR_OK;
 }
@@ -146,7 +146,7 @@ gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, con
                            gr_arena *arena, gr_exec_identity *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
     gr_exec_identity id = {.grain_hash = gr_rollup_grain_hash(r, zone, arena), .n_components = r->n_components};
-    GR_TRY(gr_sql_load(snapshot, r, zone, (gr_sql_load_options){0}, exec->dialect, arena, &id.load, err));
+    GR_TRY(gr_sql_load(snapshot, r, zone, (gr_sql_load_options){0}, &gr_sql_places_embedded, arena, &id.load, err));
     id.structure_hash = gr_digest_md5_hex(with_extras(exec, r, id.load.text, arena), arena);
     GR_TRY(part_hash(exec, snapshot, r, SIZE_MAX, zone, arena, &id.base_hash, err));
     id.components = GR_NEW_N(arena, gr_component_decl, r->n_components + 1);

@@ -81,7 +81,10 @@ struct gr_exec {
     gr_engine *engine;
     gr_pool *pool;
     gr_catalog *catalog;
-    const gr_dialect *dialect;
+    const gr_dialect *dialect;                 /* of the embedded engine */
+    gr_engine *engines[GR_SOURCE_KIND__COUNT]; /* of the other kinds; NULL: no source is of it, or the embedded one */
+    gr_pool *pools[GR_SOURCE_KIND__COUNT];
+    gr_sql_places places;
     gr_str shared_dir; /* of a shared store; empty: the embedded one */
     pthread_mutex_t define, publish, mutex;
     gr_exec_snapshot *current;
@@ -97,6 +100,33 @@ struct gr_exec {
     pthread_cond_t watch_wake;
     bool is_watching, is_watch_stopping, is_store_spared;
 };
+
+/* places.c */
+GR_MUST_CHECK gr_status gr_exec_places_open(gr_exec *exec, gr_error *err);
+void gr_exec_places_close(gr_exec *exec);
+GR_MUST_CHECK gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, bool want_write,
+                                              gr_error *err);
+/* Fills `remote`. */
+void gr_exec_plan_remote(const gr_config *config, gr_arena *arena, gr_plan_defaults *defaults);
+void gr_exec_places_forget(gr_exec *exec); /* prepared statements */
+/* A connection to a place: to its own engine, or to the embedded one on its behalf. */
+GR_MUST_CHECK gr_status gr_exec_take(const gr_exec *exec, const gr_ctx *ctx, gr_str place, bool is_native,
+                                     gr_engine_conn **ret, gr_error *err);
+void gr_exec_give(const gr_exec *exec, gr_engine_conn *conn); /* accepts NULL */
+/* To where a rollup's table is, or is to be. */
+GR_MUST_CHECK gr_status gr_exec_take_store(const gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup,
+                                           gr_engine_conn **ret, gr_error *err);
+gr_str gr_exec_store_source(const gr_rollup *rollup); /* the place that such a connection is about */
+const gr_dialect *gr_exec_dialect_of(const gr_exec *exec, gr_str place);
+/* Run a statement on `conn` when that is of its place and engine; else, and with NULL, on a connection of its own,
+ * given back when the stream is closed. */
+bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql);
+/* What a statement fetches, into temporary tables of the connection that it is to run on. */
+GR_MUST_CHECK gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                                      gr_error *err);
+void gr_exec_fetched_drop(gr_engine_conn *conn, size_t n_fetches);
+GR_MUST_CHECK gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx,
+                                         const gr_sql *sql, gr_stream **ret, gr_error *err);
 
 /* identity.c */
 GR_MUST_CHECK gr_status gr_exec_identify(const gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,

@@ -110,9 +110,9 @@ static gr_status read_fingerprints(work *w, gr_engine_conn *conn, gr_error *err)
             gr_range_of_local(x->has_from ? x->run.from_us : INT64_MIN, x->has_to ? x->run.to_us : INT64_MAX, axis.tz);
         options.range = &range;
     }
-    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, options, j->ask->freshness->change, j->exec->dialect,
+    GR_TRY(gr_sql_fingerprint(j->snapshot, j->rollup, j->zone, options, j->ask->freshness->change, &j->exec->places,
                               j->ctx->arena, &sql, err));
-    GR_TRY(conn->driver->query(conn, j->ctx, sql.text, sql.params, sql.n_params, false, &stream, err));
+    GR_TRY(gr_exec_query_on(j->exec, conn, j->ctx, &sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     while (!status && batch) {
         for (size_t i = 0; i < batch->n_rows; i++) {
@@ -234,13 +234,13 @@ static gr_status name_chunk(chunk_job *k, gr_error *err) {
 static gr_status fill_chunk(chunk_job *k, gr_error *err) {
     const gr_exec_job *j = k->w->job;
     gr_sql load;
-    GR_TRY(gr_sql_load(j->snapshot, j->rollup, j->zone, k->options, j->exec->dialect, k->ctx.arena, &load, err));
-    gr_status status =
-        gr_store_build_in_place(k->conn, &k->ctx, j->rollup, &k->table, j->exec->shared_dir, &load, NULL, NULL, err);
+    GR_TRY(gr_sql_load(j->snapshot, j->rollup, j->zone, k->options, &j->exec->places, k->ctx.arena, &load, err));
+    gr_status status = gr_exec_fill(k->w->job, false, k->conn, &k->ctx, &k->table, &load, err);
     k->is_foreign = status && gr_exec_is_taken(err);
     GR_TRY(status);
     gr_fault_point("build.chunk");
-    return gr_store_stat_table(k->conn, &k->ctx, j->rollup, k->table.text, j->exec->dialect, &k->stat, err);
+    return gr_store_stat_table(k->conn, &k->ctx, j->rollup, k->table.local,
+                               gr_exec_dialect_of(j->exec, j->rollup->place), &k->stat, err);
 }
 
 /* A source that is written to between the two looks differs once, and not again. */
@@ -250,11 +250,11 @@ static gr_status fill_and_verify(chunk_job *k, int64_t *ret_verified_us, gr_erro
     gr_status status = GR_OK;
     for (int i = 0; i < TRIES; i++) {
         GR_TRY(fill_chunk(k, err));
-        status = gr_exec_verify(j->exec, k->conn, &k->ctx, j->snapshot, j->rollup, j->zone, k->options, k->table.text,
+        status = gr_exec_verify(j->exec, k->conn, &k->ctx, j->snapshot, j->rollup, j->zone, k->options, k->table.local,
                                 ret_verified_us, err);
         if (status != GR_ERR_PREAGG_MISMATCH) return status;
         gr_ctx after = {.arena = k->ctx.arena, .now_us = k->ctx.now_us};
-        GR_TRY(gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.text, err));
+        GR_TRY(gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.local, err));
     }
     return status;
 }
@@ -350,7 +350,7 @@ static void give_up(chunk_job *k) {
     gr_ctx after = {.arena = k->ctx.arena, .now_us = k->ctx.now_us};
     if (k->is_foreign)
         (void)!gr_catalog_partitions_unname(j->exec->catalog, k->ids, k->c.n, &ignored);
-    else if (k->is_named && !gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.text, &ignored))
+    else if (k->is_named && !gr_store_drop(k->conn, &after, j->exec->shared_dir, k->table.local, &ignored))
         note_dropped(k);
 }
 
@@ -378,10 +378,9 @@ static void *help(void *arg) {
     gr_engine_conn *conn = NULL;
     gr_ctx ctx = *w->job->ctx;
     ctx.arena = gr_arena_new();
-    gr_str source = w->job->rollup->tree.nodes[0].cube->data_source;
-    if (!gr_pool_take(w->job->exec->pool, &ctx, source, &conn, NULL)) { /* without: the others do it all */
+    if (!gr_exec_take_store(w->job->exec, &ctx, w->job->rollup, &conn, NULL)) { /* without: the others do it all */
         build_chunks(w, conn);
-        gr_pool_give(w->job->exec->pool, conn);
+        gr_exec_give(w->job->exec, conn);
     }
     gr_arena_free(ctx.arena);
     return NULL;
@@ -544,8 +543,7 @@ static gr_status list(work *w, gr_engine_conn *conn, gr_error *err) {
     gr_exec_job *j = w->job;
     gr_arena *arena = j->ctx->arena;
     if (!is_range_known(w))
-        GR_TRY(gr_exec_range_read(conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, j->exec->dialect,
-                                  &w->range, err));
+        GR_TRY(gr_exec_range_read(j->exec, conn, j->ctx, j->snapshot, j->rollup, j->zone, j->options, &w->range, err));
     GR_TRY(gr_exec_parts_list(j->rollup, j->zone, &w->range, j->exec->config->build_max_partitions, j->ctx->now_us,
                               arena, &w->parts, err));
     GR_TRY(gr_catalog_partitions(j->exec->catalog, j->claim.entity_id, arena, &w->rows, &w->n_rows, err));

@@ -113,6 +113,7 @@ void gr_exec_parts_show(const gr_exec *exec, const gr_rollup *r, const gr_build_
     state->wanted = wanted;
     state->limits = limits;
     state->n_without_time = n_without_time;
+    for (size_t i = 0; i < s.tables.n; i++) s.tables.v[i].text = gr_store_local(exec->config, s.tables.v[i].text);
     find_live(&s, arena);
     find_covered(&s, wanted, limits, n_without_time, arena, state);
     state->is_built = true;
@@ -122,5 +123,5 @@ void gr_exec_parts_show(const gr_exec *exec, const gr_rollup *r, const gr_build_
     state->n_tables = s.tables.n;
     state->rows = s.n_rows;
     if (s.oldest_us < state->built_at_us) state->built_at_us = s.oldest_us;
-    state->table = gr_sql_partitions(r, state, exec->dialect, arena);
+    state->table = gr_sql_partitions(r, state, gr_exec_dialect_of(exec, r->place), arena);
 }

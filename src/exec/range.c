@@ -64,10 +64,11 @@ typedef struct answer {
     bool is_null[3];
 } answer;
 
-static gr_status ask(gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql, size_t n, answer *ret, gr_error *err) {
+static gr_status ask(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql, size_t n,
+                     answer *ret, gr_error *err) {
     gr_stream *stream;
     const gr_batch *batch;
-    GR_TRY(conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, false, &stream, err));
+    GR_TRY(gr_exec_query_on(exec, conn, ctx, sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     for (size_t i = 0; i < n; i++) {
         bool has_row = !status && batch && batch->n_rows;
@@ -86,11 +87,11 @@ static gr_status bad_range(const gr_rollup *r, gr_error *err, const char *what) 
 }
 
 /* What the model says, where it says it. */
-static gr_status read_explicit(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, const gr_dialect *dialect,
+static gr_status read_explicit(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r,
                                const gr_exec_axis *x, gr_exec_range *out, gr_error *err) {
-    gr_sql sql = {.text = gr_sql_build_range(r, dialect, ctx->arena)};
+    gr_sql sql = gr_sql_build_range(r, &exec->places, ctx->arena);
     answer a;
-    GR_TRY(ask(conn, ctx, &sql, 2, &a, err));
+    GR_TRY(ask(exec, conn, ctx, &sql, 2, &a, err));
     if (r->range_start.n && a.is_null[0]) return bad_range(r, err, "starts at null");
     if (r->range_end.n && a.is_null[1]) return bad_range(r, err, "ends at null");
     if (r->range_start.n && r->range_end.n && a.v[1] < a.v[0]) return bad_range(r, err, "ends before it starts");
@@ -102,17 +103,17 @@ static gr_status read_explicit(gr_engine_conn *conn, const gr_ctx *ctx, const gr
     return GR_OK;
 }
 
-gr_status gr_exec_range_read(gr_engine_conn *conn, const gr_ctx *ctx, const gr_snapshot *snapshot, const gr_rollup *r,
-                             const gr_tz *zone, gr_sql_load_options options, const gr_dialect *dialect,
-                             gr_exec_range *ret, gr_error *err) {
+gr_status gr_exec_range_read(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_snapshot *snapshot,
+                             const gr_rollup *r, const gr_tz *zone, gr_sql_load_options options, gr_exec_range *ret,
+                             gr_error *err) {
     gr_exec_axis x = gr_exec_axis_of(r, zone, ctx->now_us);
     gr_exec_range out = {.run = {INT64_MIN, INT64_MAX}, .closed_us = INT64_MIN};
-    if (r->has_build_range) GR_TRY(read_explicit(conn, ctx, r, dialect, &x, &out, err));
+    if (r->has_build_range) GR_TRY(read_explicit(exec, conn, ctx, r, &x, &out, err));
     if (r->partition != GR_GRAIN_NONE && !(out.has_from && out.has_to)) {
         gr_sql sql;
         answer a;
-        GR_TRY(gr_sql_time_span(snapshot, r, zone, options, dialect, ctx->arena, &sql, err));
-        GR_TRY(ask(conn, ctx, &sql, 3, &a, err));
+        GR_TRY(gr_sql_time_span(snapshot, r, zone, options, &exec->places, ctx->arena, &sql, err));
+        GR_TRY(ask(exec, conn, ctx, &sql, 3, &a, err));
         /* Of nothing there is one partition, that of now. */
         int64_t first = a.is_null[0] ? ctx->now_us : a.v[0], last = a.is_null[1] ? ctx->now_us : a.v[1];
         int64_t from = gr_granularity_floor(x.granularity, x.anchor, gr_tz_to_local(x.tz, first)),

@@ -31,12 +31,8 @@ gr_status gr_exec_slots_ask(gr_exec *exec, const gr_ctx *ctx, const gr_snapshot 
         give(&all, ret, ret_n);
         return GR_OK;
     }
-    gr_engine_conn *conn = NULL;
     gr_exec_range range;
-    GR_TRY(gr_pool_take(exec->pool, ctx, r->tree.nodes[0].cube->data_source, &conn, err));
-    gr_status status =
-        gr_exec_range_read(conn, ctx, snapshot, r, zone, (gr_sql_load_options){0}, exec->dialect, &range, err);
-    gr_pool_give(exec->pool, conn);
+    gr_status status = gr_exec_range_read(exec, NULL, ctx, snapshot, r, zone, (gr_sql_load_options){0}, &range, err);
     GR_TRY(status);
     GR_TRY(cut(exec, r, zone, &range, ctx->now_us, ctx->arena, &all, err));
     give(&all, ret, ret_n);

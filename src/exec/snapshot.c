@@ -10,6 +10,15 @@
 
 static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
 
+static gr_status drop_where_it_is(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err) {
+    gr_str place = gr_store_place(exec->config, table);
+    if (!place.n) return gr_store_drop(conn, ctx, exec->shared_dir, table, err);
+    GR_TRY(gr_exec_take(exec, ctx, place, true, &conn, err));
+    gr_status status = gr_store_drop(conn, ctx, (gr_str){0}, gr_store_local(exec->config, table), err);
+    gr_exec_give(exec, conn);
+    return status;
+}
+
 void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_doomed_table *table) {
     gr_error ignored;
     if (!table->id) { /* its record is there still: it is only let go of */
@@ -17,7 +26,7 @@ void gr_exec_forget_table(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx
         return;
     }
     gr_fault_point("drop.before");
-    if (!table->table_name.n || gr_store_drop(conn, ctx, exec->shared_dir, table->table_name, &ignored)) return;
+    if (table->table_name.n && drop_where_it_is(exec, conn, ctx, table->table_name, &ignored)) return;
     gr_fault_point("drop.after");
     if (gr_catalog_doomed_done(exec->catalog, table->id, &ignored)) return;
 }
@@ -174,7 +183,7 @@ gr_status gr_exec_publish(gr_exec *exec, gr_exec_base *base, const gr_doomed_tab
         } else {
             snapshot_unref(fresh);
         }
-        gr_pool_forget_statements(exec->pool);
+        gr_exec_places_forget(exec);
     }
     pthread_mutex_unlock(&exec->publish);
     return status;

@@ -19,8 +19,8 @@ static gr_status read_span(asker *a, const gr_plan *probe, gr_span *ret, gr_erro
     gr_sql sql;
     gr_stream *stream;
     const gr_batch *batch;
-    GR_TRY(gr_sql_span(probe, gr_exec_dialect(a->exec), a->ctx->arena, &sql, err));
-    GR_TRY(gr_exec_query(a->exec, a->ctx, probe->data_source, &sql, &stream, err));
+    GR_TRY(gr_sql_span(probe, gr_exec_places(a->exec), a->ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query(a->exec, a->ctx, &sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     if (!status && batch && batch->n_rows && !gr_column_is_null(&batch->columns[0], 0)) {
         ret->is_empty = false;

@@ -92,7 +92,7 @@ static void take_build(const assembly *a, const gr_exec_entry *e, const gr_build
     size_t n;
     const gr_partition_row *parts = parts_of(a, build->preagg_id, &n);
     out->is_built = true;
-    out->table = build->table_name;
+    out->table = gr_store_local(a->snapshot->exec->config, build->table_name);
     out->build_number = build->number;
     out->built_at_us = build->finished_us;
     out->rows = build->rows;

@@ -24,12 +24,26 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
 }
 
-bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, gr_str table) {
+bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, gr_str table) {
     gr_engine_conn *conn;
-    if (gr_pool_take(exec->pool, ctx, GR_STR(""), &conn, NULL)) return false;
+    if (gr_exec_take_store(exec, ctx, rollup, &conn, NULL)) return false;
     bool gone = is_gone(conn, ctx->arena, table);
-    gr_pool_give(exec->pool, conn);
+    gr_exec_give(exec, conn);
     return gone;
+}
+
+/* Of a table as the catalog knows it. A source that is away says nothing of its tables. */
+static bool is_lost(gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, gr_str table) {
+    gr_str place = gr_store_place(exec->config, table);
+    if (!place.n) return is_gone(conn, ctx->arena, table);
+    if (gr_exec_take(exec, ctx, place, true, &conn, NULL)) return false;
+    gr_error err = {0};
+    gr_column_schema *columns;
+    size_t n;
+    gr_str probe = gr_arena_printf(ctx->arena, "SELECT * FROM " GR_FMT, GR_ARG(gr_store_local(exec->config, table)));
+    gr_status status = conn->driver->describe(conn, probe, ctx->arena, &columns, &n, &err);
+    gr_exec_give(exec, conn);
+    return status == GR_ERR_ENGINE_SQL;
 }
 
 typedef struct sweep {
@@ -58,7 +72,7 @@ static gr_status forget_gone_builds(sweep *s, gr_error *err) {
     for (size_t i = 0; i < n; i++) {
         if (rows[i].status != GR_BUILD_DONE || !rows[i].table_name.n) continue;
         if (gr_store_is_shared_table(rows[i].table_name)) continue;
-        if (is_gone(s->conn, s->arena, rows[i].table_name))
+        if (is_lost(s->exec, s->conn, &s->ctx, rows[i].table_name))
             GR_TRY(gr_exec_forget_builds(s->exec, rows[i].preagg_id, err));
     }
     return GR_OK;
@@ -78,7 +92,7 @@ static gr_status quarantine_gone_partitions(sweep *s, gr_error *err) {
         if (!name.n || rows[i].quarantine.n || gr_store_is_shared_table(name)) continue;
         const bool *seen = gr_map_get(&known, name);
         if (!seen) {
-            seen = is_gone(s->conn, s->arena, name) ? &gone : &there;
+            seen = is_lost(s->exec, s->conn, &s->ctx, name) ? &gone : &there;
             gr_map_put(&known, name, (void *)(uintptr_t)seen);
         }
         if (!*seen) lost[n_lost++] = rows[i].id;

@@ -25,8 +25,8 @@ gr_status gr_exec_differences(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     gr_stream *stream;
     const gr_batch *batch;
     *ret = (gr_exec_keys){0};
-    GR_TRY(gr_sql_verify(snapshot, r, zone, options, table, exec->dialect, ctx->arena, &sql, err));
-    GR_TRY(conn->driver->query(conn, ctx, sql.text, sql.params, sql.n_params, false, &stream, err));
+    GR_TRY(gr_sql_verify(snapshot, r, zone, options, table, &exec->places, ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query_on(exec, conn, ctx, &sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     while (!status && batch) {
         for (size_t i = 0; i < batch->n_rows; i++) {
@@ -46,9 +46,12 @@ static bool differs_from_itself(const gr_exec *exec, gr_engine_conn *conn, const
                                 gr_sql_load_options options) {
     gr_sql load;
     gr_exec_keys found = {0};
-    if (gr_sql_load(snapshot, r, zone, options, exec->dialect, ctx->arena, &load, NULL)) return false;
+    if (gr_sql_load(snapshot, r, zone, options, &exec->places, ctx->arena, &load, NULL) || load.n_fetches) return false;
     gr_str table = gr_arena_printf(ctx->arena, "(" GR_FMT ") AS \"again\"", GR_ARG(load.text));
-    gr_status status = gr_exec_differences(conn, ctx, exec, snapshot, r, zone, options, table, &found, NULL);
+    gr_rollup at_source = *r; /* as if the load were its table */
+    at_source.entity = &at_source;
+    at_source.place = load.place;
+    gr_status status = gr_exec_differences(conn, ctx, exec, snapshot, &at_source, zone, options, table, &found, NULL);
     return !status && found.n;
 }
 
@@ -131,9 +134,9 @@ static gr_status differences_of(look *l, gr_exec_keys *ret, gr_error *err) {
         options.range = &l->range;
     }
     gr_str table = gr_arena_printf(l->ctx->arena, GR_FMT " AS \"t\"", GR_ARG(l->state->table));
-    GR_TRY(gr_pool_take(l->exec->pool, l->ctx, r->tree.nodes[0].cube->data_source, &conn, err));
+    GR_TRY(gr_exec_take_store(l->exec, l->ctx, r, &conn, err));
     gr_status status = gr_exec_differences(conn, l->ctx, l->exec, l->snapshot, r, l->zone, options, table, ret, err);
-    gr_pool_give(l->exec->pool, conn);
+    gr_exec_give(l->exec, conn);
     return status;
 }
 

@@ -250,7 +250,7 @@ static void put_scan(const writer *x, const gr_plan *plan, size_t index) {
     gr_plan with = *plan; /* an inner plan reads the same originals as the whole */
     with.originals = x->shown->originals;
     with.n_originals = x->shown->n_originals;
-    if (plan->query->is_ungrouped || gr_sql_piece(&with, index, x->e->dialect, x->arena, &sql, NULL)) return;
+    if (plan->query->is_ungrouped || gr_sql_piece(&with, index, x->e->places, x->arena, &sql, NULL)) return;
     gr_jw_key_str(w, "sql", sql.text);
     gr_jw_key(w, GR_STR("params"));
     gr_http_put_params(w, &sql);

@@ -312,6 +312,9 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
     r->is_external = p->is_external < 0 ? defaults.is_external : p->is_external != 0;
+    for (size_t i = 0; i < defaults.n_remote && p->type == GR_PREAGG_ORIGINAL_SQL; i++)
+        if (gr_str_eq(defaults.remote[i], p->cube->data_source)) r->is_external = false;
+    if (!r->is_external) r->place = p->cube->data_source;
     r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
     if (p->type == GR_PREAGG_ORIGINAL_SQL) {
         prepare_original(r, arena);

@@ -127,7 +127,8 @@ struct gr_rollup {
     const gr_rollup **parts; /* rollup_lambda: in order of time */
     size_t n_parts;
     bool depends_on_zone; /* then every time zone is an entity of its own */
-    bool is_external;     /* in the embedded store; else in the source */
+    bool is_external;     /* in the store that the configuration names; else in the source */
+    gr_str place;         /* where its table is: a data source; empty: the embedded store */
     bool is_non_strict;
     bool can_build; /* else: why not */
     gr_status problem;
@@ -146,9 +147,12 @@ static inline const gr_rollup_column *gr_rollup_time(const gr_rollup *r) {
 typedef struct gr_plan_index gr_plan_index;
 /* What a pre-aggregation is that does not say. */
 typedef struct gr_plan_defaults {
-    bool is_external;   /* in the embedded store */
-    bool is_non_strict; /* allow_non_strict_date_range_match */
-    bool is_cheapest;   /* matching.selection: cheapest */
+    bool is_external;     /* in the embedded store */
+    bool is_non_strict;   /* allow_non_strict_date_range_match */
+    bool is_cheapest;     /* matching.selection: cheapest */
+    const gr_str *remote; /* data sources that the embedded engine does not see: what stands for the SQL of their cubes
+                             lives beside them */
+    size_t n_remote;
 } gr_plan_defaults;
 /* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false; what is wrong with its
  * static filters goes to `diags` (may be NULL). */

@@ -114,19 +114,20 @@ static gr_status check_table(const gr_entity_view *view, const json_t *body, gr_
 /* Values that cannot be merged need one row for each group. */
 static gr_status check_unique(gr_serve *serve, const gr_external_work *w, const gr_rollup *r, gr_str data_source,
                               gr_arena *arena, gr_error *err) {
-    const gr_dialect *dialect = gr_exec_dialect(serve->exec);
+    const gr_dialect *dialect = gr_sql_place_of(gr_exec_places(serve->exec), data_source)->dialect;
     gr_str by = {0};
     for (size_t i = 0; i < r->n_columns; i++)
         by = gr_arena_printf(arena, GR_FMT "%s" GR_FMT, GR_ARG(by), i ? ", " : " GROUP BY ",
                              GR_ARG(gr_sql_quote(dialect, r->columns[i].name, arena)));
-    gr_sql sql = {.text = gr_arena_printf(
-                      arena, "SELECT count(*) FROM (SELECT 1 FROM " GR_FMT GR_FMT " HAVING count(*) > 1 LIMIT 1) AS t",
-                      GR_ARG(w->table_text), GR_ARG(by))};
+    gr_str text = gr_arena_printf(
+        arena, "SELECT count(*) FROM (SELECT 1 FROM " GR_FMT GR_FMT " HAVING count(*) > 1 LIMIT 1) AS t",
+        GR_ARG(w->table_text), GR_ARG(by));
+    gr_sql sql = gr_sql_given(gr_exec_places(serve->exec), data_source, text);
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
     gr_stream *stream;
     const gr_batch *batch;
     int64_t n_twice = 0;
-    GR_TRY(gr_exec_query(serve->exec, &ctx, data_source, &sql, &stream, err));
+    GR_TRY(gr_exec_query(serve->exec, &ctx, &sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     if (!status && batch && batch->n_rows) n_twice = ((const int64_t *)batch->columns[0].data)[0];
     stream->close(stream);

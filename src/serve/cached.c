@@ -87,7 +87,7 @@ static void serve_entry(gr_answer *a, gr_cached *entry, gr_cache_outcome outcome
 }
 
 static gr_status render(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
-    return a->sql.text.n ? GR_OK : gr_sql_query(a->plan, gr_exec_dialect(serve->exec), ctx->arena, &a->sql, err);
+    return a->sql.text.n ? GR_OK : gr_sql_query(a->plan, gr_exec_places(serve->exec), ctx->arena, &a->sql, err);
 }
 
 /* Whatever it was made from, but not after a day. When it is not what would be made now, one caller makes it anew. */

@@ -7,7 +7,7 @@ static gr_status explain_one(gr_serve *serve, const gr_ctx *ctx, const gr_explai
                              gr_explanation *ret, gr_error *err) {
     gr_request one = request->serve;
     one.query = query;
-    gr_explanation e = {.dialect = gr_exec_dialect(serve->exec)};
+    gr_explanation e = {.places = gr_exec_places(serve->exec)};
     GR_TRY(gr_serve_plan(serve, ctx, &one, request->as_if_built, &e.answer, err));
     gr_status status = gr_plan_explain(e.answer.plan, ctx->arena, &e.report, err);
     e.repairs = GR_NEW_N(ctx->arena, gr_repair, e.report.n_candidates + 1);

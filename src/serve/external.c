@@ -16,14 +16,18 @@ gr_status gr_external_find_table(gr_external_work *w, gr_str catalog, gr_str ask
     if (!source)
         return gr_error_set(w->err, GR_ERR_CONFIG_SOURCE_UNKNOWN, "Catalog with name `%.*s` does not exist.",
                             (int)(catalog.n < 100 ? catalog.n : 100), catalog.p);
-    const gr_dialect *dialect = gr_exec_dialect(w->serve->exec);
-    gr_str schema = asked_schema.n ? asked_schema : GR_STR("main");
+    const gr_sql_place *place = gr_sql_place_of(gr_exec_places(w->serve->exec), source->name);
+    gr_str schema = asked_schema;
+    if (!schema.n) schema = place->is_embedded ? GR_STR("main") : source->schema;
     if (source->is_folder) schema = gr_arena_printf(w->arena, "src_" GR_FMT, GR_ARG(source->name));
-    gr_str parts[] = {gr_engine_duckdb_source_catalog(source, w->arena), schema, table};
+    gr_str catalog_name = place->is_embedded ? gr_engine_duckdb_source_catalog(source, w->arena) : (gr_str){0};
+    gr_str parts[] = {catalog_name, schema, table};
     for (size_t i = 0; i < 3; i++) {
-        gr_str quoted = gr_sql_quote(dialect, parts[i], w->arena);
-        w->table_text =
-            i ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted)) : quoted;
+        if (!parts[i].n) continue;
+        gr_str quoted = gr_sql_quote(place->dialect, parts[i], w->arena);
+        w->table_text = w->table_text.n
+                            ? gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(w->table_text), GR_ARG(quoted))
+                            : quoted;
     }
     gr_error why = {0};
     if (gr_exec_describe_table(w->serve->exec, catalog, w->table_text, w->arena, &w->columns, &w->n_columns, &why))

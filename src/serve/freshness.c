@@ -52,7 +52,7 @@ gr_status gr_serve_key_value(gr_serve *serve, const gr_ctx *ctx, const gr_refres
     gr_str sql, value;
     bool is_news = false;
     gr_error why = {0};
-    GR_TRY(gr_sql_key(part->sql, part->cube ? part->cube : own, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_sql_key(part->sql, part->cube ? part->cube : own, gr_exec_places(serve->exec), ctx->arena, &sql, err));
     gr_status status = gr_serve_keys_get(serve->keys, ctx, part->data_source, sql, max_age_us, &value, &is_news, &why);
     if (status && is_news)
         gr_log_event(GR_LOG_WARN, "refresh_key.failed", "cube", own->name, "error", gr_str_from(why.message), NULL);

@@ -30,7 +30,7 @@ static gr_str query_of(gr_serve *serve, const gr_snapshot *snapshot, const gr_no
     gr_sql sql;
     if (gr_query_of_metrics(snapshot->model, &ask, arena, &query, NULL) ||
         gr_plan_query(snapshot, query, how, arena, &plan, NULL) || plan->to_probe ||
-        gr_sql_query(plan, gr_exec_dialect(serve->exec), arena, &sql, NULL))
+        gr_sql_query(plan, gr_exec_places(serve->exec), arena, &sql, NULL))
         return (gr_str){0};
     return sql.text;
 }

@@ -109,7 +109,7 @@ static gr_status key_of(const gr_serve *serve, const gr_ctx *ctx, const gr_cube 
     if (!key)
         out.window = gr_arena_printf(ctx->arena, "/%lld", (long long)(ctx->now_us / SECOND_US / DEFAULT_SECONDS));
     else if (key->sql)
-        GR_TRY(gr_sql_key(key->sql, cube, gr_exec_dialect(serve->exec), ctx->arena, &out.sql, err));
+        GR_TRY(gr_sql_key(key->sql, cube, gr_exec_places(serve->exec), ctx->arena, &out.sql, err));
     else if (!key->is_immutable)
         out.window = window_of(&key->every, ctx->now_us, ctx->arena);
     *ret = out;
@@ -134,9 +134,9 @@ static gr_status read_value(gr_stream *stream, gr_buf *out, gr_error *err) {
 
 gr_status gr_serve_ask_key(void *arg, const gr_ctx *ctx, gr_str data_source, gr_str sql, gr_buf *out, gr_error *err) {
     gr_serve *serve = arg;
-    gr_sql statement = {.text = sql};
+    gr_sql statement = gr_sql_given(gr_exec_places(serve->exec), data_source, sql);
     gr_stream *stream;
-    GR_TRY(gr_exec_query(serve->exec, ctx, data_source, &statement, &stream, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, &statement, &stream, err));
     gr_status status = read_value(stream, out, err);
     stream->close(stream);
     return status;

@@ -274,11 +274,10 @@ static gr_status count_rows(const gr_serve *serve, const gr_ctx *ctx, const draf
     gr_stream *stream;
     const gr_batch *batch;
     const gr_tz *zone = gr_rollup_zone(d->changed, d->query->tz);
-    GR_TRY(gr_sql_load(d->snapshot, d->changed, zone, (gr_sql_load_options){0}, gr_exec_dialect(serve->exec),
-                       ctx->arena, &sql, err));
+    GR_TRY(gr_sql_load(d->snapshot, d->changed, zone, (gr_sql_load_options){0}, gr_exec_places(serve->exec), ctx->arena,
+                       &sql, err));
     sql.text = gr_arena_printf(ctx->arena, "SELECT count(*) AS \"rows\" FROM (" GR_FMT ") AS \"r\"", GR_ARG(sql.text));
-    gr_str source = d->changed->tree.nodes[0].cube->data_source;
-    GR_TRY(gr_exec_query(serve->exec, ctx, source, &sql, &stream, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, &sql, &stream, err));
     gr_status status = stream->next(stream, &batch, err);
     if (!status && batch && batch->n_rows) *ret = ((const int64_t *)batch->columns[0].data)[0];
     stream->close(stream);

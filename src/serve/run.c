@@ -67,7 +67,7 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
             a.plan = decided;
         }
         int64_t planned = gr_clock_mono_us();
-        if (!status) status = gr_sql_query(a.shown, gr_exec_dialect(serve->exec), ctx->arena, &a.sql, err);
+        if (!status) status = gr_sql_query(a.shown, gr_exec_places(serve->exec), ctx->arena, &a.sql, err);
         a.rendered_us = gr_clock_mono_us() - planned;
     }
     a.planned_us = gr_clock_mono_us() - start;
@@ -81,8 +81,8 @@ gr_status gr_serve_plan(gr_serve *serve, const gr_ctx *ctx, const gr_request *re
 static gr_status read_total(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
     gr_sql sql;
     gr_stream *stream;
-    GR_TRY(gr_sql_total(a->plan, gr_exec_dialect(serve->exec), ctx->arena, &sql, err));
-    GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &sql, &stream, err));
+    GR_TRY(gr_sql_total(a->plan, gr_exec_places(serve->exec), ctx->arena, &sql, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, &sql, &stream, err));
     const gr_batch *batch;
     gr_status status = stream->next(stream, &batch, err);
     if (!status && batch && batch->n_rows) {
@@ -97,7 +97,7 @@ static gr_status read_total(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr
 static gr_status execute(gr_serve *serve, const gr_ctx *ctx, gr_answer *a, gr_error *err) {
     int64_t start = gr_clock_mono_us();
     if (a->query->want_total) GR_TRY(read_total(serve, ctx, a, err));
-    GR_TRY(gr_exec_query(serve->exec, ctx, a->data_source, &a->sql, &a->stream, err));
+    GR_TRY(gr_exec_query(serve->exec, ctx, &a->sql, &a->stream, err));
     a->started_us = gr_clock_mono_us() - start;
     a->refreshed_us = ctx->now_us;
     for (size_t i = 0; i < a->plan->n_uses; i++) { /* as old as the oldest of what serves */
@@ -131,7 +131,7 @@ static bool is_forgotten(gr_serve *serve, const gr_ctx *ctx, const gr_answer *a,
         gr_error ignored;
         size_t n = 0;
         gr_str probe = use->state ? use->state->table : (gr_str){0};
-        if (!use->state || !gr_exec_is_gone(serve->exec, ctx, probe)) continue;
+        if (!use->state || !gr_exec_is_gone(serve->exec, ctx, use->rollup, probe)) continue;
         if (use->state->is_foreign) {
             GR_PUSH(ctx->arena, failed, use->rollup);
             is_any = true;

@@ -226,7 +226,7 @@ typedef struct gr_explanation {
     gr_answer answer;
     gr_plan_report report;
     gr_repair *repairs; /* parallel to report.candidates */
-    const gr_dialect *dialect;
+    const gr_sql_places *places;
 } gr_explanation;
 typedef struct gr_explanations {
     gr_query_type type;

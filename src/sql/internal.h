@@ -36,15 +36,19 @@ typedef struct gr_sql_sub_query {
 } gr_sql_sub_query;
 
 /* What the writers of one statement share. */
+typedef GR_VEC(gr_sql_fetch) gr_sql_fetches;
 typedef struct gr_sql_statement {
     gr_sql_params params;
     gr_status status;
     int n_sub_queries;
+    gr_sql_fetches fetches;
 } gr_sql_statement;
 
 /* One statement in the making. Errors are sticky: the first one wins and the texts that follow are of no use. */
 typedef struct gr_sqlw {
     const gr_dialect *dialect;
+    const gr_sql_places *places; /* with `fetches`: what the statement's place does not see is fetched; or NULL */
+    gr_sql_fetches *fetches;     /* shared by the writers of one statement */
     const gr_snapshot *snapshot;
     const gr_query *query; /* whose columns and conditions are written; NULL when a cube is described */
     const gr_query *outer; /* whose filters sub_query dimensions may take over, or NULL */
@@ -58,6 +62,8 @@ typedef struct gr_sqlw {
     size_t n_originals;
     const gr_rollup_column *limited; /* loads: only this range of the column, or NULL */
     const gr_range *limits;
+    bool is_given_only; /* scans leave out components that they do not give */
+    bool is_unmerged;   /* STORED: rows as they are stored, for somebody else to merge */
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
@@ -107,18 +113,47 @@ gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *member, const char *comparison
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
 gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empty when it has none */
 gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);   /* what one row contributes; empty: every row */
+gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *measure, gr_str value); /* as sketches take it */
+gr_str gr_sqlw_log2m(gr_sqlw *w, const gr_component *component);
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);
 /* Stored values of a component as one: `count` and `sum` are those of an M2. */
 gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *component, gr_str value, gr_str count, gr_str sum);
 /* A component where the writer reads: accumulated, merged, or as it is. */
+gr_str gr_sqlw_stored_value(gr_sqlw *w, const gr_component *component); /* of one stored row */
 gr_str gr_sqlw_component(gr_sqlw *w, const gr_component *component);
 
-/* query.c */
+/* place.c: what is written for another place than the statement's */
+const gr_sql_place *gr_sql_place_of_scan(const gr_sql_places *places, const gr_scan *scan);
+/* Where a statement runs, and the writer of it. */
+typedef struct gr_sql_home {
+    gr_str place;
+    bool is_native;
+    const gr_dialect *dialect;
+} gr_sql_home;
+gr_sql_home gr_sql_home_of_plan(const gr_sql_places *places, const gr_plan *plan);
+gr_sql_home gr_sql_home_native(const gr_sql_places *places, gr_str name);
+gr_sql_home gr_sql_home_embedded(const gr_sql_places *places, gr_str name);
+/* What the home does not see is fetched. */
+void gr_sqlw_take_home(gr_sqlw *w, const gr_sql_places *places, const gr_sql_home *home, gr_sql_statement *s);
+/* The place has no sketches: values are fetched, and the embedded engine makes them. */
+bool gr_sql_lacks_sketches(const gr_sql_place *place, const gr_components *components);
+bool gr_sqlw_sees(const gr_sqlw *w, const gr_sql_place *place);
+/* A writer of its own for a fetch from this place; its texts go to `s`. */
+gr_sqlw gr_sqlw_for_place(const gr_sqlw *w, const gr_sql_place *place, gr_sql_statement *s);
+/* The rows of a finished fetch, for FROM. */
+gr_str gr_sqlw_fetched(gr_sqlw *w, const gr_sql_place *place, const gr_sql_statement *s, const gr_str *columns,
+                       gr_str text);
+
+/* load.c */
 gr_sqlw gr_sqlw_for_load(const gr_snapshot *snapshot, const gr_rollup *entity, const gr_tz *zone,
                          gr_sql_load_options options, const gr_dialect *dialect, gr_sql_statement *s, gr_arena *arena,
                          gr_error *err);
+/* The load of a place that the embedded engine does not see has to meet in it: of several facts, or with sketches that
+ * the place cannot make. */
+bool gr_sql_load_meets_here(const gr_sql_place *source, const gr_rollup *entity);
 gr_str gr_sqlw_load(gr_sqlw *w, const gr_rollup *entity); /* without order */
-gr_status gr_sqlw_finish(const gr_sql_statement *s, gr_str text, gr_sql *ret);
+/* query.c */
+gr_status gr_sqlw_finish(const gr_sql_statement *s, const gr_sql_home *home, gr_str text, gr_sql *ret);
 
 /* partition.c: what a reading (NULL: all) has of a state's tables, for FROM */
 gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *rollup, const gr_rollup_state *state, const gr_reading *reading);
@@ -133,12 +168,18 @@ typedef struct gr_sql_grain {
     const gr_rollup *load;
 } gr_sql_grain;
 size_t gr_sqlw_grain_n(const gr_sql_grain *grain);
-gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *grain, size_t i); /* quoted */
+gr_str gr_sqlw_grain_name(const gr_sql_grain *grain, size_t i);
+gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *grain, size_t i); /* the same, quoted */
 gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *grain, size_t i);
 bool gr_sqlw_is_on_rows(const gr_sqlw *w, const gr_filter *filter);
 gr_str gr_sqlw_where(gr_sqlw *w); /* " WHERE …" of the query's rows, or empty */
 /* SELECT group columns, c0 … for each of `all` (NULL where the group lacks it). */
 gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all);
+/* SELECT DISTINCT group columns, "v": the values of one component, as sketches take them. */
+gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_component *component);
+/* The same, fetched from the place that the statement does not see. */
+gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
+                         const gr_components *all);
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
 gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan);
 

@@ -63,12 +63,12 @@ static gr_str row_value(gr_sqlw *w, const gr_member *m) {
                            GR_ARG(value.n ? value : GR_STR("1")));
 }
 
-static gr_str log2m_text(gr_sqlw *w, const gr_component *c) {
+gr_str gr_sqlw_log2m(gr_sqlw *w, const gr_component *c) {
     return gr_arena_printf(w->arena, "%d", gr_measure_log2m(c->measure));
 }
 
 /* Integers are hashed as bigint, everything else as its text (decisions 23). */
-static gr_str hashed(gr_sqlw *w, const gr_member *m, gr_str value) {
+gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *m, gr_str value) {
     const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
     bool is_integer = type && type->type == GR_TYPE_INT64;
     return gr_sqlw_op1(w, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT, value);
@@ -81,7 +81,7 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     };
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
     if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
-        return gr_sqlw_op2(w, GR_SQL_HLL_ADD, hashed(w, c->measure, value), log2m_text(w, c));
+        return gr_sqlw_op2(w, GR_SQL_HLL_ADD, gr_sqlw_hashed(w, c->measure, value), gr_sqlw_log2m(w, c));
     bool is_joined = w->read == GR_READ_SOURCE ? w->tree && (w->tree->n > 1 || w->sub_queries.n)
                                                : w->from && w->from->n_parts; /* a rollup_join */
     return gr_sqlw_op1(w, c->agg == GR_AGG_SUM && is_joined ? GR_SQL_SUM_JOINED : ops[c->agg], value);
@@ -107,6 +107,11 @@ static gr_str stored_column(gr_sqlw *w, const gr_component *c, gr_str key) {
     const gr_rollup_component *have = gr_scan_stored_component(w->scan, key);
     if (!have) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "'" GR_FMT "' is not stored", GR_ARG(c->measure->id));
     return gr_sqlw_stored(w, have->part, have->name);
+}
+
+gr_str gr_sqlw_stored_value(gr_sqlw *w, const gr_component *c) {
+    const gr_rollup_column *values = gr_scan_value_column(w->scan, c);
+    return values ? gr_sqlw_stored(w, values->part, values->name) : stored_column(w, c, c->stored_key);
 }
 
 static gr_str from_stored(gr_sqlw *w, const gr_component *c) {

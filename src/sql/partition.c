@@ -65,11 +65,12 @@ static const gr_tree *tree_of_time(const gr_rollup *r, const gr_group *group, gr
 }
 
 gr_status gr_sql_time_span(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                           gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+                           gr_sql_load_options options, const gr_sql_places *places, gr_arena *arena, gr_sql *ret,
                            gr_error *err) {
     const gr_rollup *r = rollup->entity;
     gr_sql_statement s = {0};
-    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
+    const gr_sql_home home = gr_sql_home_native(places, gr_sql_load_source(r));
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, home.dialect, &s, arena, err);
     gr_str *texts = GR_NEW_N(arena, gr_str, r->groups.n + 1);
     for (size_t i = 0; i < r->groups.n; i++) {
         gr_sqlw g = w;
@@ -82,7 +83,7 @@ gr_status gr_sql_time_span(const gr_snapshot *snapshot, const gr_rollup *rollup,
             GR_ARG(value), GR_ARG(value), GR_ARG(value), GR_ARG(from), GR_ARG(where));
     }
     gr_str all = gr_sqlw_join(&w, texts, r->groups.n, " UNION ALL ");
-    return gr_sqlw_finish(&s,
+    return gr_sqlw_finish(&s, &home,
                           gr_arena_printf(arena,
                                           "SELECT CAST(min(a) AS TIMESTAMP), CAST(max(b) AS TIMESTAMP), "
                                           "CAST(coalesce(sum(n), 0) AS BIGINT) FROM (" GR_FMT ") AS \"t\"",

@@ -64,27 +64,30 @@ static gr_str order_text(gr_sqlw *w) {
 
 typedef gr_sql_statement statement;
 
-static gr_sqlw writer_of(const gr_plan *plan, const gr_dialect *dialect, statement *s, gr_arena *arena, gr_error *err) {
-    return (gr_sqlw){.dialect = dialect,
-                     .snapshot = plan->snapshot,
-                     .query = plan->query,
-                     .outer = plan->query, /* as asked, whatever ranges the pieces have */
-                     .originals = plan->originals,
-                     .n_originals = plan->n_originals,
-                     .tz = plan->query->tz,
-                     .now_us = plan->snapshot->now_us,
-                     .arena = arena,
-                     .n_sub_queries = &s->n_sub_queries,
-                     .params = &s->params,
-                     .status = &s->status,
-                     .err = err};
+static gr_sqlw writer_of(const gr_plan *plan, const gr_sql_places *places, const gr_sql_home *home, statement *s,
+                         gr_arena *arena, gr_error *err) {
+    gr_sqlw w = {.snapshot = plan->snapshot,
+                 .query = plan->query,
+                 .outer = plan->query, /* as asked, whatever ranges the pieces have */
+                 .originals = plan->originals,
+                 .n_originals = plan->n_originals,
+                 .tz = plan->query->tz,
+                 .now_us = plan->snapshot->now_us,
+                 .arena = arena,
+                 .n_sub_queries = &s->n_sub_queries,
+                 .params = &s->params,
+                 .status = &s->status,
+                 .err = err};
+    gr_sqlw_take_home(&w, places, home, s);
+    return w;
 }
 
 /* One reading whose rows need no merge with others. */
-static bool is_direct(const gr_plan *plan) {
+static bool is_direct(const gr_sqlw *w, const gr_plan *plan) {
     const gr_piece *p = &plan->pieces[0];
-    return plan->n_pieces == 1 && p->kind == GR_PIECE_SCAN &&
-           (p->scan.rollup || p->scan.group.key_node == GR_TREE_NONE);
+    if (plan->n_pieces != 1 || p->kind != GR_PIECE_SCAN) return false;
+    const gr_sql_place *place = w->places ? gr_sql_place_of_scan(w->places, &p->scan) : NULL;
+    return (!place || gr_sqlw_sees(w, place)) && (p->scan.rollup || p->scan.group.key_node == GR_TREE_NONE);
 }
 
 static gr_str body(gr_sqlw *w, const gr_plan *plan) {
@@ -92,7 +95,7 @@ static gr_str body(gr_sqlw *w, const gr_plan *plan) {
     gr_sqlw r;
     gr_str from, where = {0}, list, conditions;
     gr_str by = w->query->is_ungrouped ? (gr_str){0} : gr_sqlw_group_by(w, count_groups(w->query));
-    if (is_direct(plan)) {
+    if (is_direct(w, plan)) {
         r = gr_sqlw_for_scan(w, &plan->pieces[0].scan);
         list = select_list(&r);
         where = gr_sqlw_where(&r);
@@ -112,170 +115,75 @@ static gr_str body(gr_sqlw *w, const gr_plan *plan) {
                            GR_ARG(where), GR_ARG(by), GR_ARG(conditions));
 }
 
-gr_status gr_sqlw_finish(const gr_sql_statement *s, gr_str text, gr_sql *ret) {
+gr_status gr_sqlw_finish(const gr_sql_statement *s, const gr_sql_home *home, gr_str text, gr_sql *ret) {
     if (s->status) return s->status;
-    *ret = (gr_sql){text, s->params.v, s->params.n};
+    *ret = (gr_sql){.text = text,
+                    .params = s->params.v,
+                    .n_params = s->params.n,
+                    .place = home->place,
+                    .is_native = home->is_native,
+                    .fetches = s->fetches.v,
+                    .n_fetches = s->fetches.n};
     return GR_OK;
 }
 
-gr_status gr_sql_query(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
+gr_status gr_sql_query(const gr_plan *plan, const gr_sql_places *places, gr_arena *arena, gr_sql *ret, gr_error *err) {
     statement s = {0};
-    gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
+    const gr_sql_home home = gr_sql_home_of_plan(places, plan);
+    gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
     gr_str select = body(&w, plan), order = order_text(&w);
     gr_str text = gr_arena_printf(arena, GR_FMT GR_FMT " LIMIT %lld", GR_ARG(select), GR_ARG(order),
                                   (long long)plan->query->limit);
     if (plan->query->offset)
         text = gr_arena_printf(arena, GR_FMT " OFFSET %lld", GR_ARG(text), (long long)plan->query->offset);
-    return gr_sqlw_finish(&s, text, ret);
+    return gr_sqlw_finish(&s, &home, text, ret);
 }
 
-gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
+gr_status gr_sql_piece(const gr_plan *plan, size_t piece, const gr_sql_places *places, gr_arena *arena, gr_sql *ret,
                        gr_error *err) {
     statement s = {0};
-    gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
     gr_plan alone = *plan;
     alone.pieces = &plan->pieces[piece];
     alone.n_pieces = 1;
-    return gr_sqlw_finish(&s, gr_sqlw_pieces(&w, &alone), ret);
+    const gr_sql_home home = gr_sql_home_of_plan(places, &alone);
+    gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
+    return gr_sqlw_finish(&s, &home, gr_sqlw_pieces(&w, &alone), ret);
 }
 
-gr_status gr_sql_total(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
+gr_status gr_sql_total(const gr_plan *plan, const gr_sql_places *places, gr_arena *arena, gr_sql *ret, gr_error *err) {
     statement s = {0};
-    gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
+    const gr_sql_home home = gr_sql_home_of_plan(places, plan);
+    gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
     gr_str select = body(&w, plan);
-    return gr_sqlw_finish(&s,
+    return gr_sqlw_finish(&s, &home,
                           gr_arena_printf(arena,
                                           "SELECT count(*) AS \"total_count\" FROM (" GR_FMT ") AS \"original_query\"",
                                           GR_ARG(select)),
                           ret);
 }
 
-gr_status gr_sql_span(const gr_plan *plan, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret, gr_error *err) {
+gr_status gr_sql_span(const gr_plan *plan, const gr_sql_places *places, gr_arena *arena, gr_sql *ret, gr_error *err) {
     statement s = {0};
-    gr_sqlw w = writer_of(plan, dialect, &s, arena, err);
+    const gr_sql_home home = gr_sql_home_of_plan(places, plan);
+    gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
     gr_str rows = gr_sqlw_relation(&w, plan), column = gr_sqlw_ident(&w, plan->query->columns[0].alias);
     gr_str min = gr_sqlw_op1(&w, GR_SQL_MIN, column), max = gr_sqlw_op1(&w, GR_SQL_MAX, column);
     return gr_sqlw_finish(
-        &s,
+        &s, &home,
         gr_arena_printf(arena, "SELECT " GR_FMT " AS \"first\", " GR_FMT " AS \"last\" FROM (" GR_FMT ") AS \"r\"",
                         GR_ARG(min), GR_ARG(max), GR_ARG(rows)),
         ret);
 }
 
-/* ---- loads ---------------------------------------------------------------------------------------------------------
- */
-
-/* Time first: a range then reads a run of rows (duckdb.md §7). */
-static gr_str load_order(gr_sqlw *w, const gr_rollup *r) {
-    gr_str *order = GR_NEW_N(w->arena, gr_str, r->n_columns + 1);
-    for (size_t i = 0; i < r->n_columns; i++)
-        order[i] = gr_arena_printf(w->arena, "%zu", (i + r->n_columns - r->n_times) % r->n_columns + 1);
-    gr_str by = gr_sqlw_join(w, order, r->n_columns, ", ");
-    return r->n_columns ? gr_arena_printf(w->arena, " ORDER BY " GR_FMT, GR_ARG(by)) : (gr_str){0};
-}
-
-/* The stored columns over the union of the grain groups, each under its stored name. */
-static gr_str load_text(gr_sqlw *w, const gr_rollup *r, const gr_components *components) {
-    gr_sql_grain grain = {.load = r};
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, r->n_columns + r->n_components + 1);
-    gr_str *selects = GR_NEW_N(w->arena, gr_str, r->groups.n + 1);
-    for (size_t i = 0; i < r->groups.n; i++) {
-        gr_sqlw g = *w;
-        selects[i] = gr_sqlw_scan(&g, &grain, &r->groups.v[i], components);
-    }
-    gr_str pieces = gr_sqlw_join(w, selects, r->groups.n, " UNION ALL ");
-    gr_sqlw u = *w;
-    u.read = r->groups.n > 1 ? GR_READ_UNION : GR_READ_PLAIN;
-    u.components = components;
-    u.rows = GR_STR("\"u\"");
-    size_t n = 0;
-    for (size_t i = 0; i < r->n_columns; i++) {
-        gr_str name = gr_sqlw_ident(w, r->columns[i].name);
-        texts[n++] = gr_arena_printf(w->arena, "\"u\"." GR_FMT " AS " GR_FMT, GR_ARG(name), GR_ARG(name));
-    }
-    for (size_t i = 0; i < r->n_components; i++) {
-        gr_str text = gr_sqlw_component(&u, &r->components[i].component),
-               name = gr_sqlw_ident(w, r->components[i].name);
-        texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
-    }
-    gr_str list = gr_sqlw_join(w, texts, n, ", "), by = {0};
-    if (u.read == GR_READ_UNION) by = gr_sqlw_group_by(w, r->n_columns);
-    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"u\"" GR_FMT, GR_ARG(list),
-                           GR_ARG(pieces), GR_ARG(by));
-}
-
-/* One grain group, each joined row once: no need to go through a union. */
-static gr_str plain_load(gr_sqlw *w, const gr_rollup *r) {
-    w->tree = &r->tree;
-    gr_sql_grain grain = {.load = r};
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, r->n_columns + r->n_components + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < r->n_columns; i++) {
-        gr_str text = gr_sqlw_grain_text(w, &grain, i), name = gr_sqlw_grain_alias(w, &grain, i);
-        texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
-    }
-    for (size_t i = 0; i < r->n_components; i++) {
-        gr_str text = gr_sqlw_component(w, &r->components[i].component), name = gr_sqlw_ident(w, r->components[i].name);
-        texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(name));
-    }
-    gr_str list = gr_sqlw_join(w, texts, n, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &r->tree),
-           by = gr_sqlw_group_by(w, r->n_columns);
-    return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
-                           GR_ARG(by));
-}
-
-gr_str gr_sql_build_range(const gr_rollup *r, const gr_dialect *dialect, gr_arena *arena) {
-    (void)dialect;
-    gr_str none = GR_STR("NULL");
-    gr_str start = r->range_start.n ? gr_arena_printf(arena, "(" GR_FMT ")", GR_ARG(r->range_start)) : none;
-    gr_str end = r->range_end.n ? gr_arena_printf(arena, "(" GR_FMT ")", GR_ARG(r->range_end)) : none;
-    return gr_arena_printf(arena, "SELECT CAST(" GR_FMT " AS TIMESTAMP), CAST(" GR_FMT " AS TIMESTAMP)", GR_ARG(start),
-                           GR_ARG(end));
-}
-
-gr_sqlw gr_sqlw_for_load(const gr_snapshot *snapshot, const gr_rollup *r, const gr_tz *zone,
-                         gr_sql_load_options options, const gr_dialect *dialect, gr_sql_statement *s, gr_arena *arena,
-                         gr_error *err) {
-    return (gr_sqlw){.dialect = dialect,
-                     .snapshot = snapshot,
-                     .query = r->definition,
-                     .originals = options.originals,
-                     .n_originals = options.n_originals,
-                     .limited = options.range || options.is_without_time ? r->ranged : NULL,
-                     .limits = options.range,
-                     .tz = zone,
-                     .now_us = snapshot->now_us,
-                     .arena = arena,
-                     .n_sub_queries = &s->n_sub_queries,
-                     .params = &s->params,
-                     .status = &s->status,
-                     .err = err};
-}
-
-gr_str gr_sqlw_load(gr_sqlw *w, const gr_rollup *r) {
-    gr_components components = {0};
-    for (size_t i = 0; i < r->n_components; i++) gr_components_add(&components, &r->components[i].component, w->arena);
-    bool is_plain = r->groups.n == 1 && r->groups.v[0].key_node == GR_TREE_NONE;
-    return is_plain ? plain_load(w, r) : load_text(w, r, &components);
-}
-
-gr_status gr_sql_load(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                      gr_sql_load_options options, const gr_dialect *dialect, gr_arena *arena, gr_sql *ret,
-                      gr_error *err) {
-    const gr_rollup *r = rollup->entity;
-    statement s = {0};
-    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
-    if (r->preagg->type == GR_PREAGG_ORIGINAL_SQL)
-        return gr_sqlw_finish(&s, gr_sqlw_cube_rows(&w, r->preagg->cube), ret);
-    gr_str select = gr_sqlw_load(&w, r), order = load_order(&w, r);
-    return gr_sqlw_finish(&s, gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(select), GR_ARG(order)), ret);
-}
-
-gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, const gr_dialect *dialect, gr_arena *arena,
+gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, const gr_sql_places *places, gr_arena *arena,
                      gr_str *ret, gr_error *err) {
     statement s = {0};
-    gr_sqlw w = {
-        .dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .params = &s.params, .status = &s.status, .err = err};
+    gr_sqlw w = {.dialect = gr_sql_home_native(places, owner->data_source).dialect,
+                 .tz = gr_tz_utc(),
+                 .arena = arena,
+                 .params = &s.params,
+                 .status = &s.status,
+                 .err = err};
     gr_str text = gr_sqlw_expr(&w, query, owner);
     if (!s.status) *ret = text;
     return s.status;

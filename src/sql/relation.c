@@ -10,6 +10,9 @@ static gr_str piece_text(gr_sqlw *w, const gr_plan *plan, const gr_piece *piece)
     switch (piece->kind) {
     case GR_PIECE_SCAN: {
         gr_sqlw scan = gr_sqlw_for_scan(w, &piece->scan);
+        const gr_sql_place *place = w->places ? gr_sql_place_of_scan(w->places, &piece->scan) : NULL;
+        if (place && !gr_sqlw_sees(w, place))
+            return gr_sqlw_scan_from(&scan, place, &grain, &piece->scan.group, &plan->components);
         return gr_sqlw_scan(&scan, &grain, &piece->scan.group, &plan->components);
     }
     case GR_PIECE_WINDOW: return gr_sqlw_window(w, plan, piece);

@@ -62,8 +62,12 @@ size_t gr_sqlw_grain_n(const gr_sql_grain *g) {
     return n;
 }
 
+gr_str gr_sqlw_grain_name(const gr_sql_grain *g, size_t i) {
+    return g->load ? g->load->columns[i].name : g->query->columns[i].alias;
+}
+
 gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
-    return gr_sqlw_ident(w, g->load ? g->load->columns[i].name : g->query->columns[i].alias);
+    return gr_sqlw_ident(w, gr_sqlw_grain_name(g, i));
 }
 
 static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
@@ -120,20 +124,37 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
                            GR_ARG(where));
 }
 
+gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_component *c) {
+    w->tree = &group->tree;
+    size_t n = gr_sqlw_grain_n(grain);
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        gr_str text = gr_sqlw_grain_text(w, grain, i);
+        texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
+    }
+    texts[n] = named(w, gr_sqlw_hashed(w, c->measure, gr_sqlw_row_value(w, c->measure)), GR_STR("\"v\""));
+    gr_str list = gr_sqlw_join(w, texts, n + 1, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+    return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
+                           GR_ARG(where));
+}
+
 static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     size_t n = gr_sqlw_grain_n(grain);
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
     for (size_t i = 0; i < n; i++) {
         gr_str alias = gr_sqlw_grain_alias(w, grain, i);
         texts[i] = named(w, gr_arena_printf(w->arena, "\"keys\"." GR_FMT, GR_ARG(alias)), alias);
     }
+    size_t count = n;
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
         gr_str value = GR_STR("NULL");
+        if (!c && w->is_given_only) continue;
         if (c) value = gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v));
-        texts[n + i] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
+        texts[count++] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
     }
-    gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), keys = distinct_keys(w, grain, group);
+    if (!count) texts[count++] = GR_STR("1 AS \"one\"");
+    gr_str list = gr_sqlw_join(w, texts, count, ", "), keys = distinct_keys(w, grain, group);
     gr_str by = gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"keys\"" GR_FMT, GR_ARG(list),
                            GR_ARG(keys), GR_ARG(by));
@@ -148,14 +169,16 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
         gr_str text = gr_sqlw_grain_text(w, grain, i);
         texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
     }
+    size_t count = n;
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
-        texts[n + i] = named(w, c ? gr_sqlw_component(w, c) : GR_STR("NULL"), gr_sqlw_slot(w, i));
+        if (!c && w->is_given_only) continue;
+        gr_str text = c && w->is_unmerged ? gr_sqlw_stored_value(w, c) : c ? gr_sqlw_component(w, c) : GR_STR("NULL");
+        texts[count++] = named(w, text, gr_sqlw_slot(w, i));
     }
-    size_t count = n + all->n;
     if (!count) texts[count++] = GR_STR("1 AS \"one\"");
     gr_str list = gr_sqlw_join(w, texts, count, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
-    gr_str by = gr_sqlw_group_by(w, n);
+    gr_str by = w->is_unmerged ? (gr_str){0} : gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
                            GR_ARG(by));
 }

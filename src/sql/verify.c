@@ -21,6 +21,14 @@ gr_str gr_sql_partition_key(const gr_rollup *rollup, const gr_dialect *dialect, 
     return partition_key(&w, rollup, rollup->ranged ? gr_sqlw_ident(&w, rollup->ranged->name) : GR_STR("NULL"));
 }
 
+gr_str gr_sql_edge(const gr_dialect *dialect, gr_str column, bool is_greatest, gr_arena *arena) {
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
+    gr_str edge = gr_sqlw_op1(&w, is_greatest ? GR_SQL_MAX : GR_SQL_MIN, column);
+    return gr_arena_printf(arena, "CASE WHEN " GR_FMT " IS NOT NULL THEN " GR_FMT " END", GR_ARG(edge),
+                           GR_ARG(gr_sqlw_op1(&w, GR_SQL_EPOCH, edge)));
+}
+
 static bool is_compared(const gr_rollup_component *c) {
     return c->component.agg == GR_AGG_COUNT || c->component.agg == GR_AGG_SUM || c->component.agg == GR_AGG_MIN ||
            c->component.agg == GR_AGG_MAX;
@@ -30,7 +38,8 @@ static gr_str column_named(gr_sqlw *w, char prefix, size_t i) {
     return gr_arena_printf(w->arena, "\"%c%zu\"", prefix, i);
 }
 
-/* SELECT k, v<i>, a<i> FROM <table> GROUP BY k: stored columns merged. */
+/* SELECT k, v<i>, a<i> FROM <table> GROUP BY k: stored columns merged. Each side is one row for each partition, and is
+ * worked out where it lies; they meet in the embedded engine. */
 static gr_str merged_side(gr_sqlw *w, const gr_rollup *r, gr_str table) {
     gr_str bucket = r->ranged ? gr_sqlw_ident(w, r->ranged->name) : (gr_str){0};
     gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT " AS k", GR_ARG(partition_key(w, r, bucket)));
@@ -104,25 +113,56 @@ bool gr_sql_can_verify(const gr_rollup *r) {
     return false;
 }
 
+static gr_sqlw side_writer(gr_sqlw *w, const gr_sql_place *place, gr_sql_statement *s) {
+    return gr_sqlw_sees(w, place) ? *w : gr_sqlw_for_place(w, place, s);
+}
+
+static gr_str side_text(gr_sqlw *w, const gr_sql_place *place, const gr_sql_statement *s, gr_str text) {
+    return gr_sqlw_sees(w, place) ? gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text))
+                                  : gr_sqlw_fetched(w, place, s, NULL, text);
+}
+
+/* Several facts of a source that the embedded engine does not see meet in it, as in the load. */
+static gr_str loaded_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r) {
+    gr_sql_statement s = {0};
+    bool is_here = gr_sql_load_meets_here(place, r);
+    gr_sqlw p = is_here ? *w : side_writer(w, place, &s);
+    gr_str load = gr_sqlw_load(&p, r);
+    gr_str text = merged_side(&p, r, gr_arena_printf(w->arena, "(" GR_FMT ") AS \"l\"", GR_ARG(load)));
+    if (is_here) return gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text));
+    return side_text(w, place, &s, text);
+}
+
+static gr_str plain_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r) {
+    gr_sql_statement s = {0};
+    gr_sqlw p = side_writer(w, place, &s);
+    gr_str text = source_side(&p, r);
+    return side_text(w, place, &s, text);
+}
+
+static gr_str stored_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r, gr_str table) {
+    gr_sql_statement s = {0};
+    gr_sqlw p = side_writer(w, place, &s);
+    gr_str text = merged_side(&p, r, table);
+    return side_text(w, place, &s, text);
+}
+
 gr_status gr_sql_verify(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                        gr_sql_load_options options, gr_str table, const gr_dialect *dialect, gr_arena *arena,
+                        gr_sql_load_options options, gr_str table, const gr_sql_places *places, gr_arena *arena,
                         gr_sql *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
+    const gr_sql_place *from = gr_sql_place_of(places, gr_sql_load_source(r)), *at = gr_sql_place_of(places, r->place);
+    const gr_sql_home home = gr_sql_home_embedded(places, gr_sql_load_source(r));
     gr_sql_statement s = {0};
-    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
-    gr_str source;
-    if (is_plain(r)) {
-        source = source_side(&w, r);
-    } else {
-        gr_str load = gr_sqlw_load(&w, r);
-        source = merged_side(&w, r, gr_arena_printf(arena, "(" GR_FMT ") AS \"l\"", GR_ARG(load)));
-    }
-    gr_str stored = merged_side(&w, r, table), what = difference(&w, r);
-    return gr_sqlw_finish(&s,
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, home.dialect, &s, arena, err);
+    gr_sqlw_take_home(&w, places, &home, &s);
+    gr_str source = is_plain(r) ? plain_side(&w, from, r) : loaded_side(&w, from, r);
+    gr_str stored = stored_side(&w, at, r, table), what = difference(&w, r);
+    return gr_sqlw_finish(&s, &home,
                           gr_arena_printf(arena,
                                           "SELECT k, what FROM (SELECT coalesce(s.k, t.k) AS k, " GR_FMT
-                                          " AS what FROM (" GR_FMT ") AS s FULL JOIN (" GR_FMT
-                                          ") AS t ON s.k = t.k) AS d WHERE what IS NOT NULL ORDER BY 1",
+                                          " AS what FROM " GR_FMT " AS s FULL JOIN " GR_FMT
+                                          " AS t ON s.k = t.k) AS d WHERE what IS NOT NULL ORDER BY 1",
                                           GR_ARG(what), GR_ARG(source), GR_ARG(stored)),
                           ret);
 }
@@ -145,11 +185,12 @@ static gr_str row_values(gr_sqlw *w, const gr_rollup *r, const gr_group *group) 
 }
 
 gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
-                             gr_sql_load_options options, const gr_expr *change, const gr_dialect *dialect,
+                             gr_sql_load_options options, const gr_expr *change, const gr_sql_places *places,
                              gr_arena *arena, gr_sql *ret, gr_error *err) {
     const gr_rollup *r = rollup->entity;
     gr_sql_statement s = {0};
-    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, dialect, &s, arena, err);
+    const gr_sql_home home = gr_sql_home_native(places, gr_sql_load_source(r));
+    gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, home.dialect, &s, arena, err);
     gr_str *texts = GR_NEW_N(arena, gr_str, r->groups.n + 1);
     for (size_t i = 0; i < r->groups.n; i++) {
         gr_sqlw g = w;
@@ -166,7 +207,7 @@ gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr_rollup *rollu
             GR_ARG(key), i, GR_ARG(mark), GR_ARG(from), GR_ARG(where));
     }
     gr_str all = gr_sqlw_join(&w, texts, r->groups.n, " UNION ALL ");
-    return gr_sqlw_finish(&s,
+    return gr_sqlw_finish(&s, &home,
                           gr_arena_printf(arena,
                                           "SELECT k, CAST(n AS VARCHAR) || ':' || coalesce(m, '') AS f FROM (" GR_FMT
                                           ") AS \"p\" ORDER BY k, g",

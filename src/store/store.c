@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "data/digest.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool is_embedded(const gr_rollup *r) { return r->is_external; }
+static bool is_embedded(const gr_rollup *r) { return !r->place.n; }
 
 gr_str gr_store_name(const gr_rollup *r, gr_arena *arena) {
     if (is_embedded(r)) return GR_STR("embedded");
-    return gr_arena_printf(arena, "source:" GR_FMT, GR_ARG(r->tree.nodes[0].cube->data_source));
+    return gr_arena_printf(arena, "%s:" GR_FMT, r->is_external ? "store" : "source", GR_ARG(r->place));
 }
 
 gr_str gr_store_table_base(const gr_rollup *r, gr_arena *arena) {
@@ -26,14 +27,26 @@ gr_str gr_store_table_key(const gr_config *config, const gr_rollup *r, gr_arena 
     return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(gr_store_table_base(r, arena)));
 }
 
+/* Databases cut names at 63 bytes, without a word: what is longer ends in a hash of all of it. */
+static gr_str shortened(gr_str base, size_t n_tail, gr_arena *arena) {
+    enum { MOST = 63, HASH = 8 };
+    if (base.n + n_tail <= MOST) return base;
+    size_t kept = n_tail + HASH + 1 < MOST ? MOST - n_tail - HASH - 1 : 0;
+    gr_str hash = gr_digest_md5_hex(base, arena);
+    while (kept && ((unsigned char)base.p[kept] & 0xc0) == 0x80) kept--; /* no half characters */
+    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(gr_str_sub(base, 0, kept)),
+                           GR_ARG(gr_str_sub(hash, 0, HASH)));
+}
+
 gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str digits, gr_str structure_hash,
                                    int64_t build, const gr_dialect *dialect, gr_arena *arena) {
     gr_store_table t = {.catalog = GR_STR("granary_store"), .schema = GR_STR("main")};
-    bool is_shared = is_embedded(r) && config->storage_shared;
+    bool is_shared = is_embedded(r) && config->storage_shared, is_native = false;
     if (!is_embedded(r)) {
-        const gr_source_config *source = gr_config_source(config, r->tree.nodes[0].cube->data_source);
+        const gr_source_config *source = gr_config_source(config, r->place);
         t.catalog = source ? gr_engine_duckdb_source_catalog(source, arena) : (gr_str){0};
         t.schema = config->preagg_schema;
+        is_native = source && source->kind != GR_SOURCE_DUCKDB;
     }
     /* A source may hold the tables of several projects, whose builds count from 1 each. */
     if (!is_embedded(r)) structure_hash = gr_store_source_hash(config, structure_hash, arena);
@@ -42,14 +55,38 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
     size_t at = sizeof number;
     do number[--at] = base32[build & 31];
     while ((build >>= 5) > 0 && at > 0);
-    t.name = gr_arena_printf(arena, GR_FMT GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(gr_store_table_base(r, arena)),
-                             GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
-                             GR_ARG(((gr_str){number + at, sizeof number - at})));
+    gr_str tail =
+        gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
+                        GR_ARG(((gr_str){number + at, sizeof number - at})));
+    gr_str base = gr_store_table_base(r, arena);
+    if (is_native) base = shortened(base, tail.n, arena);
+    t.name = gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(base), GR_ARG(tail));
     if (is_shared) t.catalog = gr_arena_printf(arena, "t_" GR_FMT, GR_ARG(t.name));
     gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),
                       gr_sql_quote(dialect, t.name, arena)};
     t.text = gr_arena_printf(arena, GR_FMT "." GR_FMT "." GR_FMT, GR_ARG(parts[0]), GR_ARG(parts[1]), GR_ARG(parts[2]));
+    t.local = gr_store_local(config, t.text);
     return t;
+}
+
+static const gr_source_config *native_source(const gr_config *config, gr_str table) {
+    gr_str head = GR_STR("\"src_");
+    size_t end = gr_str_starts(table, head) ? gr_str_find(table, '"', head.n) : SIZE_MAX;
+    if (end == SIZE_MAX) return NULL;
+    const gr_source_config *source = gr_config_source(config, gr_str_sub(table, head.n, end - head.n));
+    return source && source->kind != GR_SOURCE_DUCKDB ? source : NULL;
+}
+
+gr_str gr_store_place(const gr_config *config, gr_str table) {
+    const gr_source_config *source = native_source(config, table);
+    return source ? source->name : (gr_str){0};
+}
+
+gr_str gr_store_local(const gr_config *config, gr_str table) {
+    const gr_source_config *source = native_source(config, table);
+    if (!source) return table;
+    size_t head = strlen("\"src_\".") + source->name.n;
+    return gr_str_sub(table, head, table.n - head);
 }
 
 static gr_status run(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_error *err) {
@@ -112,17 +149,49 @@ static void remove_part(gr_str part, gr_arena *arena) {
     unlink(gr_arena_printf(arena, GR_FMT ".wal", GR_ARG(part)).p);
 }
 
+/* What a table is filled from: a statement of its own engine, or rows from elsewhere. */
+typedef struct filling {
+    const gr_sql *select;
+    void (*on_progress)(void *, double);
+    void *arg;
+    gr_stream *rows;
+    gr_store_told told;
+    const gr_rollup *rollup;
+} filling;
+
+static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, const filling *f,
+                        gr_error *err) {
+    if (f->select) {
+        gr_str sql = gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->local),
+                                     GR_ARG(f->select->text));
+        return conn->driver->update(conn, ctx, sql, f->select->params, f->select->n_params, f->on_progress, f->arg,
+                                    NULL, err);
+    }
+    const gr_rollup *r = f->rollup;
+    size_t n = f->rows->n_columns;
+    gr_str *names = NULL;
+    if (n == r->n_columns + r->n_components) { /* an original_sql has the columns that it has */
+        names = GR_NEW_N(ctx->arena, gr_str, n + 1);
+        for (size_t i = 0; i < n; i++)
+            names[i] = i < r->n_columns ? r->columns[i].name : r->components[i - r->n_columns].name;
+    }
+    const gr_engine_load load = {.catalog = table->catalog,
+                                 .schema = table->schema,
+                                 .name = table->name,
+                                 .columns = names,
+                                 .on_rows = f->told.on_rows,
+                                 .arg = f->told.arg};
+    return conn->driver->load(conn, ctx, &load, f->rows, NULL, err);
+}
+
 /* Written beside its place and moved there whole, so that no process ever attaches half a table. */
-static gr_status build_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_str dir,
-                              const gr_sql *select, void (*on_progress)(void *, double), void *arg, gr_error *err) {
+static gr_status create_shared(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_str dir,
+                               const filling *f, gr_error *err) {
     gr_str part = file_of(dir, table->name, ".part", ctx->arena), file = file_of(dir, table->name, "", ctx->arena);
     gr_ctx after = {.arena = ctx->arena, .now_us = ctx->now_us}; /* what is begun is put in order, whatever happened */
     remove_part(part, ctx->arena);
     GR_TRY(attach(conn, ctx, part, table->name, "", err));
-    gr_str sql =
-        gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
-    gr_status status =
-        conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
+    gr_status status = create(conn, ctx, table, f, err);
     conn->driver->forget_statements(conn);
     gr_error ignored;
     gr_status closed = detach(conn, &after, table->name, status ? &ignored : err);
@@ -144,8 +213,10 @@ static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
     const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
     gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
            schema = gr_sql_quote(dialect, table->schema, ctx->arena);
-    gr_str sql =
-        gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT, GR_ARG(catalog), GR_ARG(schema));
+    bool is_native = table->local.n < table->text.n; /* the connection is to the very database */
+    gr_str sql = is_native ? gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT, GR_ARG(schema))
+                           : gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT,
+                                             GR_ARG(catalog), GR_ARG(schema));
     gr_status status = GR_OK;
     for (int i = 0; i < TRIES; i++) {
         if (i) nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
@@ -157,15 +228,24 @@ static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
     return status;
 }
 
+static gr_status build(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, const gr_store_table *table,
+                       gr_str store_dir, const filling *f, gr_error *err) {
+    if (gr_store_is_shared_table(table->text) && store_dir.n) return create_shared(conn, ctx, table, store_dir, f, err);
+    if (!is_embedded(r)) GR_TRY(make_schema(conn, ctx, table, err));
+    return create(conn, ctx, table, f, err);
+}
+
 gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r,
                                   const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                   void (*on_progress)(void *, double), void *arg, gr_error *err) {
-    if (gr_store_is_shared_table(table->text) && store_dir.n)
-        return build_shared(conn, ctx, table, store_dir, select, on_progress, arg, err);
-    if (!is_embedded(r)) GR_TRY(make_schema(conn, ctx, table, err));
-    gr_str sql =
-        gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->text), GR_ARG(select->text));
-    return conn->driver->update(conn, ctx, sql, select->params, select->n_params, on_progress, arg, NULL, err);
+    const filling f = {.select = select, .on_progress = on_progress, .arg = arg, .rollup = r};
+    return build(conn, ctx, r, table, store_dir, &f, err);
+}
+
+gr_status gr_store_build_from(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *r, const gr_store_table *table,
+                              gr_str store_dir, gr_stream *rows, gr_store_told told, gr_error *err) {
+    const filling f = {.rows = rows, .told = told, .rollup = r};
+    return build(conn, ctx, r, table, store_dir, &f, err);
 }
 
 /* One row for each partition: its key, rows, checksum, then first and last of each instant column and of the first time
@@ -178,7 +258,8 @@ static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dial
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str name = gr_sql_quote(dialect, r->columns[i].name, arena);
         if (r->columns[i].is_instant || &r->columns[i] == gr_rollup_time(r))
-            gr_buf_printf(&sql, ", epoch_us(min(" GR_FMT ")), epoch_us(max(" GR_FMT "))", GR_ARG(name), GR_ARG(name));
+            gr_buf_printf(&sql, ", " GR_FMT ", " GR_FMT, GR_ARG(gr_sql_edge(dialect, name, false, arena)),
+                          GR_ARG(gr_sql_edge(dialect, name, true, arena)));
         else
             gr_buf_z(&sql, ", CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)");
     }

@@ -8,8 +8,13 @@
 
 typedef struct gr_store_table {
     gr_str catalog, schema, name; /* unquoted */
-    gr_str text;                  /* qualified and quoted */
+    gr_str text;  /* qualified and quoted: as the catalog of Granary knows it, "src_NAME"."schema"."name" */
+    gr_str local; /* as the engine that holds it knows it: without the source that it does not attach */
 } gr_store_table;
+
+/* Of a table as the catalog knows it: the data source whose own engine holds it; empty: the embedded engine sees it. */
+gr_str gr_store_place(const gr_config *config, gr_str table);
+gr_str gr_store_local(const gr_config *config, gr_str table);
 
 /* `<cube>_<preagg>[<partition digits>]_<structure>_<build>` (decisions 22), where the rollup lives. Memory: arena. */
 /* `<schema>.<cube>_<pre-aggregation>`, the name without version that clients see (cube.md 3.4), and the same without
@@ -54,6 +59,17 @@ gr_str gr_store_hash_in(gr_str name); /* the eight digits; empty: the name has n
 GR_MUST_CHECK gr_status gr_store_build_in_place(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
                                                 const gr_store_table *table, gr_str store_dir, const gr_sql *select,
                                                 void (*on_progress)(void *, double), void *arg, gr_error *err);
+/* The same from rows that come from another place, in the order of the rollup's columns and components. */
+typedef struct gr_store_told {
+    void (*on_rows)(void *arg, int64_t rows, int64_t bytes); /* or NULL */
+    void *arg;
+} gr_store_told;
+GR_MUST_CHECK gr_status gr_store_build_from(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
+                                            const gr_store_table *table, gr_str store_dir, gr_stream *rows,
+                                            gr_store_told told, gr_error *err);
+/* Its `indexes`, where the store is a database that has any use for them. */
+GR_MUST_CHECK gr_status gr_store_index(gr_engine_conn *conn, const gr_ctx *ctx, const gr_rollup *rollup,
+                                       const gr_store_table *table, gr_error *err);
 typedef struct gr_store_part_stat {
     int64_t key_us; /* gr_sql_partition_key */
     int64_t rows;

@@ -2,6 +2,7 @@
  * texts are executed exactly as a server would, without its threads. */
 #include "differential/bench.h"
 
+#include "differential/elsewhere.h"
 #include "differential/random.h"
 
 #include <ftw.h>
@@ -60,14 +61,14 @@ static gr_status write_source(gr_str file, const diff_world *worlds, size_t n, g
     return status;
 }
 
-static gr_status write_config(gr_str file, int n_threads, const char *build, gr_error *err) {
+static gr_status write_config(gr_str file, gr_str sources, int n_threads, const char *build, gr_error *err) {
     FILE *f = fopen(file.p, "w");
     if (!f) return gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p);
-    fprintf(
-        f,
-        "data_sources:\n  default: {type: duckdb, path: source.duckdb}\nmodel: model\nbuild:\n  max_time_zones: 100\n%s"
-        "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n",
-        build, n_threads);
+    if (!sources.n) sources = GR_STR("data_sources:\n  default: {type: duckdb, path: source.duckdb}\n");
+    fprintf(f,
+            GR_FMT "model: model\nbuild:\n  max_time_zones: 100\n%s"
+                   "engine:\n  threads: %d\n  memory_mb: 512\n  connections: 2\n",
+            GR_ARG(sources), build, n_threads);
     return fclose(f) ? gr_error_set(err, GR_ERR_STORE_IO, "%s cannot be written", file.p) : GR_OK;
 }
 
@@ -88,10 +89,10 @@ gr_status diff_bench_open_with(const diff_world *worlds, size_t n, int n_threads
     char *no_environment[] = {NULL};
     gr_status status = make_dir(b.arena, &b.dir, err);
     gr_str file = gr_arena_printf(b.arena, GR_FMT "/granary.yml", GR_ARG(b.dir));
-    if (!status)
-        status =
-            write_source(gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), worlds, n, scratch, err);
-    if (!status) status = write_config(file, n_threads, build, err);
+    gr_str source = gr_arena_printf(b.arena, GR_FMT "/source.duckdb", GR_ARG(b.dir)), sources;
+    if (!status) status = write_source(source, worlds, n, scratch, err);
+    if (!status) status = diff_elsewhere_copy(source, worlds, n, scratch, &sources, err);
+    if (!status) status = write_config(file, sources, n_threads, build, err);
     if (!status) status = gr_config_load(file, NULL, 0, no_environment, b.arena, &b.config, err);
     if (!status) status = gr_exec_open(b.config, &b.exec, err);
     gr_arena_free(scratch);
@@ -169,14 +170,14 @@ static gr_status execute(diff_bench *b, const gr_ctx *ctx, const gr_plan *plan, 
     gr_sql sql;
     gr_stream *stream;
     run->total = -1;
-    GR_TRY(gr_sql_query(plan, gr_exec_dialect(b->exec), ctx->arena, &sql, &run->err));
+    GR_TRY(gr_sql_query(plan, gr_exec_places(b->exec), ctx->arena, &sql, &run->err));
     run->sql = sql.text;
-    GR_TRY(gr_exec_query(b->exec, ctx, plan->data_source, &sql, &stream, &run->err));
+    GR_TRY(gr_exec_query(b->exec, ctx, &sql, &stream, &run->err));
     gr_status status = gr_table_read(stream, MOST_ROWS, ctx->arena, &run->table, &run->err);
     stream->close(stream);
     if (status || !plan->query->want_total) return status;
-    GR_TRY(gr_sql_total(plan, gr_exec_dialect(b->exec), ctx->arena, &sql, &run->err));
-    GR_TRY(gr_exec_query(b->exec, ctx, plan->data_source, &sql, &stream, &run->err));
+    GR_TRY(gr_sql_total(plan, gr_exec_places(b->exec), ctx->arena, &sql, &run->err));
+    GR_TRY(gr_exec_query(b->exec, ctx, &sql, &stream, &run->err));
     gr_table *total;
     status = gr_table_read(stream, MOST_ROWS, ctx->arena, &total, &run->err);
     stream->close(stream);

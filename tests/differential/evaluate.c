@@ -183,6 +183,7 @@ static void tally_add(tally *t, const diff_value *v, gr_arena *arena) {
 
 static diff_value tally_sum(const tally *t) {
     diff_value sum = t->n ? t->sum : diff_null();
+    if (sum.kind == DIFF_INT && diff_divides_integers) sum.kind = DIFF_DECIMAL;
     if (sum.kind == DIFF_DOUBLE && sum.is_wild) sum.tol = 1e-9 * t->magnitude;
     return sum;
 }

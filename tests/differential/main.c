@@ -4,6 +4,7 @@
  *
  * Groups of one batch share an open instance of the product. Exit status 1 on any difference, and when so few cases
  * were served by a rollup that the comparison means little. */
+#include "differential/elsewhere.h"
 #include "differential/generate.h"
 #include "differential/shrink.h"
 
@@ -16,12 +17,14 @@ enum {
     LEAST_SERVED_PERCENT = 15,
     MOST_UNSURE_PERCENT = 5,
     LEAST_CASES_TO_JUDGE = 100,
-    MOST_REPORTS = 3
+    MOST_REPORTS = 3,
+    SKIPPED = 77
 };
 
 typedef struct harness {
     uint64_t seed, n_cases;
     int64_t only;              /* a case, or -1 */
+    const char *engine;        /* of the source, and where rollups are */
     bool is_verbose, is_quick; /* quick: differences are not made small */
     uint64_t n_done, n_served, n_tiled, n_lambda, n_live, n_facts, n_windows, n_fan_out, n_sub_queries, n_laws,
         n_reversed, n_unmergeable, n_empty, n_different, n_by_verdict[DIFF_VERDICT__COUNT], n_builds,
@@ -211,7 +214,8 @@ static bool is_meaningful(const harness *h) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: granary_differential --seed S --cases N [--only CASE] [--verbose] [--quick]\n");
+    fprintf(stderr,
+            "usage: granary_differential --seed S --cases N [--only CASE] [--verbose] [--quick] [--engine NAME]\n");
     return 2;
 }
 
@@ -219,6 +223,10 @@ static bool read_arguments(int argc, char **argv, harness *h) {
     for (int i = 1; i < argc; i++) {
         bool has_value = i + 1 < argc;
         int64_t value = 0;
+        if (has_value && !strcmp(argv[i], "--engine")) {
+            h->engine = argv[++i];
+            continue;
+        }
         if (!strcmp(argv[i], "--verbose")) {
             h->is_verbose = true;
             continue;
@@ -242,13 +250,17 @@ static bool read_arguments(int argc, char **argv, harness *h) {
 }
 
 int main(int argc, char **argv) {
-    harness h = {.seed = 1, .n_cases = 300, .only = -1};
+    harness h = {.seed = 1, .n_cases = 300, .only = -1, .engine = "duckdb"};
+    bool is_missing = false;
     if (!read_arguments(argc, argv, &h)) return usage();
+    if (!diff_elsewhere_start(h.engine, &is_missing)) return usage();
+    if (is_missing) return printf("skipped: there is no server for %s on this machine\n", h.engine), SKIPPED;
     int64_t start = gr_clock_mono_us();
     uint64_t first = h.only >= 0 ? (uint64_t)h.only / CASES_PER_GROUP : 0;
     uint64_t last = (end_of(&h) + CASES_PER_GROUP - 1) / CASES_PER_GROUP;
     for (uint64_t group = first; group < last; group += GROUPS_PER_BATCH)
         run_batch(&h, group, last - group < GROUPS_PER_BATCH ? last - group : GROUPS_PER_BATCH);
+    diff_elsewhere_stop();
     print_summary(&h, gr_clock_mono_us() - start);
     bool is_good = is_meaningful(&h) && !h.n_different;
     printf("%llu cases, %llu served by a rollup, %llu differences\n", (unsigned long long)h.n_done,

@@ -69,9 +69,13 @@ static diff_value arith_double(char op, const diff_value *a, const diff_value *b
     return r;
 }
 
+bool diff_divides_integers;
+
 diff_value diff_arith(char op, const diff_value *a, const diff_value *b) {
     if (a->kind == DIFF_ANY || b->kind == DIFF_ANY) return (diff_value){.kind = DIFF_ANY};
     if (a->kind == DIFF_NULL || b->kind == DIFF_NULL) return diff_null();
+    if (op == '/' && diff_divides_integers && a->kind == DIFF_INT && b->kind == DIFF_INT && b->as.i)
+        return diff_int(a->as.i / b->as.i);
     if (op == '/' || a->kind == DIFF_DOUBLE || b->kind == DIFF_DOUBLE) return arith_double(op, a, b);
     unsigned scale = a->scale > b->scale ? a->scale : b->scale;
     diff_wide x = a->as.i, y = b->as.i;

@@ -101,8 +101,12 @@ static void add_case(const writer *w, const diff_expr *e) {
 static void add_aggregate(const writer *w, const diff_expr *e) {
     char text[40];
     bool is_distinct = !strcmp(e->text, "count distinct");
+    bool is_standard = diff_divides_integers && !strcmp(e->text, "median"); /* which DuckDB has, and few others */
     snprintf(text, sizeof text, is_distinct ? "count(distinct " : "%s(", e->text);
-    add_args(w, e, text, "", e->n_args ? ")" : "*)");
+    if (is_standard)
+        add_args(w, e, "percentile_cont(0.5) WITHIN GROUP (ORDER BY ", "", ")");
+    else
+        add_args(w, e, text, "", e->n_args ? ")" : "*)");
     if (!e->where) return;
     gr_buf_z(w->out, " FILTER (WHERE ");
     add_expr(w, e->where);

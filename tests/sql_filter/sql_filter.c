@@ -160,7 +160,7 @@ static gr_str rows_by_filters(gr_str condition, gr_arena *arena) {
     if (gr_query_parse(w.snapshot.model, json, &options, arena, &query, &err))
         fail_msg(GR_FMT "\n%s", GR_ARG(condition), err.message);
     if (gr_plan_query(&w.snapshot, query, (gr_plan_options){0}, arena, &plan, &err)) fail_msg("%s", err.message);
-    if (gr_sql_query(plan, gr_dialect_get(GR_STR("duckdb")), arena, &sql, &err)) fail_msg("%s", err.message);
+    if (gr_sql_query(plan, &gr_sql_places_embedded, arena, &sql, &err)) fail_msg("%s", err.message);
     gr_str rows = rows_of(sql.text, sql.params, sql.n_params, arena);
     json_decref(json);
     return rows;

@@ -12,8 +12,8 @@ typedef struct editor {
 gr_status time_run_sql(time_life *life, gr_str sql, gr_error *err) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = {.arena = scratch, .now_us = life->now_us};
-    gr_sql text = {.text = sql};
-    gr_status status = gr_exec_update(life->bench.exec, &ctx, GR_STR("default"), &text, err);
+    gr_sql text = {.text = sql, .place = GR_STR("default")};
+    gr_status status = gr_exec_update(life->bench.exec, &ctx, &text, err);
     gr_arena_free(scratch);
     return status;
 }

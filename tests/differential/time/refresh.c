@@ -22,12 +22,12 @@ static gr_str value_of(const void *arg, int64_t to_utc_us, gr_arena *arena) {
 static gr_status ask_key(time_life *life, const gr_refresh_part *part, const gr_cube *own, gr_arena *arena, gr_str *ret,
                          gr_error *err) {
     gr_ctx ctx = {.arena = arena, .now_us = life->now_us};
-    gr_sql sql = {0};
     gr_stream *stream;
+    gr_str text;
     gr_table *table;
-    const gr_dialect *dialect = gr_exec_dialect(life->bench.exec);
-    GR_TRY(gr_sql_key(part->sql, part->cube ? part->cube : own, dialect, arena, &sql.text, err));
-    GR_TRY(gr_exec_query(life->bench.exec, &ctx, part->data_source, &sql, &stream, err));
+    GR_TRY(gr_sql_key(part->sql, part->cube ? part->cube : own, gr_exec_places(life->bench.exec), arena, &text, err));
+    gr_sql sql = gr_sql_given(gr_exec_places(life->bench.exec), part->data_source, text);
+    GR_TRY(gr_exec_query(life->bench.exec, &ctx, &sql, &stream, err));
     gr_status status = gr_table_read(stream, 1, arena, &table, err);
     stream->close(stream);
     *ret = !status && table->n_rows && !table->cells[0].is_null ? table->cells[0].text : (gr_str){0};

@@ -134,6 +134,41 @@ static void test_every_key(void **state) {
     assert_false(config->rollup_only);
 }
 
+static void expect_url(size_t i, const char *expected) {
+    if (!gr_str_eq_z(config->sources[i].url.value, expected))
+        fail_msg("source %zu: " GR_FMT ", expected %s", i, GR_ARG(config->sources[i].url.value), expected);
+}
+
+/* Parts become a connection string; the environment goes before the file, GRANARY_… before CUBEJS_…. */
+static void test_servers(void **state) {
+    (void)state;
+    load_good("data_sources:\n"
+              "  default: {type: postgres, host: db, port: 5433, database: shop, user: me, password: \"a'b\\\\c d\"}\n"
+              "  other: {type: postgres, url: 'postgres://u@h/d', schema: sales}\n"
+              "  local: {type: postgres, ssl: true}\n");
+    expect_url(0, "host='db' port='5433' dbname='shop' user='me' password='a\\'b\\\\c d'");
+    expect_url(1, "postgres://u@h/d");
+    expect_url(2, "sslmode='require'");
+    assert_true(gr_str_eq_z(config->sources[1].schema, "sales"));
+    char host[] = "CUBEJS_DB_HOST=ch", name[] = "CUBEJS_DS_OTHER_DB_NAME=on", pass[] = "CUBEJS_DB_PASS=cp",
+         own[] = "GRANARY_SOURCE_DEFAULT_PASSWORD=gp", type[] = "CUBEJS_DB_TYPE=postgres";
+    char *const environment[] = {host, name, pass, own, NULL};
+    const char *file = "data_sources:\n"
+                       "  default: {type: postgres, host: db, user: me}\n"
+                       "  other: {type: postgres, host: o, database: d}\n";
+    if (load(file, environment, NULL, 0)) fail_msg("%s", err.message);
+    expect_url(0, "host='ch' user='me' password='gp'");
+    expect_url(1, "host='o' dbname='on'");
+    char *const alone[] = {type, host, pass, NULL};
+    if (load("model: model\n", alone, NULL, 0)) fail_msg("%s", err.message);
+    assert_int_equal(config->n_sources, 1);
+    assert_true(gr_str_eq_z(config->sources[0].name, "default"));
+    expect_url(0, "host='ch' password='cp'");
+    char odd[] = "CUBEJS_DB_TYPE=oracle";
+    char *const unknown[] = {odd, NULL};
+    assert_int_equal(load("model: model\n", unknown, NULL, 0), GR_ERR_CONFIG_INVALID);
+}
+
 /* default < file < CUBEJS_… < GRANARY_… < flag: each step is taken away once. */
 static void test_precedence(void **state) {
     (void)state;
@@ -266,7 +301,9 @@ static const refusal refusals[] = {
     {"data_sources: {ab: {type: duckdb, path: files}, aB: {type: duckdb, path: files}}\n", BAD, 1, 49, "only in case",
      ""},
     {"data_sources: {default: {path: shop.duckdb}}\n", BAD, 1, 16, "no `type`", "type: duckdb"},
-    {"data_sources: {default: {type: postgres, path: x}}\n", BAD, 1, 32, "`postgres` is not a type", "duckdb"},
+    {"data_sources: {default: {type: mysql, path: x}}\n", BAD, 1, 32, "`mysql` is not a type", "duckdb, postgres"},
+    {"data_sources: {default: {type: postgres, path: x}}\n", KEY, 1, 42, "`path` is not a key", ""},
+    {"data_sources: {default: {type: postgres, host: [a]}}\n", BAD, 1, 48, "`host` of the data source", ""},
     {"data_sources: {default: {type: duckdb}}\n", BAD, 1, 16, "no `path`", "Parquet"},
     {"data_sources: {default: {type: duckdb, path: ''}}\n", BAD, 1, 46, "no `path`", "Parquet"},
     {"data_sources: {default: {type: duckdb, path: nope.duckdb}}\n", BAD, 1, 46, "does not exist: ", "folder"},
@@ -408,15 +445,11 @@ static void test_many_sources(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),
-        TEST(test_every_key),
-        TEST(test_precedence),
-        TEST(test_booleans),
-        TEST(test_reference_variables),
-        TEST(test_refuses),
-        TEST(test_bad_variables_and_flags),
-        TEST(test_loopback),
-        TEST(test_files),
+        TEST(test_defaults),     TEST(test_every_key),
+        TEST(test_servers),      TEST(test_precedence),
+        TEST(test_booleans),     TEST(test_reference_variables),
+        TEST(test_refuses),      TEST(test_bad_variables_and_flags),
+        TEST(test_loopback),     TEST(test_files),
         TEST(test_many_sources),
     };
     return cmocka_run_group_tests(tests, enter, leave);

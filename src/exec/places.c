@@ -1,0 +1,218 @@
+/* Where statements run: the embedded engine, and one engine for each other kind of data source, with their pools.
+ *
+ *   statement      embedded engine   <- load -   fetched rows   <- query -   the place of each fetch
+ *
+ * A connection is held while those of the fetches are waited for; these wait for nobody, so that there is no circle. */
+#include "exec/internal.h"
+
+#include <stdlib.h>
+
+static const gr_engine_driver *const drivers[GR_SOURCE_KIND__COUNT] = {
+    [GR_SOURCE_POSTGRES] = &gr_engine_postgres_driver,
+};
+
+static gr_status open_engine(gr_exec *exec, gr_source_kind kind, gr_error *err) {
+    gr_engine_options options = {exec->config, {0}};
+    if (!drivers[kind] || exec->engines[kind]) return GR_OK;
+    GR_TRY(drivers[kind]->open(&options, &exec->engines[kind], err));
+    /* A build may hold one connection for its table and need another to read. */
+    exec->pools[kind] = gr_pool_new(exec->engines[kind], 2 * (size_t)exec->config->engine_connections);
+    return GR_OK;
+}
+
+gr_status gr_exec_places_open(gr_exec *exec, gr_error *err) {
+    const gr_config *config = exec->config;
+    gr_sql_place *places = GR_NEW_N(exec->arena, gr_sql_place, config->n_sources + 1);
+    places[0] = (gr_sql_place){.dialect = exec->dialect, .is_embedded = true};
+    for (size_t i = 0; i < config->n_sources; i++) {
+        const gr_source_config *s = &config->sources[i];
+        gr_source_kind kind = s->kind;
+        GR_TRY(open_engine(exec, kind, err));
+        const gr_dialect *dialect = drivers[kind] ? gr_dialect_get(gr_str_from(drivers[kind]->dialect)) : exec->dialect;
+        places[i + 1] = (gr_sql_place){s->name, dialect, !drivers[kind]};
+        if (exec->pools[kind])
+            gr_pool_limit(exec->pools[kind], s->name,
+                          (size_t)(s->max_queries ? s->max_queries : config->engine_connections));
+        else if (s->max_queries)
+            gr_pool_limit(exec->pool, s->name, (size_t)s->max_queries);
+    }
+    exec->places = (gr_sql_places){places, config->n_sources + 1};
+    return GR_OK;
+}
+
+void gr_exec_places_close(gr_exec *exec) {
+    for (int k = 0; k < GR_SOURCE_KIND__COUNT; k++) {
+        gr_pool_free(exec->pools[k]);
+        if (exec->engines[k]) exec->engines[k]->driver->close(exec->engines[k]);
+    }
+}
+
+gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, bool want_write, gr_error *err) {
+    gr_engine *own = exec->engines[source->kind];
+    GR_TRY(exec->engine->driver->attach(exec->engine, source, want_write, err));
+    return own ? own->driver->attach(own, source, want_write, err) : GR_OK;
+}
+
+void gr_exec_plan_remote(const gr_config *config, gr_arena *arena, gr_plan_defaults *defaults) {
+    gr_str *names = GR_NEW_N(arena, gr_str, config->n_sources + 1);
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (drivers[config->sources[i].kind]) names[defaults->n_remote++] = config->sources[i].name;
+    defaults->remote = names;
+}
+
+void gr_exec_places_forget(gr_exec *exec) {
+    gr_pool_forget_statements(exec->pool);
+    for (int k = 0; k < GR_SOURCE_KIND__COUNT; k++)
+        if (exec->pools[k]) gr_pool_forget_statements(exec->pools[k]);
+}
+
+/* ---- connections ---------------------------------------------------------------------------------------------------
+ */
+
+static gr_pool *pool_of(const gr_exec *exec, gr_str place, bool is_native) {
+    const gr_source_config *source = is_native ? gr_config_source(exec->config, place) : NULL;
+    return source && exec->pools[source->kind] ? exec->pools[source->kind] : exec->pool;
+}
+
+gr_status gr_exec_take(const gr_exec *exec, const gr_ctx *ctx, gr_str place, bool is_native, gr_engine_conn **ret,
+                       gr_error *err) {
+    return gr_pool_take(pool_of(exec, place, is_native), ctx, place, ret, err);
+}
+
+void gr_exec_give(const gr_exec *exec, gr_engine_conn *conn) {
+    if (!conn) return;
+    gr_pool *pool = exec->pool;
+    for (int k = 0; k < GR_SOURCE_KIND__COUNT; k++)
+        if (exec->engines[k] == conn->engine) pool = exec->pools[k];
+    gr_pool_give(pool, conn);
+}
+
+gr_str gr_exec_store_source(const gr_rollup *r) { return r->place.n ? r->place : gr_sql_load_source(r); }
+
+gr_status gr_exec_take_store(const gr_exec *exec, const gr_ctx *ctx, const gr_rollup *r, gr_engine_conn **ret,
+                             gr_error *err) {
+    bool is_native = r->place.n && !gr_sql_place_of(&exec->places, r->place)->is_embedded;
+    return gr_exec_take(exec, ctx, gr_exec_store_source(r), is_native, ret, err);
+}
+
+const gr_dialect *gr_exec_dialect_of(const gr_exec *exec, gr_str place) {
+    return gr_sql_place_of(&exec->places, place)->dialect;
+}
+
+/* ---- statements ----------------------------------------------------------------------------------------------------
+ */
+
+/* A stream that puts in order what it was made on, when it is closed. */
+typedef struct placed_stream {
+    gr_stream pub;
+    gr_stream *inner;
+    const gr_exec *exec;
+    gr_engine_conn *conn; /* to be given back, or NULL */
+    gr_engine_conn *on;
+    size_t n_tables; /* temporary ones */
+} placed_stream;
+
+static gr_status placed_next(gr_stream *s, const gr_batch **ret, gr_error *err) {
+    placed_stream *p = (placed_stream *)s;
+    return p->inner->next(p->inner, ret, err);
+}
+
+void gr_exec_fetched_drop(gr_engine_conn *conn, size_t n) {
+    if (!n) return;
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    for (size_t i = 0; i < n; i++) {
+        gr_str sql = gr_arena_printf(arena, "DROP TABLE IF EXISTS temp.main.granary_f%zu", i);
+        gr_error ignored;
+        (void)!conn->driver->update(conn, &ctx, sql, NULL, 0, NULL, NULL, NULL, &ignored);
+    }
+    gr_arena_free(arena);
+}
+
+static void placed_close(gr_stream *s) {
+    placed_stream *p = (placed_stream *)s;
+    p->inner->close(p->inner);
+    gr_exec_fetched_drop(p->on, p->n_tables);
+    gr_exec_give(p->exec, p->conn);
+    free(p);
+}
+
+static gr_status fetch_one(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql_fetch *f,
+                           gr_error *err) {
+    const gr_engine_load load = {.name = f->table, .is_temporary = true, .columns = f->columns};
+    gr_engine_conn *from;
+    gr_stream *rows;
+    GR_TRY(gr_exec_take(exec, ctx, f->sql.place, f->sql.is_native, &from, err));
+    gr_status status = from->driver->query(from, ctx, f->sql.text, f->sql.params, f->sql.n_params, true, &rows, err);
+    if (!status) {
+        status = conn->driver->load(conn, ctx, &load, rows, NULL, err);
+        rows->close(rows);
+    }
+    gr_exec_give(exec, from);
+    return status;
+}
+
+gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                        gr_error *err) {
+    for (size_t i = 0; i < sql->n_fetches; i++) GR_TRY(fetch_one(exec, conn, ctx, &sql->fetches[i], err));
+    return GR_OK;
+}
+
+static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, bool is_own, const gr_ctx *ctx, const gr_sql *sql,
+                        bool hint_cache, gr_stream **ret, gr_error *err) {
+    gr_stream *inner;
+    gr_status status = gr_exec_fetch(exec, conn, ctx, sql, err);
+    if (!status)
+        status = conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, hint_cache && !sql->n_fetches,
+                                     &inner, err);
+    if (status) {
+        gr_exec_fetched_drop(conn, sql->n_fetches);
+        return status;
+    }
+    if (!is_own && !sql->n_fetches) {
+        *ret = inner;
+        return GR_OK;
+    }
+    placed_stream *p = gr_mem_alloc(sizeof *p);
+    *p = (placed_stream){{inner->schema, inner->n_columns, placed_next, placed_close},
+                         inner,
+                         exec,
+                         is_own ? conn : NULL,
+                         conn,
+                         sql->n_fetches};
+    *ret = &p->pub;
+    return GR_OK;
+}
+
+/* The connection at hand is of the engine, and about the place, that the statement is for. */
+bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql) {
+    bool is_embedded = conn->engine == exec->engine;
+    if (is_embedded == sql->is_native) return false;
+    return gr_str_eq(conn->source, sql->place);
+}
+
+gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                           gr_stream **ret, gr_error *err) {
+    if (conn && gr_exec_is_for(exec, conn, sql)) return run_on(exec, conn, false, ctx, sql, false, ret, err);
+    gr_engine_conn *own;
+    GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &own, err));
+    gr_status status = run_on(exec, own, true, ctx, sql, false, ret, err);
+    if (status) gr_exec_give(exec, own);
+    return status;
+}
+
+gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_stream **ret, gr_error *err) {
+    gr_engine_conn *conn;
+    GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &conn, err));
+    gr_status status = run_on(exec, conn, true, ctx, sql, true, ret, err);
+    if (status) gr_exec_give(exec, conn);
+    return status;
+}
+
+gr_status gr_exec_update(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_error *err) {
+    gr_engine_conn *conn;
+    GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &conn, err));
+    gr_status status = conn->driver->update(conn, ctx, sql->text, sql->params, sql->n_params, NULL, NULL, NULL, err);
+    gr_exec_give(exec, conn);
+    return status;
+}
