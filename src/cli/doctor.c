@@ -91,37 +91,80 @@ static gr_status ask_engine(gr_engine_conn *conn, gr_arena *arena, gr_str sql, g
     return GR_OK;
 }
 
-static gr_status try_source(gr_engine *engine, const gr_source_config *source, gr_arena *arena, gr_str *ret_tables,
-                            gr_error *err) {
+/* What is asked of a source of each kind: its version, and how many tables a name without schema may mean. */
+typedef struct questions {
+    const char *product, *version, *tables, *extra; /* extra: a note, or no row; NULL: none */
+    const char *empty;                              /* what to do without tables */
+} questions;
+
+static const questions questions_of[GR_SOURCE_KIND__COUNT] = {
+    [GR_SOURCE_DUCKDB] = {"", "SELECT ''",
+                          "SELECT count(*)::VARCHAR FROM information_schema.tables WHERE table_catalog = "
+                          "current_database() AND table_schema = current_schema()",
+                          NULL,
+                          "point its path at a DuckDB file with tables, or at a folder of Parquet, CSV or JSON files"},
+    [GR_SOURCE_POSTGRES] = {"PostgreSQL ", "SELECT current_setting('server_version')",
+                            "SELECT CAST(count(*) AS text) FROM information_schema.tables WHERE table_schema = "
+                            "ANY(current_schemas(false))",
+                            "SELECT CASE WHEN extname = 'hll' THEN 'sketches by the extension hll ' ELSE 'distributed "
+                            "by Citus ' END || extversion FROM pg_catalog.pg_extension WHERE extname IN ('hll', "
+                            "'citus') ORDER BY extname DESC LIMIT 1",
+                            "set `schema` of the source, or grant this user the right to read the tables"},
+};
+
+static gr_status ask_source(gr_engine *engine, const gr_source_config *source, gr_arena *arena, gr_str *ret_text,
+                            gr_str *ret_tables, gr_error *err) {
+    const questions *q = &questions_of[source->kind];
     gr_engine_conn *conn;
-    gr_str sql =
-        GR_STR("SELECT count(*)::VARCHAR FROM information_schema.tables WHERE table_catalog = current_database() "
-               "AND table_schema = current_schema()");
+    gr_str version, extra = {0};
     GR_TRY(engine->driver->attach(engine, source, false, err));
     GR_TRY(engine->driver->connect(engine, source->name, &conn, err));
-    gr_status status = ask_engine(conn, arena, sql, ret_tables, err);
+    gr_status status = ask_engine(conn, arena, gr_str_from(q->version), &version, err);
+    if (!status) status = ask_engine(conn, arena, gr_str_from(q->tables), ret_tables, err);
+    if (!status && q->extra) status = ask_engine(conn, arena, gr_str_from(q->extra), &extra, err);
     engine->driver->disconnect(conn);
+    if (!status)
+        *ret_text = gr_arena_printf(arena, "%s" GR_FMT "%s" GR_FMT, q->product, GR_ARG(version), extra.n ? ", " : "",
+                                    GR_ARG(extra));
     return status;
 }
 
+static gr_status try_source(gr_engine *duckdb, const gr_config *config, const gr_source_config *source, gr_arena *arena,
+                            gr_str *ret_text, gr_str *ret_tables, gr_error *err) {
+    if (source->kind == GR_SOURCE_DUCKDB) return ask_source(duckdb, source, arena, ret_text, ret_tables, err);
+    const gr_engine_driver *driver = gr_engine_driver_of(source->kind);
+    gr_engine *engine;
+    GR_TRY(driver->open(&(gr_engine_options){.config = config}, &engine, err));
+    gr_status status = ask_source(engine, source, arena, ret_text, ret_tables, err);
+    driver->close(engine);
+    return status;
+}
+
+static void look_at_source(doctor *d, gr_engine *engine, const gr_source_config *source) {
+    gr_str what = gr_arena_printf(d->arena, "source " GR_FMT, GR_ARG(source->name)), tables = {0}, text = {0};
+    gr_error err = {0};
+    bool is_server = source->kind != GR_SOURCE_DUCKDB;
+    gr_status status = try_source(engine, d->config, source, d->arena, &text, &tables, &err);
+    gr_str place = is_server ? text : source->path;
+    /* A server that writes pre-aggregations beside the data holds the file for itself, as it should. */
+    if (status == GR_ERR_ENGINE_LOCKED && d->is_served && !is_server)
+        found(d, IS_OK, what, GR_STR("held by the running server"), "");
+    else if (status)
+        found_error(d, what, &err,
+                    is_server ? "check the source's address and user in granary.yml, and that the server runs"
+                              : "check data_sources in granary.yml, and that the path can be read");
+    else if (gr_str_eq_z(tables, "0"))
+        found(d, IS_WARNING, what, gr_arena_printf(d->arena, GR_FMT " has no tables", GR_ARG(place)),
+              questions_of[source->kind].empty);
+    else
+        found(d, IS_OK, what,
+              is_server ? gr_arena_printf(d->arena, GR_FMT ", " GR_FMT " tables", GR_ARG(place), GR_ARG(tables))
+                        : gr_arena_printf(d->arena, GR_FMT " tables in " GR_FMT, GR_ARG(tables), GR_ARG(place)),
+              "");
+}
+
 static void look_at_sources(doctor *d, gr_engine *engine) {
-    for (size_t i = 0; i < d->config->n_sources; i++) {
-        const gr_source_config *source = &d->config->sources[i];
-        gr_str what = gr_arena_printf(d->arena, "source " GR_FMT, GR_ARG(source->name)), tables = {0};
-        gr_error err = {0};
-        gr_status status = try_source(engine, source, d->arena, &tables, &err);
-        /* A server that writes pre-aggregations beside the data holds the file for itself, as it should. */
-        if (status == GR_ERR_ENGINE_LOCKED && d->is_served)
-            found(d, IS_OK, what, GR_STR("held by the running server"), "");
-        else if (status)
-            found_error(d, what, &err, "check data_sources in granary.yml, and that the path can be read");
-        else if (gr_str_eq_z(tables, "0"))
-            found(d, IS_WARNING, what, gr_arena_printf(d->arena, GR_FMT " has no tables", GR_ARG(source->path)),
-                  "point its path at a DuckDB file with tables, or at a folder of Parquet, CSV or JSON files");
-        else
-            found(d, IS_OK, what,
-                  gr_arena_printf(d->arena, GR_FMT " tables in " GR_FMT, GR_ARG(tables), GR_ARG(source->path)), "");
-    }
+    for (size_t i = 0; i < d->config->n_sources; i++) look_at_source(d, engine, &d->config->sources[i]);
 }
 
 static void look_at_engine(doctor *d) {

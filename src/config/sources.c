@@ -20,6 +20,12 @@ static const struct {
     gr_source_kind kind;
 } kinds[] = {{GR_STR_INIT("duckdb"), GR_SOURCE_DUCKDB}, {GR_STR_INIT("postgres"), GR_SOURCE_POSTGRES}};
 
+gr_str gr_config_kind_name(gr_source_kind kind) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].kind == kind) return kinds[i].name;
+    return (gr_str){0};
+}
+
 bool gr_config_kind_named(gr_str name, gr_source_kind *ret) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (gr_str_eq(name, kinds[i].name)) return *ret = kinds[i].kind, true;

@@ -20,6 +20,7 @@ enum {
     GR_ENGINE_CAP_BIND = 1 << 1,       /* values are bound, not spelled */
     GR_ENGINE_CAP_CTAS_STORE = 1 << 2, /* CREATE TABLE AS may read a source and write the embedded store */
     GR_ENGINE_CAP_PROGRESS = 1 << 3,
+    GR_ENGINE_CAP_INDEX = 1 << 4, /* tables have indexes that queries need */
 };
 
 typedef struct gr_engine_options {
@@ -84,6 +85,8 @@ struct gr_engine_driver {
     void (*reset)(gr_engine_conn *conn);
 };
 
+/* Of a kind of source. */
+const gr_engine_driver *gr_engine_driver_of(gr_source_kind kind);
 extern const gr_engine_driver gr_engine_duckdb_driver;
 extern const gr_engine_driver gr_engine_postgres_driver; /* no store in it; caps without CTAS_STORE */
 extern const gr_engine_driver gr_engine_fake_driver;     /* scripted answers, delays and failures; engine/fake.h */

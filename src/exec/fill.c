@@ -25,11 +25,15 @@ static gr_status transfer(gr_exec_job *j, bool tells, gr_engine_conn *conn, cons
 
 gr_status gr_exec_fill(gr_exec_job *j, bool tells, gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table,
                        const gr_sql *load, gr_error *err) {
-    if (!gr_exec_is_for(j->exec, conn, load)) return transfer(j, tells, conn, ctx, table, load, err);
+    if (!gr_exec_is_for(j->exec, conn, load)) {
+        GR_TRY(transfer(j, tells, conn, ctx, table, load, err));
+        return gr_store_index(conn, ctx, j->rollup, table, err);
+    }
     gr_status status = gr_exec_fetch(j->exec, conn, ctx, load, err);
     if (!status)
         status = gr_store_build_in_place(conn, ctx, j->rollup, table, j->exec->shared_dir, load,
                                          tells ? told_fraction : NULL, j, err);
     gr_exec_fetched_drop(conn, load->n_fetches);
+    if (!status) status = gr_store_index(conn, ctx, j->rollup, table, err);
     return status;
 }

@@ -85,7 +85,8 @@ struct gr_exec {
     gr_engine *engines[GR_SOURCE_KIND__COUNT]; /* of the other kinds; NULL: no source is of it, or the embedded one */
     gr_pool *pools[GR_SOURCE_KIND__COUNT];
     gr_sql_places places;
-    gr_str shared_dir; /* of a shared store; empty: the embedded one */
+    gr_sql_place *own_places; /* the same, to be written */
+    gr_str shared_dir;        /* of a shared store; empty: the embedded one */
     pthread_mutex_t define, publish, mutex;
     gr_exec_snapshot *current;
     atomic_uint_fast64_t generation; /* of `current` */

@@ -7,14 +7,16 @@
 
 #include <stdlib.h>
 
-static const gr_engine_driver *const drivers[GR_SOURCE_KIND__COUNT] = {
-    [GR_SOURCE_POSTGRES] = &gr_engine_postgres_driver,
-};
+/* NULL: it is the embedded engine's. */
+static const gr_engine_driver *native_driver(gr_source_kind kind) {
+    return kind == GR_SOURCE_DUCKDB ? NULL : gr_engine_driver_of(kind);
+}
 
 static gr_status open_engine(gr_exec *exec, gr_source_kind kind, gr_error *err) {
     gr_engine_options options = {exec->config, {0}};
-    if (!drivers[kind] || exec->engines[kind]) return GR_OK;
-    GR_TRY(drivers[kind]->open(&options, &exec->engines[kind], err));
+    const gr_engine_driver *driver = native_driver(kind);
+    if (!driver || exec->engines[kind]) return GR_OK;
+    GR_TRY(driver->open(&options, &exec->engines[kind], err));
     /* A build may hold one connection for its table and need another to read. */
     exec->pools[kind] = gr_pool_new(exec->engines[kind], 2 * (size_t)exec->config->engine_connections);
     return GR_OK;
@@ -28,14 +30,16 @@ gr_status gr_exec_places_open(gr_exec *exec, gr_error *err) {
         const gr_source_config *s = &config->sources[i];
         gr_source_kind kind = s->kind;
         GR_TRY(open_engine(exec, kind, err));
-        const gr_dialect *dialect = drivers[kind] ? gr_dialect_get(gr_str_from(drivers[kind]->dialect)) : exec->dialect;
-        places[i + 1] = (gr_sql_place){s->name, dialect, !drivers[kind]};
+        const gr_engine_driver *driver = native_driver(kind);
+        const gr_dialect *dialect = driver ? gr_dialect_get(gr_str_from(driver->dialect)) : exec->dialect;
+        places[i + 1] = (gr_sql_place){.name = s->name, .dialect = dialect, .is_embedded = !driver};
         if (exec->pools[kind])
             gr_pool_limit(exec->pools[kind], s->name,
                           (size_t)(s->max_queries ? s->max_queries : config->engine_connections));
         else if (s->max_queries)
             gr_pool_limit(exec->pool, s->name, (size_t)s->max_queries);
     }
+    exec->own_places = places;
     exec->places = (gr_sql_places){places, config->n_sources + 1};
     return GR_OK;
 }
@@ -47,16 +51,38 @@ void gr_exec_places_close(gr_exec *exec) {
     }
 }
 
+/* What the server can, it says; one that is away says nothing, and is asked again with the next model. */
+static void learn_dialect(gr_exec *exec, const gr_source_config *source) {
+    static const char probe[] = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'hll'";
+    gr_arena *arena = gr_arena_new();
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    const gr_sql sql = gr_sql_given(&exec->places, source->name, gr_str_from(probe));
+    gr_stream *stream;
+    gr_table *table;
+    gr_error ignored;
+    if (source->kind == GR_SOURCE_POSTGRES && !gr_exec_query(exec, &ctx, &sql, &stream, &ignored)) {
+        bool is_there = !gr_table_read(stream, 1, arena, &table, &ignored) && table->n_rows;
+        stream->close(stream);
+        for (size_t i = 0; i < exec->places.n; i++)
+            if (gr_str_eq(exec->places.v[i].name, source->name))
+                exec->own_places[i].dialect = gr_dialect_get(is_there ? GR_STR("postgres+hll") : GR_STR("postgres"));
+    }
+    gr_arena_free(arena);
+}
+
 gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, bool want_write, gr_error *err) {
     gr_engine *own = exec->engines[source->kind];
     GR_TRY(exec->engine->driver->attach(exec->engine, source, want_write, err));
-    return own ? own->driver->attach(own, source, want_write, err) : GR_OK;
+    if (!own) return GR_OK;
+    GR_TRY(own->driver->attach(own, source, want_write, err));
+    learn_dialect(exec, source);
+    return GR_OK;
 }
 
 void gr_exec_plan_remote(const gr_config *config, gr_arena *arena, gr_plan_defaults *defaults) {
     gr_str *names = GR_NEW_N(arena, gr_str, config->n_sources + 1);
     for (size_t i = 0; i < config->n_sources; i++)
-        if (drivers[config->sources[i].kind]) names[defaults->n_remote++] = config->sources[i].name;
+        if (native_driver(config->sources[i].kind)) names[defaults->n_remote++] = config->sources[i].name;
     defaults->remote = names;
 }
 

@@ -412,7 +412,7 @@ void gr_http_put_normalized(gr_jw *w, const gr_query *query) {
 static void put_facts(gr_jw *w, const gr_answer *answer) {
     const gr_plan *plan = answer->plan;
     gr_jw_key_str(w, "dataSource", answer->data_source);
-    gr_jw_key_str(w, "dbType", GR_STR("duckdb"));
+    gr_jw_key_str(w, "dbType", answer->db_type);
     gr_jw_key_str(w, "extDbType", GR_STR("duckdb"));
     if (plan->n_uses)
         gr_jw_key_bool(w, "external", gr_http_is_external(plan));

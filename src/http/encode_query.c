@@ -182,6 +182,24 @@ gr_status gr_http_encode_dry_run(const gr_query_set *set, gr_arena *arena, gr_bu
 }
 
 /* ---- decisions ------------------------------------------------------------------------------- */
+/* What it reads from elsewhere, when it does. */
+static void put_fetches(gr_jw *w, const gr_sql *sql) {
+    if (!sql->n_fetches) return;
+    gr_jw_key(w, GR_STR("fetches"));
+    gr_jw_array(w);
+    for (size_t i = 0; i < sql->n_fetches; i++) {
+        const gr_sql_fetch *f = &sql->fetches[i];
+        gr_jw_object(w);
+        gr_jw_key_str(w, "source", f->sql.place);
+        gr_jw_key_str(w, "table", f->table);
+        gr_jw_key_str(w, "sql", f->sql.text);
+        gr_jw_key(w, GR_STR("params"));
+        gr_http_put_params(w, &f->sql);
+        gr_jw_object_end(w);
+    }
+    gr_jw_array_end(w);
+}
+
 void gr_http_put_decision(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
     const gr_plan *plan = answer->plan, *shown = answer->shown ? answer->shown : plan;
     gr_jw_key(w, GR_STR("pre_aggregations"));
@@ -211,6 +229,7 @@ void gr_http_put_decision(gr_jw *w, const gr_answer *answer, gr_arena *arena) {
         gr_http_put_null_key(w, "sql");
     gr_jw_key(w, GR_STR("params"));
     gr_http_put_params(w, &answer->sql);
+    put_fetches(w, &answer->sql);
 }
 
 void gr_http_put_explain(gr_jw *w, const gr_answer *answer, gr_arena *arena) {

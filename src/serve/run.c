@@ -38,6 +38,8 @@ static gr_status plan_once(gr_serve *serve, const gr_ctx *ctx, const gr_request 
     GR_TRY(gr_exec_plan(serve->exec, ctx, a->snapshot, query, how, &plan, err));
     a->plan = plan;
     a->data_source = plan->data_source;
+    const gr_source_config *source = gr_config_source(serve->config, plan->data_source);
+    a->db_type = gr_config_kind_name(source ? source->kind : GR_SOURCE_DUCKDB);
     return GR_OK;
 }
 

@@ -102,8 +102,8 @@ typedef struct gr_answer {
     gr_stream *stream; /* NULL for limit 0 is never the case: an empty stream */
     bool has_total;
     int64_t total;
-    int64_t refreshed_us; /* lastRefreshTime: build time of the rollup, or now for the source */
-    gr_str data_source;
+    int64_t refreshed_us;           /* lastRefreshTime: build time of the rollup, or now for the source */
+    gr_str data_source, db_type;    /* and the kind of that: "duckdb", "postgres" */
     int64_t planned_us, started_us; /* durations: parse+plan, engine until first batch (monotonic differences) */
     int64_t parsed_us, rendered_us; /* gr_serve_plan: parts of planned_us */
     gr_cache_outcome outcome;

@@ -57,8 +57,9 @@ static bool is_made_there(const gr_sql_place *place, const gr_plan *plan) {
     const gr_scan *scan = &plan->pieces[0].scan;
     if (place->is_embedded) return false;
     if (plan->query->is_ungrouped) return true;
-    return scan->rollup ? !lacks_merge(place, &scan->group.components)
-                        : !gr_sql_lacks_sketches(place, &scan->group.components);
+    bool is_merged = scan->rollup || scan->group.key_node != GR_TREE_NONE;
+    bool is_made = !scan->rollup && gr_sql_lacks_sketches(place, &scan->group.components);
+    return !is_made && !(is_merged && lacks_merge(place, &scan->group.components));
 }
 
 /* In the embedded engine names without a schema are looked for in the plan's data source, and `/` is what it is there.
@@ -155,8 +156,8 @@ static gr_str join_sketch(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
         tests[k] = gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(columns[k])),
                                gr_arena_printf(w->arena, "\"b%zu\"." GR_FMT, i, GR_ARG(columns[k])));
     }
-    columns[n] = gr_arena_printf(w->arena, GR_FMT " AS \"h\"",
-                                 GR_ARG(gr_sqlw_op2(w, GR_SQL_HLL_ADD, GR_STR("\"v\""), gr_sqlw_log2m(w, c))));
+    gr_str sketch = gr_sqlw_op2(w, GR_SQL_HLL_ADD, GR_STR("\"v\""), gr_sqlw_log2m(w, c));
+    columns[n] = gr_arena_printf(w->arena, GR_FMT " AS \"h\"", GR_ARG(sketch));
     gr_str list = gr_sqlw_join(w, columns, n + 1, ", "), by = gr_sqlw_group_by(w, n),
            on = n ? gr_sqlw_join(w, tests, n, " AND ") : GR_STR("TRUE");
     return gr_arena_printf(w->arena, " LEFT JOIN (SELECT " GR_FMT " FROM " GR_FMT GR_FMT ") AS \"b%zu\" ON " GR_FMT,
@@ -209,7 +210,8 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
         if (!lacks || group->components.v[i].agg != GR_AGG_COUNT_DISTINCT_APPROX)
             GR_PUSH(w->arena, &rest.components, group->components.v[i]);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, count + 1);
-    gr_str from = gr_arena_printf(w->arena, GR_FMT " AS \"a\"", GR_ARG(fetch_groups(w, place, grain, &rest, all)));
+    gr_str rows = fetch_groups(w, place, grain, &rest, all);
+    gr_str from = gr_arena_printf(w->arena, GR_FMT " AS \"a\"", GR_ARG(rows));
     for (size_t i = 0; i < n; i++) {
         gr_str alias = gr_sqlw_grain_alias(w, grain, i);
         texts[i] = gr_arena_printf(w->arena, "\"a\"." GR_FMT " AS " GR_FMT, GR_ARG(alias), GR_ARG(alias));
@@ -218,9 +220,8 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i);
         bool is_made = c && !given(&rest, c);
-        if (is_made)
-            from = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(from),
-                                   GR_ARG(join_sketch(w, place, grain, group, c, i)));
+        gr_str join = is_made ? join_sketch(w, place, grain, group, c, i) : (gr_str){0};
+        if (is_made) from = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(from), GR_ARG(join));
         texts[n + i] = is_made ? gr_arena_printf(w->arena, "\"b%zu\".\"h\" AS " GR_FMT, i, GR_ARG(slot))
                        : c     ? gr_arena_printf(w->arena, "\"a\"." GR_FMT " AS " GR_FMT, GR_ARG(slot), GR_ARG(slot))
                                : gr_arena_printf(w->arena, "NULL AS " GR_FMT, GR_ARG(slot));

@@ -62,6 +62,35 @@ static gr_str order_text(gr_sqlw *w) {
     return n ? gr_arena_printf(w->arena, " ORDER BY " GR_FMT, GR_ARG(all)) : (gr_str){0};
 }
 
+/* Texts are ordered by their bytes everywhere, whatever the database thinks of them: then their names stand in the
+ * order, in a SELECT around. */
+static gr_str collated(gr_sqlw *w, gr_str *select) {
+    const gr_query *q = w->query;
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, q->n_order + q->n_columns + 1);
+    size_t n = 0, n_text = 0, n_groups = q->is_ungrouped ? q->n_columns : count_groups(q);
+    bool *is_named = GR_NEW_N(w->arena, bool, q->n_columns + 1);
+    for (size_t i = 0; i < q->n_order + n_groups; i++) {
+        size_t column = i < q->n_order ? q->order[i].column : i - q->n_order;
+        const gr_query_column *c = &q->columns[column];
+        const gr_column_schema *type = NULL;
+        if (is_named[column]) continue;
+        if (c->kind == GR_COLUMN_DIMENSION) type = w->snapshot->types[q->dimensions[c->index].member->index];
+        bool is_time = type && q->dimensions[c->index].member->dim_type == GR_DIM_TIME; /* answered as a time */
+        bool is_text = type && type->type == GR_TYPE_UTF8 && !is_time, is_desc = i < q->n_order && q->order[i].is_desc;
+        is_named[column] = true;
+        n_text += is_text;
+        gr_str alias = gr_sqlw_ident(w, c->alias);
+        gr_str key =
+            is_text ? gr_arena_printf(w->arena, "\"o\"." GR_FMT GR_FMT, GR_ARG(alias), GR_ARG(w->dialect->collation))
+                    : gr_arena_printf(w->arena, "%zu", column + 1);
+        texts[n++] = gr_arena_printf(w->arena, GR_FMT " %s NULLS LAST", GR_ARG(key), is_desc ? "DESC" : "ASC");
+    }
+    if (!n_text) return order_text(w);
+    *select = gr_arena_printf(w->arena, "SELECT * FROM (" GR_FMT ") AS \"o\"", GR_ARG(*select));
+    gr_str all = gr_sqlw_join(w, texts, n, ", ");
+    return gr_arena_printf(w->arena, " ORDER BY " GR_FMT, GR_ARG(all));
+}
+
 typedef gr_sql_statement statement;
 
 static gr_sqlw writer_of(const gr_plan *plan, const gr_sql_places *places, const gr_sql_home *home, statement *s,
@@ -131,7 +160,9 @@ gr_status gr_sql_query(const gr_plan *plan, const gr_sql_places *places, gr_aren
     statement s = {0};
     const gr_sql_home home = gr_sql_home_of_plan(places, plan);
     gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
-    gr_str select = body(&w, plan), order = order_text(&w);
+    gr_str select = body(&w, plan);
+    bool may_collate = w.dialect->collation.n && w.snapshot->types;
+    gr_str order = may_collate ? collated(&w, &select) : order_text(&w);
     gr_str text = gr_arena_printf(arena, GR_FMT GR_FMT " LIMIT %lld", GR_ARG(select), GR_ARG(order),
                                   (long long)plan->query->limit);
     if (plan->query->offset)

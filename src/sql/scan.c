@@ -38,11 +38,10 @@ gr_str gr_sqlw_where(gr_sqlw *w) {
         gr_str text = gr_sqlw_member(w, q->segments[i].member);
         add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)));
     }
-    if (w->limited && !w->limits)
-        add_text(
-            w, &all,
-            gr_arena_printf(w->arena, "(" GR_FMT ") IS NULL",
-                            GR_ARG(gr_sqlw_instant(w, w->limited->member, gr_sqlw_member(w, w->limited->member)))));
+    if (w->limited && !w->limits) {
+        gr_str time = gr_sqlw_instant(w, w->limited->member, gr_sqlw_member(w, w->limited->member));
+        add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ") IS NULL", GR_ARG(time)));
+    }
     if (w->limited && w->limits && w->limits->from_local_us != INT64_MIN)
         add_text(w, &all, gr_sqlw_point(w, w->limited->member, ">=", w->limits, true));
     if (w->limited && w->limits && w->limits->to_local_us != INT64_MAX)

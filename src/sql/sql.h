@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 
 typedef struct gr_dialect gr_dialect;
-const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb", "postgres"; NULL when there is none */
+const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb", "postgres", "postgres+hll"; NULL when there is none */
 
 /* A data source, and how statements are written for it. The embedded engine sees the tables of some of them; what is to
  * be joined with others is fetched first.
@@ -14,9 +14,9 @@ const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb", "postgres"; NULL whe
  *      several, of one place or of    written for the embedded engine; each reading of a place that it does not see
  *      many                           is a statement of its own (gr_sql_fetch), whose rows it reads as a table */
 typedef struct gr_sql_place {
-    gr_str name; /* of the data source; empty: the embedded store */
-    const gr_dialect *dialect;
-    bool is_embedded; /* the embedded engine sees its tables */
+    gr_str name;                         /* of the data source; empty: the embedded store */
+    _Atomic(const gr_dialect *) dialect; /* what the server has is found out when it is reached */
+    bool is_embedded;                    /* the embedded engine sees its tables */
 } gr_sql_place;
 typedef struct gr_sql_places {
     const gr_sql_place *v; /* the first is the embedded store */
@@ -115,5 +115,7 @@ GR_MUST_CHECK gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, c
                                    gr_arena *arena, gr_str *ret, gr_error *err);
 /* A statement that somebody else wrote for a data source. */
 gr_sql gr_sql_given(const gr_sql_places *places, gr_str data_source, gr_str text);
+/* A name that is longer than `most` bytes ends in a hash of all of it; 0: no name is too long. */
+gr_str gr_sql_shortened(gr_str name, size_t most, gr_arena *arena);
 gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena);
 #endif

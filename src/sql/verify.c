@@ -25,8 +25,8 @@ gr_str gr_sql_edge(const gr_dialect *dialect, gr_str column, bool is_greatest, g
     gr_status status = GR_OK;
     gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
     gr_str edge = gr_sqlw_op1(&w, is_greatest ? GR_SQL_MAX : GR_SQL_MIN, column);
-    return gr_arena_printf(arena, "CASE WHEN " GR_FMT " IS NOT NULL THEN " GR_FMT " END", GR_ARG(edge),
-                           GR_ARG(gr_sqlw_op1(&w, GR_SQL_EPOCH, edge)));
+    gr_str epoch = gr_sqlw_op1(&w, GR_SQL_EPOCH, edge);
+    return gr_arena_printf(arena, "CASE WHEN " GR_FMT " IS NOT NULL THEN " GR_FMT " END", GR_ARG(edge), GR_ARG(epoch));
 }
 
 static bool is_compared(const gr_rollup_component *c) {

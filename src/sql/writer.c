@@ -2,11 +2,13 @@
  * literals of the model. There is no other. */
 #include "sql/internal.h"
 
+#include "data/digest.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
 const gr_dialect *gr_dialect_get(gr_str name) {
-    static const gr_dialect *const all[] = {&gr_dialect_duckdb, &gr_dialect_postgres};
+    static const gr_dialect *const all[] = {&gr_dialect_duckdb, &gr_dialect_postgres, &gr_dialect_postgres_hll};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (gr_str_eq(all[i]->name, name)) return all[i];
     return NULL;
@@ -77,10 +79,20 @@ static gr_str quoted(gr_arena *arena, gr_str s, char quote) {
     return (gr_str){out, (size_t)(p - out)};
 }
 
-gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) {
-    return quoted(arena, identifier, dialect->quote);
+gr_str gr_sql_shortened(gr_str name, size_t most, gr_arena *arena) {
+    enum { HASH = 8 };
+    if (!most || name.n <= most) return name;
+    size_t kept = most > HASH + 1 ? most - HASH - 1 : 0;
+    while (kept && ((unsigned char)name.p[kept] & 0xc0) == 0x80) kept--; /* no half characters */
+    gr_str hash = gr_digest_md5_hex(name, arena);
+    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(gr_str_sub(name, 0, kept)),
+                           GR_ARG(gr_str_sub(hash, 0, HASH)));
 }
-gr_str gr_sqlw_ident(gr_sqlw *w, gr_str name) { return quoted(w->arena, name, w->dialect->quote); }
+
+gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) {
+    return quoted(arena, gr_sql_shortened(identifier, dialect->most_name_bytes, arena), dialect->quote);
+}
+gr_str gr_sqlw_ident(gr_sqlw *w, gr_str name) { return gr_sql_quote(w->dialect, name, w->arena); }
 gr_str gr_sqlw_text_literal(gr_sqlw *w, gr_str text) { return quoted(w->arena, text, '\''); }
 
 gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *between) {

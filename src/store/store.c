@@ -3,7 +3,6 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
-#include "data/digest.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,17 +26,6 @@ gr_str gr_store_table_key(const gr_config *config, const gr_rollup *r, gr_arena 
     return gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(gr_store_table_base(r, arena)));
 }
 
-/* Databases cut names at 63 bytes, without a word: what is longer ends in a hash of all of it. */
-static gr_str shortened(gr_str base, size_t n_tail, gr_arena *arena) {
-    enum { MOST = 63, HASH = 8 };
-    if (base.n + n_tail <= MOST) return base;
-    size_t kept = n_tail + HASH + 1 < MOST ? MOST - n_tail - HASH - 1 : 0;
-    gr_str hash = gr_digest_md5_hex(base, arena);
-    while (kept && ((unsigned char)base.p[kept] & 0xc0) == 0x80) kept--; /* no half characters */
-    return gr_arena_printf(arena, GR_FMT "_" GR_FMT, GR_ARG(gr_str_sub(base, 0, kept)),
-                           GR_ARG(gr_str_sub(hash, 0, HASH)));
-}
-
 gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, gr_str digits, gr_str structure_hash,
                                    int64_t build, const gr_dialect *dialect, gr_arena *arena) {
     gr_store_table t = {.catalog = GR_STR("granary_store"), .schema = GR_STR("main")};
@@ -59,7 +47,8 @@ gr_store_table gr_store_table_name(const gr_config *config, const gr_rollup *r, 
         gr_arena_printf(arena, GR_FMT "_" GR_FMT "_" GR_FMT, GR_ARG(digits), GR_ARG(gr_str_sub(structure_hash, 0, 8)),
                         GR_ARG(((gr_str){number + at, sizeof number - at})));
     gr_str base = gr_store_table_base(r, arena);
-    if (is_native) base = shortened(base, tail.n, arena);
+    enum { MOST_NAME_BYTES = 63 }; /* databases cut at that, without a word */
+    if (is_native && tail.n < MOST_NAME_BYTES) base = gr_sql_shortened(base, MOST_NAME_BYTES - tail.n, arena);
     t.name = gr_arena_printf(arena, GR_FMT GR_FMT, GR_ARG(base), GR_ARG(tail));
     if (is_shared) t.catalog = gr_arena_printf(arena, "t_" GR_FMT, GR_ARG(t.name));
     gr_str parts[] = {gr_sql_quote(dialect, t.catalog, arena), gr_sql_quote(dialect, t.schema, arena),

@@ -77,6 +77,10 @@ static gr_str *sorted_rows(const gr_cell *cells, const diff_value *values, size_
         gr_str row = {0};
         for (size_t k = 0; k < n_columns; k++) {
             gr_str text = cells ? cell_text(&cells[i * n_columns + k]) : value_text(&values[i * n_columns + k], arena);
+            double number;
+            bool is_fraction = gr_str_find(text, '.', 0) != SIZE_MAX && gr_str_to_f64(text, &number);
+            if (diff_divides_integers && is_fraction)
+                text = gr_arena_printf(arena, "%.10g", number); /* of two engines */
             row = gr_arena_printf(arena, GR_FMT "|" GR_FMT, GR_ARG(row), GR_ARG(text));
         }
         rows[i] = row;

@@ -1,0 +1,257 @@
+// PostgreSQL as a data source: rollups in Granary's store and beside the data, pieces of both in one answer, and what
+// goes wrong with servers.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { Server, serve, shared, sleep, until } from './helpers.mjs';
+import { Postgres } from './postgres.mjs';
+
+const pg = new Postgres();
+after(() => pg.close());
+
+if (!pg.missing)
+  pg.sql(`CREATE TABLE users AS SELECT i AS id, (ARRAY['DE', 'US', 'FR'])[1 + i % 3] AS country FROM generate_series(1, 100) i;
+    CREATE TABLE orders AS SELECT i AS id, 1 + i % 100 AS user_id, (ARRAY['new', 'done', 'Lost', NULL])[1 + i % 4] AS status,
+      (i % 500)::numeric / 100 AS amount, timestamptz '2024-01-01+00' + i * interval '31 minutes' AS created_at FROM generate_series(1, 9000) i;
+    CREATE SCHEMA sales; CREATE TABLE sales.deals AS SELECT i AS id, i * 2 AS n FROM generate_series(1, 10) i;
+    CREATE TABLE names AS SELECT i AS id, (ARRAY['b', 'A', 'a', 'B', 'ä'])[i] COLLATE "und-x-icu" AS name FROM generate_series(1, 5) i`);
+
+const orders = (preaggs) => `cubes:
+  - name: orders
+    sql_table: public.orders
+    joins:
+      - {name: users, sql: "{CUBE}.user_id = {users.id}", relationship: many_to_one}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: status, sql: status, type: string}
+      - {name: created_at, sql: created_at, type: time}
+    measures:
+      - {name: count, type: count}
+      - {name: total, sql: amount, type: sum}
+      - {name: average, sql: amount, type: avg}
+      - {name: spread, sql: "stddev_samp({CUBE}.amount)", type: number}
+      - {name: buyers, sql: user_id, type: count_distinct_approx}
+      - {name: thirds, sql: "{count} / 3", type: number}
+      - {name: share, sql: "{total} / {count}", type: number}
+    pre_aggregations:
+${preaggs.map((p) => `      - ${p}`).join('\n')}
+  - name: users
+    sql_table: public.users
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: country, sql: country, type: string}
+`;
+
+const measures = ['orders.count', 'orders.total', 'orders.average', 'orders.spread', 'orders.buyers', 'orders.thirds', 'orders.share'];
+const stored = 'measures: [count, total, average, spread, buyers]';
+const files = (preaggs, sources = `default: ${pg.config}`) => ({
+  'granary.yml': `data_sources:\n  ${sources}\nmodel: model\nstorage: {source_schema: pre}\ncache: {max_bytes: 0}\n`,
+  'model/orders.yml': orders(preaggs),
+});
+
+const number = (value) => (value === null ? null : Number(value));
+const near = (a, b) => a === b || Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a), Math.abs(b));
+
+// All measures by status, as SQL says.
+async function assertByStatus(server, query = {}, where = '', serves) {
+  const result = await server.result({ measures, dimensions: ['orders.status'], order: { 'orders.status': 'asc' }, ...query });
+  const expected = pg.sql(`SELECT status, count(*), sum(amount), avg(amount)::float8, stddev_samp(amount::float8), count(DISTINCT user_id), count(*) / 3,
+    sum(amount) / count(*) FROM orders ${where} GROUP BY 1 ORDER BY status COLLATE "C" NULLS LAST`);
+  const rows = result.data.map((row) => [row['orders.status'] ?? '', ...measures.map((m) => number(row[m]))]);
+  assert.equal(rows.length, expected.length);
+  rows.forEach((row, i) => {
+    assert.equal(row[0], expected[i][0]);
+    row.slice(1).forEach((value, k) => assert.ok(near(value, Number(expected[i][k + 1])), `${measures[k]} of ${row[0]}: ${value}, expected ${expected[i][k + 1]}`));
+  });
+  if (serves) assert.deepEqual(Server.served(result), serves);
+  return result;
+}
+
+describe('answers', { skip: pg.missing }, () => {
+  const main = `{name: main, ${stored}, dimensions: [status], time_dimension: created_at, granularity: day}`;
+  const parts = `{name: parts, ${stored}, dimensions: [status], time_dimension: created_at, granularity: day, partition_granularity: month}`;
+  const beside = `{name: beside, external: false, ${stored}, dimensions: [status], time_dimension: created_at, granularity: day, indexes: [{name: by_status, columns: [status, CUBE.created_at]}]}`;
+  const plain = shared(files(['{name: none, measures: [count], dimensions: [users.country]}']));
+  const inStore = shared(files([main]));
+  const inParts = shared(files([parts]));
+  const inSource = shared(files([beside]));
+  const aligned = { timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2024-02-01', '2024-03-31'] }] };
+  const cut = { timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2024-02-01T05:00:00', '2024-03-31T17:00:00'] }] };
+  const alignedWhere = "WHERE created_at >= '2024-02-01+00' AND created_at < '2024-04-01+00'";
+  const cutWhere = "WHERE created_at >= '2024-02-01 05:00+00' AND created_at <= '2024-03-31 17:00+00'";
+
+  test('from the source, with its own division of integers', async () => {
+    const result = await assertByStatus(plain, {}, '', []);
+    assert.equal(result.dbType, 'postgres');
+  });
+  test('from a rollup in the store', () => assertByStatus(inStore, aligned, alignedWhere, ['orders.main']));
+  test('from partitions in the store', () => assertByStatus(inParts, aligned, alignedWhere, ['orders.parts']));
+  test('from a rollup beside the data', () => assertByStatus(inSource, aligned, alignedWhere, ['orders.beside']));
+  test('from a rollup in the store and the source at its edges', () => assertByStatus(inStore, cut, cutWhere, ['orders.main']));
+  test('from a rollup beside the data and the source at its edges', () => assertByStatus(inSource, cut, cutWhere, ['orders.beside']));
+
+  test('tables beside the data lie in the schema of the configuration, with their indexes', async () => {
+    await assertByStatus(inSource, aligned, alignedWhere);
+    const indexes = pg.sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'pre'");
+    assert.match(indexes[0]?.[0] ?? '', /\(orders__status, orders__created_at_day\)/);
+  });
+  test('an unbuilt version is dropped when another is built', async () => {
+    const before = pg.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'pre'");
+    const order = await inSource.post('/pre-aggregations/orders.beside/partitions:refresh', { force: true });
+    assert.ok(order.status < 300, order.text);
+    await until('the old table to go', () => pg.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'pre'")[0][0] === before[0][0]);
+    await assertByStatus(inSource, aligned, alignedWhere, ['orders.beside']);
+  });
+  test('what is compared says that they are equal', async () => {
+    for (const [server, name] of [[inStore, 'orders.main'], [inParts, 'orders.parts'], [inSource, 'orders.beside']]) {
+      await assertByStatus(server, aligned, alignedWhere);
+      const run = await server.granary(['preagg', 'verify', name, '--json']);
+      assert.equal(run.code, 0, run.stderr);
+      assert.doesNotMatch(run.stdout, /quarantined": [1-9]/);
+    }
+  });
+  test('explain shows what is fetched from where', async () => {
+    const { queries } = await inStore.explain({ measures: ['orders.count'], dimensions: ['orders.status'], ...cut }).then((body) => ({ queries: [body].flat() }));
+    const [first] = queries;
+    assert.match(first.sql, /temp\.main\.granary_f0/);
+    assert.deepEqual(first.fetches.map(({ source, table }) => [source, table]), [['default', 'granary_f0'], ['default', 'granary_f1']]);
+    assert.match(first.fetches[0].sql, /FROM public\.orders/);
+    assert.equal(first.fetches[0].params.length, 2);
+  });
+});
+
+describe('order, names and schemas', { skip: pg.missing }, () => {
+  const cube = (name, table, column, source = '') => `  - name: ${name}
+    sql_table: ${table}
+${source}    dimensions:
+      - {name: ${column}, sql: ${column}, type: string}
+    measures: [{name: count, type: count}]
+`;
+  test('texts are ordered by their bytes, as in the store', async (t) => {
+    const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\n`, 'model/n.yml': `cubes:\n${cube('names', 'names', 'name')}` });
+    const rows = await server.rows({ measures: ['names.count'], dimensions: ['names.name'], order: { 'names.name': 'asc' }, limit: 3 });
+    assert.deepEqual(rows.map((row) => row['names.name']), ['A', 'B', 'a']);
+  });
+  test('names that are longer than the database has them', async (t) => {
+    const name = `a_cube_whose_name_is_so_long_that_with_a_member_it_passes_${'x'.repeat(30)}`;
+    const preagg = '    pre_aggregations: [{name: r, external: false, measures: [count], dimensions: [n_one, n_two]}]\n';
+    const model = `cubes:\n  - name: ${name}\n    sql_table: sales.deals\n    dimensions:\n      - {name: n_one, sql: n, type: number}\n      - {name: n_two, sql: n + 1, type: number}\n    measures: [{name: count, type: count}]\n${preagg}`;
+    const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\nstorage: {source_schema: pre_long}\n`, 'model/n.yml': model });
+    const result = await server.result({ measures: [`${name}.count`], dimensions: [`${name}.n_one`, `${name}.n_two`], order: { [`${name}.n_two`]: 'asc' } });
+    assert.equal(result.data.length, 10);
+    assert.equal(Number(result.data[9][`${name}.n_two`]), 21);
+    assert.deepEqual(Server.served(result), [`${name}.r`]);
+  });
+  test('a schema of the configuration is where plain names are looked for', async (t) => {
+    const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config.replace('}', ', schema: sales}')}}\nmodel: model\n`, 'model/n.yml': `cubes:\n${cube('deals', 'deals', 'n')}` });
+    assert.equal(Number((await server.rows({ measures: ['deals.count'] }))[0]['deals.count']), 10);
+  });
+  test('two sources in one model; one query does not mix them', async (t) => {
+    const server = await serve(t, {
+      'granary.yml': `data_sources:\n  default: {type: duckdb, path: data}\n  pg: ${pg.config}\nmodel: model\n`,
+      'data/local.csv': 'n\n1\n2\n',
+      'model/n.yml': `cubes:\n${cube('local', 'local', 'n')}${cube('deals', 'sales.deals', 'n', '    data_source: pg\n')}`,
+    });
+    assert.equal(Number((await server.rows({ measures: ['local.count'] }))[0]['local.count']), 2);
+    assert.equal(Number((await server.rows({ measures: ['deals.count'] }))[0]['deals.count']), 10);
+    const mixed = await server.load({ measures: ['local.count', 'deals.count'] });
+    assert.equal(mixed.status, 400, mixed.text);
+  });
+});
+
+describe('sketches by the extension hll', { skip: pg.missing || (!pg.has('hll') && 'the extension hll is not installed') }, () => {
+  test('their bytes are made there and read here', async (t) => {
+    pg.sql('CREATE DATABASE sketched');
+    const config = pg.config.replace('database: postgres', 'database: sketched');
+    const inside = (text) => pg.sql(text);
+    inside('SELECT 1');
+    const other = Object.assign(Object.create(Postgres.prototype), { connection: pg.connection.replace('dbname=postgres', 'dbname=sketched') });
+    other.sql('CREATE EXTENSION hll; CREATE TABLE users AS SELECT 1 AS id, 2 AS country LIMIT 0; CREATE TABLE orders AS SELECT i AS id, i % 700 AS user_id, (i % 3)::text AS status, 1.5 AS amount, timestamp \'2024-01-01\' + i * interval \'1 hour\' AS created_at FROM generate_series(1, 5000) i');
+    const day = 'time_dimension: created_at, granularity: day';
+    const external = await serve(t, files([`{name: main, measures: [buyers], dimensions: [status], ${day}}`], `default: ${config}`));
+    const internal = await serve(t, files([`{name: main, external: false, measures: [buyers], dimensions: [status], ${day}}`], `default: ${config}`));
+    const query = { measures: ['orders.buyers'], dimensions: ['orders.status'], order: { 'orders.status': 'asc' } };
+    const expected = other.sql('SELECT status, round(hll_cardinality(hll_add_agg(hll_hash_bigint(user_id)))::numeric) FROM orders GROUP BY 1 ORDER BY 1');
+    for (const server of [external, internal]) {
+      const result = await server.result(query);
+      assert.deepEqual(Server.served(result), ['orders.main']);
+      assert.deepEqual(result.data.map((row) => [row['orders.status'], String(row['orders.buyers'])]), expected);
+    }
+  });
+});
+
+describe('servers that fail', { skip: pg.missing }, () => {
+  const local = 'default: {type: duckdb, path: data}\n  pg: ';
+  const count = (cube) => ({ measures: [`${cube}.count`] });
+  const cubes = `cubes:
+  - {name: local, sql_table: local, measures: [{name: count, type: count}]}
+  - {name: deals, data_source: pg, sql_table: sales.deals, measures: [{name: count, type: count}]}
+`;
+  const two = (config) => ({ 'granary.yml': `data_sources:\n  ${local}${config}\nmodel: model\ncache: {max_bytes: 0}\n`, 'data/local.csv': 'n\n1\n', 'model/m.yml': cubes });
+
+  test('one that is down at the start: other sources answer, and it does when it is there', async (t) => {
+    pg.stop();
+    const server = await serve(t, two(pg.config));
+    assert.equal(Number((await server.rows(count('local')))[0]['local.count']), 1);
+    const down = await server.load(count('deals'));
+    assert.equal(down.body.id, 'engine.open');
+    assert.match(down.body.error, /data source "pg" cannot be reached/);
+    pg.again();
+    await until('the source to answer', async () => (await server.load(count('deals'))).status === 200);
+    assert.equal(Number((await server.rows(count('deals')))[0]['deals.count']), 10);
+  });
+  test('a restart in between is noticed and got over', async (t) => {
+    const server = await serve(t, two(pg.config));
+    assert.equal((await server.load(count('deals'))).status, 200);
+    pg.stop();
+    assert.ok((await server.load(count('deals'))).status >= 500);
+    pg.again();
+    assert.equal((await server.load(count('deals'))).status, 200);
+  });
+  test('a wrong password is told without it', async (t) => {
+    pg.sql("DO $$ BEGIN CREATE ROLE locked LOGIN PASSWORD 'right'; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    const server = await serve(t, two(pg.config.replace('user: postgres', "user: locked, password: 'w%rong/pass wörd'")));
+    const answer = await server.load(count('deals'));
+    assert.ok(answer.status >= 400);
+    assert.match(answer.text, /password authentication failed/);
+    for (const text of [answer.text, server.log(), (await server.granary(['doctor'])).stdout]) assert.doesNotMatch(text, /w%rong/);
+  });
+  test('a table that is dropped under a running server, and made again', async (t) => {
+    pg.sql('CREATE TABLE sales.gone AS SELECT 1 AS id');
+    const server = await serve(t, { ...two(pg.config), 'model/m.yml': cubes.replace('sales.deals', 'sales.gone') });
+    assert.equal((await server.load(count('deals'))).status, 200);
+    pg.sql('DROP TABLE sales.gone');
+    const answer = await server.load(count('deals'));
+    assert.ok(answer.status >= 400);
+    assert.match(answer.text, /relation .*sales\.gone.* does not exist/);
+    pg.sql('CREATE TABLE sales.gone AS SELECT 1 AS id UNION ALL SELECT 2');
+    assert.equal(Number((await server.rows(count('deals')))[0]['deals.count']), 2);
+  });
+  test('a rollup whose table somebody dropped is built again', async (t) => {
+    const server = await serve(t, files([`{name: beside, external: false, measures: [count], dimensions: [status]}`]));
+    const query = { measures: ['orders.count'], dimensions: ['orders.status'] };
+    assert.deepEqual(Server.served(await server.result(query)), ['orders.beside']);
+    for (const [table] of pg.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'pre'")) pg.sql(`DROP TABLE pre."${table}"`);
+    const result = await server.result(query);
+    assert.equal(result.data.reduce((sum, row) => sum + Number(row['orders.count']), 0), 9000);
+  });
+  test('a query that its reader gives up is stopped at the server', async (t) => {
+    const server = await serve(t, { ...two(pg.config), 'model/m.yml': cubes.replace('sql_table: sales.deals', "sql: 'SELECT pg_sleep(30) AS id'") });
+    const abort = new AbortController();
+    const waiting = server.fetch('/cubejs-api/v1/load?query=' + encodeURIComponent(JSON.stringify(count('deals'))), { signal: abort.signal }).catch(() => 'aborted');
+    const sleeping = () => Number(pg.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()")[0][0]);
+    await until('the query to run', () => sleeping() === 1);
+    abort.abort();
+    assert.equal(await waiting, 'aborted');
+    await until('the query to be stopped', () => sleeping() === 0);
+  });
+  test('doctor says of each source what it is and what to do', async (t) => {
+    const server = await serve(t, two(pg.config));
+    const good = await server.granary(['doctor']);
+    assert.match(good.stdout, /source pg: PostgreSQL 15/);
+    const bad = await serve(t, two('{type: postgres, host: 127.0.0.1, port: 1}'));
+    const run = await bad.granary(['doctor']);
+    assert.match(run.stdout, /FAILED +source pg: .*refused/);
+    assert.notEqual(run.code, 0);
+    await sleep(1);
+  });
+});
