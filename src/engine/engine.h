@@ -103,7 +103,9 @@ extern const gr_engine_driver gr_engine_fake_driver;     /* scripted answers, de
 bool gr_engine_duckdb_is_stopped(void);
 gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena *arena);
 
-/* ---- pool: connections per source, at most `max` each for builds (ctx->is_build), and for everything else -------- */
+/* ---- pool: connections per source, at most `max` each for builds (ctx->is_build), for everything else, and for those
+ * who hold one already ----------------------------------------------------------------------------------------------
+ */
 typedef struct gr_pool gr_pool;
 gr_pool *gr_pool_new(gr_engine *engine, size_t max_per_source); /* engine is borrowed */
 void gr_pool_free(gr_pool *pool);                               /* all connections must have been given back */
@@ -112,6 +114,9 @@ void gr_pool_limit(gr_pool *pool, gr_str source, size_t max);
 /* Waits for a free connection until ctx's deadline or cancel. */
 GR_MUST_CHECK gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret,
                                      gr_error *err);
+/* For who holds a connection of another pool or source already, and gives this one back before waiting for any other. */
+GR_MUST_CHECK gr_status gr_pool_take_second(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret,
+                                            gr_error *err);
 void gr_pool_give(gr_pool *pool, gr_engine_conn *conn);
 /* Every connection, idle or when it comes back, forgets its statements. */
 void gr_pool_forget_statements(gr_pool *pool);

@@ -1,6 +1,7 @@
 /* Connections to one engine, kept per source and handed out to one user at a time. They are made when first needed, up
  * to a maximum per source; the one given back last is handed out first, because its prepared statements are warm.
- * Builds and queries are counted apart, so that neither waits for the other's.
+ * Builds and queries are counted apart, so that neither waits for the other's; and so are those who hold a connection
+ * of another kind already: whoever has one of these waits for nobody, so that there is no circle.
  * Invariant: a connection is in the hands of one user or idle, never both; an idle one has no open stream and no
  * transaction. Threads: any. The lock is not held while connecting. */
 #include "engine/engine.h"
@@ -13,9 +14,12 @@
 
 enum { WAIT_NS = 10 * 1000 * 1000 };
 
+typedef enum taker { QUERY, BUILD, SECOND, TAKERS } taker;
+
 typedef struct slot {
     gr_engine_conn *conn;
-    bool is_busy, is_build; /* in whose hands it is */
+    bool is_busy;
+    taker taker;         /* in whose hands it is */
     uint64_t forgot;        /* the pool's count of forgettings that this connection has followed */
     uint64_t given_at;
 } slot;
@@ -23,8 +27,8 @@ typedef struct slot {
 typedef struct line { /* the connections of one source */
     struct line *next;
     gr_str source;               /* owned */
-    size_t n, max[2], n_used[2]; /* used: by queries, by builds; also while it is being connected */
-    slot *slots;                 /* max[0] + max[1] */
+    size_t n, max[TAKERS], n_used[TAKERS]; /* used: also while it is being connected */
+    slot *slots;                         /* as many as all of max */
 } line;
 
 struct gr_pool {
@@ -68,9 +72,9 @@ static line *line_of(gr_pool *pool, gr_str source, size_t max) {
         if (gr_str_eq(l->source, source)) return l;
     line *l = gr_mem_calloc(1, sizeof *l);
     l->source = (gr_str){gr_mem_dup(source.p, source.n), source.n};
-    l->max[false] = max;
-    l->max[true] = pool->max;
-    l->slots = gr_mem_calloc(max + pool->max, sizeof *l->slots);
+    l->max[QUERY] = max;
+    l->max[BUILD] = l->max[SECOND] = pool->max;
+    l->slots = gr_mem_calloc(max + 2 * pool->max, sizeof *l->slots);
     l->next = pool->lines;
     return pool->lines = l;
 }
@@ -108,46 +112,54 @@ static void wait_a_little(gr_pool *pool) {
 }
 
 /* The lock is held at entry and at return. */
-static gr_status connect_one(gr_pool *pool, line *l, bool is_build, gr_engine_conn **ret, gr_error *err) {
+static gr_status connect_one(gr_pool *pool, line *l, taker who, gr_engine_conn **ret, gr_error *err) {
     uint64_t forgot = pool->forgettings;
     pthread_mutex_unlock(&pool->lock);
     gr_engine_conn *conn = NULL;
     gr_status status = pool->engine->driver->connect(pool->engine, l->source, &conn, err);
     pthread_mutex_lock(&pool->lock);
     if (status) {
-        l->n_used[is_build]--;
+        l->n_used[who]--;
         pthread_cond_broadcast(&pool->freed);
         return status;
     }
     conn->source = l->source;
-    l->slots[l->n++] = (slot){conn, true, is_build, forgot, ++pool->tick};
+    l->slots[l->n++] = (slot){conn, true, who, forgot, ++pool->tick};
     *ret = conn;
     return GR_OK;
 }
 
-gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret, gr_error *err) {
+static gr_status take(gr_pool *pool, const gr_ctx *ctx, gr_str source, taker who, gr_engine_conn **ret,
+                      gr_error *err) {
     gr_status status = GR_OK;
     pthread_mutex_lock(&pool->lock);
     line *l = line_of(pool, source, pool->max);
-    bool is_build = ctx && ctx->is_build;
     while (!(status = stopped(ctx, err))) {
-        if (l->n_used[is_build] >= l->max[is_build]) {
+        if (l->n_used[who] >= l->max[who]) {
             wait_a_little(pool);
             continue;
         }
         slot *idle = warmest_idle(l);
-        l->n_used[is_build]++;
+        l->n_used[who]++;
         if (!idle) {
-            status = connect_one(pool, l, is_build, ret, err);
+            status = connect_one(pool, l, who, ret, err);
             break;
         }
         idle->is_busy = true;
-        idle->is_build = is_build;
+        idle->taker = who;
         *ret = idle->conn;
         break;
     }
     pthread_mutex_unlock(&pool->lock);
     return status;
+}
+
+gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret, gr_error *err) {
+    return take(pool, ctx, source, ctx && ctx->is_build ? BUILD : QUERY, ret, err);
+}
+
+gr_status gr_pool_take_second(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret, gr_error *err) {
+    return take(pool, ctx, source, SECOND, ret, err);
 }
 
 static slot *slot_of(gr_pool *pool, const gr_engine_conn *conn, line **ret_line) {
@@ -167,7 +179,7 @@ void gr_pool_give(gr_pool *pool, gr_engine_conn *conn) {
     line *l = NULL;
     slot *s = slot_of(pool, conn, &l);
     if (s) {
-        l->n_used[s->is_build]--;
+        l->n_used[s->taker]--;
         if (s->forgot != pool->forgettings) conn->driver->forget_statements(conn);
         s->forgot = pool->forgettings;
         s->given_at = ++pool->tick;

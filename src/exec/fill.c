@@ -17,7 +17,7 @@ static gr_status transfer(gr_exec_job *j, bool tells, gr_engine_conn *conn, cons
                           const gr_store_table *table, const gr_sql *load, gr_error *err) {
     gr_stream *rows;
     const gr_store_told told = {.on_rows = tells ? told_rows : NULL, .arg = j};
-    GR_TRY(gr_exec_query_on(j->exec, NULL, ctx, load, &rows, err));
+    GR_TRY(gr_exec_query_on(j->exec, conn, ctx, load, &rows, err));
     gr_status status = gr_store_build_from(conn, ctx, j->rollup, table, j->exec->shared_dir, rows, told, err);
     rows->close(rows);
     return status;
@@ -29,7 +29,7 @@ gr_status gr_exec_fill(gr_exec_job *j, bool tells, gr_engine_conn *conn, const g
         GR_TRY(transfer(j, tells, conn, ctx, table, load, err));
         return gr_store_index(conn, ctx, j->rollup, table, err);
     }
-    gr_status status = gr_exec_fetch(j->exec, conn, ctx, load, err);
+    gr_status status = gr_exec_fetch(j->exec, conn, NULL, ctx, load, err);
     if (!status)
         status = gr_store_build_in_place(conn, ctx, j->rollup, table, j->exec->shared_dir, load,
                                          tells ? told_fraction : NULL, j, err);

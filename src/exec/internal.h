@@ -120,11 +120,11 @@ GR_MUST_CHECK gr_status gr_exec_take_store(const gr_exec *exec, const gr_ctx *ct
 gr_str gr_exec_store_source(const gr_rollup *rollup); /* the place that such a connection is about */
 const gr_dialect *gr_exec_dialect_of(const gr_exec *exec, gr_str place);
 /* Run a statement on `conn` when that is of its place and engine; else, and with NULL, on a connection of its own,
- * given back when the stream is closed. */
+ * given back when the stream is closed. `conn` may then be read from until it is open. */
 bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql);
 /* What a statement fetches, into temporary tables of the connection that it is to run on. */
-GR_MUST_CHECK gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
-                                      gr_error *err);
+GR_MUST_CHECK gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand,
+                                      const gr_ctx *ctx, const gr_sql *sql, gr_error *err);
 void gr_exec_fetched_drop(gr_engine_conn *conn, size_t n_fetches);
 GR_MUST_CHECK gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx,
                                          const gr_sql *sql, gr_stream **ret, gr_error *err);

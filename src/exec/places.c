@@ -2,7 +2,8 @@
  *
  *   statement      embedded engine   <- load -   fetched rows   <- query -   the place of each fetch
  *
- * A connection is held while those of the fetches are waited for; these wait for nobody, so that there is no circle. */
+ * A connection is held while those of the fetches are waited for, which come out of a count of their own
+ * (gr_pool_take_second) and are given back before anything else is waited for: there is no circle. */
 #include "exec/internal.h"
 
 #include <stdlib.h>
@@ -17,8 +18,7 @@ static gr_status open_engine(gr_exec *exec, gr_source_kind kind, gr_error *err) 
     const gr_engine_driver *driver = native_driver(kind);
     if (!driver || exec->engines[kind]) return GR_OK;
     GR_TRY(driver->open(&options, &exec->engines[kind], err));
-    /* A build may hold one connection for its table and need another to read. */
-    exec->pools[kind] = gr_pool_new(exec->engines[kind], 2 * (size_t)exec->config->engine_connections);
+    exec->pools[kind] = gr_pool_new(exec->engines[kind], (size_t)exec->config->engine_connections);
     return GR_OK;
 }
 
@@ -33,11 +33,8 @@ gr_status gr_exec_places_open(gr_exec *exec, gr_error *err) {
         const gr_engine_driver *driver = native_driver(kind);
         const gr_dialect *dialect = driver ? gr_dialect_get(gr_str_from(driver->dialect)) : exec->dialect;
         places[i + 1] = (gr_sql_place){.name = s->name, .dialect = dialect, .is_embedded = !driver};
-        if (exec->pools[kind])
-            gr_pool_limit(exec->pools[kind], s->name,
-                          (size_t)(s->max_queries ? s->max_queries : config->engine_connections));
-        else if (s->max_queries)
-            gr_pool_limit(exec->pool, s->name, (size_t)s->max_queries);
+        if (s->max_queries)
+            gr_pool_limit(exec->pools[kind] ? exec->pools[kind] : exec->pool, s->name, (size_t)s->max_queries);
     }
     exec->own_places = places;
     exec->places = (gr_sql_places){places, config->n_sources + 1};
@@ -105,6 +102,11 @@ gr_status gr_exec_take(const gr_exec *exec, const gr_ctx *ctx, gr_str place, boo
     return gr_pool_take(pool_of(exec, place, is_native), ctx, place, ret, err);
 }
 
+static gr_status take_second(const gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_engine_conn **ret,
+                             gr_error *err) {
+    return gr_pool_take_second(pool_of(exec, sql->place, sql->is_native), ctx, sql->place, ret, err);
+}
+
 void gr_exec_give(const gr_exec *exec, gr_engine_conn *conn) {
     if (!conn) return;
     gr_pool *pool = exec->pool;
@@ -163,31 +165,42 @@ static void placed_close(gr_stream *s) {
     free(p);
 }
 
-static gr_status fetch_one(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql_fetch *f,
-                           gr_error *err) {
+/* The connection at hand is of the engine, and about the place, that the statement is for. */
+bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql) {
+    bool is_embedded = conn->engine == exec->engine;
+    if (is_embedded == sql->is_native) return false;
+    return gr_str_eq(conn->source, sql->place);
+}
+
+/* `at_hand` (or NULL) is used when it is of the right place. */
+static gr_status fetch_one(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand, const gr_ctx *ctx,
+                           const gr_sql_fetch *f, gr_error *err) {
     const gr_engine_load load = {.name = f->table, .is_temporary = true, .columns = f->columns};
-    gr_engine_conn *from;
+    gr_engine_conn *from = at_hand, *own = NULL;
     gr_stream *rows;
-    GR_TRY(gr_exec_take(exec, ctx, f->sql.place, f->sql.is_native, &from, err));
+    if (!at_hand || !gr_exec_is_for(exec, at_hand, &f->sql)) {
+        GR_TRY(take_second(exec, ctx, &f->sql, &own, err));
+        from = own;
+    }
     gr_status status = from->driver->query(from, ctx, f->sql.text, f->sql.params, f->sql.n_params, true, &rows, err);
     if (!status) {
         status = conn->driver->load(conn, ctx, &load, rows, NULL, err);
         rows->close(rows);
     }
-    gr_exec_give(exec, from);
+    gr_exec_give(exec, own);
     return status;
 }
 
-gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
-                        gr_error *err) {
-    for (size_t i = 0; i < sql->n_fetches; i++) GR_TRY(fetch_one(exec, conn, ctx, &sql->fetches[i], err));
+gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand, const gr_ctx *ctx,
+                        const gr_sql *sql, gr_error *err) {
+    for (size_t i = 0; i < sql->n_fetches; i++) GR_TRY(fetch_one(exec, conn, at_hand, ctx, &sql->fetches[i], err));
     return GR_OK;
 }
 
-static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, bool is_own, const gr_ctx *ctx, const gr_sql *sql,
-                        bool hint_cache, gr_stream **ret, gr_error *err) {
+static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand, bool is_own,
+                        const gr_ctx *ctx, const gr_sql *sql, bool hint_cache, gr_stream **ret, gr_error *err) {
     gr_stream *inner;
-    gr_status status = gr_exec_fetch(exec, conn, ctx, sql, err);
+    gr_status status = gr_exec_fetch(exec, conn, at_hand, ctx, sql, err);
     if (!status)
         status = conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, hint_cache && !sql->n_fetches,
                                      &inner, err);
@@ -210,19 +223,13 @@ static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, bool is_own, 
     return GR_OK;
 }
 
-/* The connection at hand is of the engine, and about the place, that the statement is for. */
-bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql) {
-    bool is_embedded = conn->engine == exec->engine;
-    if (is_embedded == sql->is_native) return false;
-    return gr_str_eq(conn->source, sql->place);
-}
-
 gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
                            gr_stream **ret, gr_error *err) {
-    if (conn && gr_exec_is_for(exec, conn, sql)) return run_on(exec, conn, false, ctx, sql, false, ret, err);
+    if (conn && gr_exec_is_for(exec, conn, sql)) return run_on(exec, conn, NULL, false, ctx, sql, false, ret, err);
     gr_engine_conn *own;
-    GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &own, err));
-    gr_status status = run_on(exec, own, true, ctx, sql, false, ret, err);
+    GR_TRY(conn ? take_second(exec, ctx, sql, &own, err)
+                : gr_exec_take(exec, ctx, sql->place, sql->is_native, &own, err));
+    gr_status status = run_on(exec, own, conn, true, ctx, sql, false, ret, err);
     if (status) gr_exec_give(exec, own);
     return status;
 }
@@ -230,7 +237,7 @@ gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_c
 gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_stream **ret, gr_error *err) {
     gr_engine_conn *conn;
     GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &conn, err));
-    gr_status status = run_on(exec, conn, true, ctx, sql, true, ret, err);
+    gr_status status = run_on(exec, conn, NULL, true, ctx, sql, true, ret, err);
     if (status) gr_exec_give(exec, conn);
     return status;
 }
