@@ -114,7 +114,8 @@ void gr_pool_limit(gr_pool *pool, gr_str source, size_t max);
 /* Waits for a free connection until ctx's deadline or cancel. */
 GR_MUST_CHECK gr_status gr_pool_take(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret,
                                      gr_error *err);
-/* For who holds a connection of another pool or source already, and gives this one back before waiting for any other. */
+/* For who holds a connection of another pool or source already, and gives this one back before waiting for any other.
+ */
 GR_MUST_CHECK gr_status gr_pool_take_second(gr_pool *pool, const gr_ctx *ctx, gr_str source, gr_engine_conn **ret,
                                             gr_error *err);
 void gr_pool_give(gr_pool *pool, gr_engine_conn *conn);

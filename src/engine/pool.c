@@ -19,16 +19,16 @@ typedef enum taker { QUERY, BUILD, SECOND, TAKERS } taker;
 typedef struct slot {
     gr_engine_conn *conn;
     bool is_busy;
-    taker taker;         /* in whose hands it is */
-    uint64_t forgot;        /* the pool's count of forgettings that this connection has followed */
+    taker taker;     /* in whose hands it is */
+    uint64_t forgot; /* the pool's count of forgettings that this connection has followed */
     uint64_t given_at;
 } slot;
 
 typedef struct line { /* the connections of one source */
     struct line *next;
-    gr_str source;               /* owned */
+    gr_str source;                         /* owned */
     size_t n, max[TAKERS], n_used[TAKERS]; /* used: also while it is being connected */
-    slot *slots;                         /* as many as all of max */
+    slot *slots;                           /* as many as all of max */
 } line;
 
 struct gr_pool {
@@ -129,8 +129,7 @@ static gr_status connect_one(gr_pool *pool, line *l, taker who, gr_engine_conn *
     return GR_OK;
 }
 
-static gr_status take(gr_pool *pool, const gr_ctx *ctx, gr_str source, taker who, gr_engine_conn **ret,
-                      gr_error *err) {
+static gr_status take(gr_pool *pool, const gr_ctx *ctx, gr_str source, taker who, gr_engine_conn **ret, gr_error *err) {
     gr_status status = GR_OK;
     pthread_mutex_lock(&pool->lock);
     line *l = line_of(pool, source, pool->max);

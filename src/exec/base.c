@@ -41,9 +41,7 @@ static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
     atomic_init(&base->refs, 1);
     base->arena = gr_arena_new();
     base->model = model;
-    gr_plan_defaults defaults = {.is_external = exec->config->external_default,
-                                 .is_non_strict = exec->config->allow_non_strict};
-    gr_exec_plan_remote(exec->config, base->arena, &defaults);
+    gr_plan_defaults defaults = gr_exec_plan_defaults(exec->config, base->arena);
     base->index = gr_plan_index_new(model, defaults, NULL, base->arena); /* its faults were reported by the check */
     base->users = GR_NEW_N(base->arena, gr_preagg_list, model->n_preaggs + 1);
     base->definition_of = GR_NEW_N(base->arena, size_t, model->n_preaggs + 1);

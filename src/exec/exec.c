@@ -107,34 +107,47 @@ const gr_sql_places *gr_exec_places(const gr_exec *exec) { return &exec->places;
 gr_catalog *gr_exec_catalog(const gr_exec *exec) { return exec->catalog; }
 
 static bool lives_in_source(const gr_config *config, const gr_model *model, gr_str source) {
+    gr_arena *scratch = gr_arena_new();
+    gr_plan_defaults defaults = gr_exec_plan_defaults(config, scratch);
+    bool is_any = false, is_external;
     for (size_t i = 0; i < model->n_preaggs; i++) {
         const gr_preagg *p = model->preaggs[i];
-        bool is_external = p->is_external < 0 ? config->external_default : p->is_external != 0;
-        if (p->type == GR_PREAGG_ROLLUP && !is_external && gr_str_eq(p->cube->data_source, source)) return true;
+        bool is_here = gr_str_eq(gr_plan_place_of(p, defaults, &is_external), source);
+        is_any |= is_here && !p->external.n && (p->type == GR_PREAGG_ROLLUP || is_external);
     }
-    return false;
+    gr_arena_free(scratch);
+    return is_any;
 }
 
-static void check_source(const gr_config *config, const gr_cube *cube, gr_diags *diags) {
-    const gr_source_config *source = gr_config_source(config, cube->data_source);
+static void check_place(const gr_config *config, const gr_preagg *p, gr_plan_defaults defaults, gr_diags *diags) {
+    bool is_external;
+    gr_str place = gr_plan_place_of(p, defaults, &is_external);
+    const gr_source_config *source = gr_config_source(config, place);
+    if (!place.n || p->external.n) return;
     if (!source) {
+        if (!is_external) return; /* told of the cube */
+        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, p->loc,
+                                    "'" GR_FMT "' is to be kept in '" GR_FMT "': there is no such data source",
+                                    GR_ARG(p->id), GR_ARG(place));
+        d->hint = GR_STR("`store` and storage.store name one of data_sources in granary.yml");
+        return;
+    }
+    if (!source->is_folder && source->read_only != GR_TRUE) return;
+    gr_diag *d = gr_diags_error(
+        diags, GR_ERR_MODEL_INVALID, p->loc, "'" GR_FMT "' is to live in the %s, and '" GR_FMT "' cannot be written",
+        GR_ARG(p->id), is_external ? "data source that it names" : "source (external: false)", GR_ARG(source->name));
+    d->hint = source->is_folder ? GR_STR("a folder of files has no place for tables: leave out `external: false`")
+                                : GR_STR("set read_only: false on the data source, or leave out `external: false`");
+}
+
+static void check_source(const gr_config *config, const gr_cube *cube, gr_plan_defaults defaults, gr_diags *diags) {
+    if (!gr_config_source(config, cube->data_source)) {
         gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_UNRESOLVED, cube->loc,
                                     "cube '" GR_FMT "': there is no data source '" GR_FMT "'", GR_ARG(cube->name),
                                     GR_ARG(cube->data_source));
         d->hint = GR_STR("name one of data_sources in granary.yml");
-        return;
     }
-    bool cannot_write = source->is_folder || source->read_only == GR_TRUE;
-    for (size_t i = 0; cannot_write && i < cube->n_preaggs; i++) {
-        const gr_preagg *p = cube->preaggs[i];
-        if (p->is_external < 0 ? config->external_default : p->is_external != 0) continue;
-        gr_diag *d = gr_diags_error(diags, GR_ERR_MODEL_INVALID, p->loc,
-                                    "'" GR_FMT "' is to live in the source (external: false), and '" GR_FMT
-                                    "' cannot be written",
-                                    GR_ARG(p->id), GR_ARG(source->name));
-        d->hint = source->is_folder ? GR_STR("a folder of files has no place for tables: leave out `external: false`")
-                                    : GR_STR("set read_only: false on the data source, or leave out `external: false`");
-    }
+    for (size_t i = 0; i < cube->n_preaggs; i++) check_place(config, cube->preaggs[i], defaults, diags);
 }
 
 /* Queries are answered without them, so that they are no errors. */
@@ -150,11 +163,10 @@ static void warn_unbuildable(const gr_model *model, const gr_plan_index *index, 
 
 gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags, gr_error *err) {
     size_t n_errors = diags->n_errors;
-    for (size_t i = 0; i < model->n_cubes; i++)
-        if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], diags);
     gr_arena *scratch = gr_arena_new();
-    gr_plan_defaults defaults = {.is_external = config->external_default, .is_non_strict = config->allow_non_strict};
-    gr_exec_plan_remote(config, scratch, &defaults);
+    gr_plan_defaults defaults = gr_exec_plan_defaults(config, scratch);
+    for (size_t i = 0; i < model->n_cubes; i++)
+        if (!model->cubes[i]->is_view) check_source(config, model->cubes[i], defaults, diags);
     gr_plan_index *index = gr_plan_index_new(model, defaults, diags, scratch); /* static filters are read here */
     warn_unbuildable(model, index, diags);
     gr_arena_free(scratch);

@@ -21,6 +21,8 @@ void gr_exec_close(gr_exec *exec); /* no snapshot may be left but the current on
 const gr_sql_places *gr_exec_places(const gr_exec *exec);
 gr_catalog *gr_exec_catalog(const gr_exec *exec);
 
+/* What pre-aggregations are that do not say. Memory: arena, and the configuration's. */
+gr_plan_defaults gr_exec_plan_defaults(const gr_config *config, gr_arena *arena);
 /* The model against the configuration: data sources that do not exist, rollups in sources that cannot be written.
  * Errors: model.errors, with what is wrong in `diags`. */
 GR_MUST_CHECK gr_status gr_exec_check_model(const gr_config *config, const gr_model *model, gr_diags *diags,

@@ -107,8 +107,6 @@ GR_MUST_CHECK gr_status gr_exec_places_open(gr_exec *exec, gr_error *err);
 void gr_exec_places_close(gr_exec *exec);
 GR_MUST_CHECK gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, bool want_write,
                                               gr_error *err);
-/* Fills `remote`. */
-void gr_exec_plan_remote(const gr_config *config, gr_arena *arena, gr_plan_defaults *defaults);
 void gr_exec_places_forget(gr_exec *exec); /* prepared statements */
 /* A connection to a place: to its own engine, or to the embedded one on its behalf. */
 GR_MUST_CHECK gr_status gr_exec_take(const gr_exec *exec, const gr_ctx *ctx, gr_str place, bool is_native,

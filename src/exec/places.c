@@ -76,11 +76,15 @@ gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, b
     return GR_OK;
 }
 
-void gr_exec_plan_remote(const gr_config *config, gr_arena *arena, gr_plan_defaults *defaults) {
+gr_plan_defaults gr_exec_plan_defaults(const gr_config *config, gr_arena *arena) {
     gr_str *names = GR_NEW_N(arena, gr_str, config->n_sources + 1);
+    gr_plan_defaults defaults = {.is_external = config->external_default,
+                                 .store = config->storage_store,
+                                 .is_non_strict = config->allow_non_strict,
+                                 .remote = names};
     for (size_t i = 0; i < config->n_sources; i++)
-        if (native_driver(config->sources[i].kind)) names[defaults->n_remote++] = config->sources[i].name;
-    defaults->remote = names;
+        if (native_driver(config->sources[i].kind)) names[defaults.n_remote++] = config->sources[i].name;
+    return defaults;
 }
 
 void gr_exec_places_forget(gr_exec *exec) {

@@ -190,7 +190,8 @@ static gr_str sorted_list(const gr_rollup *r, size_t from, size_t to, gr_arena *
 gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena) {
     const gr_tz *zone = gr_rollup_zone(r, tz);
     bool has_zone = !gr_tz_is_utc(zone), is_rollup = r->preagg->type == GR_PREAGG_ROLLUP;
-    if (!r->n_segments && !has_zone && r->is_external && !r->joins.n && !r->filters_text.n && is_rollup && !r->ranged &&
+    bool is_embedded = r->is_external && (!r->place.n || r->preagg->external.n);
+    if (!r->n_segments && !has_zone && is_embedded && !r->joins.n && !r->filters_text.n && is_rollup && !r->ranged &&
         !r->preagg->external.n)
         return gr_digest_md5_hex(r->grain_columns, arena);
     gr_buf out;
@@ -220,7 +221,10 @@ gr_str gr_rollup_grain_hash(const gr_rollup *r, const gr_tz *tz, gr_arena *arena
         gr_str segments = sorted_list(r, r->n_dimensions, r->n_dimensions + r->n_segments, arena);
         gr_buf_printf(&out, ", \"segments\": " GR_FMT, GR_ARG(segments));
     }
-    if (!r->is_external) gr_buf_z(&out, ", \"store\": \"source\"");
+    if (!r->is_external)
+        gr_buf_z(&out, ", \"store\": \"source\"");
+    else if (r->place.n && !r->preagg->external.n)
+        gr_buf_printf(&out, ", \"store\": \"" GR_FMT "\"", GR_ARG(r->place));
     if (has_zone) gr_buf_printf(&out, ", \"time_zone\": \"" GR_FMT "\"", GR_ARG(gr_tz_name(zone)));
     gr_buf_char(&out, '}');
     gr_str hash = gr_digest_md5_hex(gr_buf_str(&out), arena);
@@ -307,14 +311,21 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     return false;
 }
 
+gr_str gr_plan_place_of(const gr_preagg *p, gr_plan_defaults defaults, bool *ret_is_external) {
+    bool is_external = p->is_external < 0 ? p->store.n || defaults.is_external : p->is_external != 0;
+    for (size_t i = 0; i < defaults.n_remote && p->type == GR_PREAGG_ORIGINAL_SQL; i++)
+        if (gr_str_eq(defaults.remote[i], p->cube->data_source)) is_external = false;
+    *ret_is_external = is_external;
+    if (!is_external || p->external.n) return p->cube->data_source;
+    return p->store.n ? p->store : defaults.store;
+}
+
 static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_diags *diags,
                     gr_arena *arena) {
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
-    r->is_external = p->is_external < 0 ? defaults.is_external : p->is_external != 0;
-    for (size_t i = 0; i < defaults.n_remote && p->type == GR_PREAGG_ORIGINAL_SQL; i++)
-        if (gr_str_eq(defaults.remote[i], p->cube->data_source)) r->is_external = false;
-    if (!r->is_external) r->place = p->cube->data_source;
+    r->place = gr_plan_place_of(p, defaults, &r->is_external);
+    for (size_t i = 0; i < defaults.n_remote; i++) r->is_remote |= gr_str_eq(defaults.remote[i], p->cube->data_source);
     r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
     if (p->type == GR_PREAGG_ORIGINAL_SQL) {
         prepare_original(r, arena);

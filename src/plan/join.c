@@ -178,13 +178,10 @@ bool gr_rollup_join_prepare(gr_plan_index *index, gr_rollup *r, gr_arena *arena)
     const gr_preagg *p = r->preagg;
     for (size_t k = 0; k < p->n_rollups; k++) {
         const gr_rollup *part = index->rollups[p->rollups[k]->index].entity;
-        if (!part->can_build || part->n_facts != 1 || part->n_filters || part->has_build_range ||
-            part->is_external != r->is_external)
+        if (!part->can_build || part->n_facts != 1 || part->n_filters || part->has_build_range)
             return problem(r, GR_ERR_PLAN_UNSUPPORTED,
                            gr_arena_printf(arena,
-                                           "its rollup '" GR_FMT
-                                           "' cannot be built, has filters or a build range, or lives in "
-                                           "another store",
+                                           "its rollup '" GR_FMT "' cannot be built, or has filters or a build range",
                                            GR_ARG(p->rollups[k]->id)));
         r->depends_on_zone |= part->depends_on_zone;
     }

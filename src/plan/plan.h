@@ -128,6 +128,7 @@ struct gr_rollup {
     size_t n_parts;
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the store that the configuration names; else in the source */
+    bool is_remote;       /* its rows come from an engine that the embedded one does not see */
     gr_str place;         /* where its table is: a data source; empty: the embedded store */
     bool is_non_strict;
     bool can_build; /* else: why not */
@@ -147,7 +148,8 @@ static inline const gr_rollup_column *gr_rollup_time(const gr_rollup *r) {
 typedef struct gr_plan_index gr_plan_index;
 /* What a pre-aggregation is that does not say. */
 typedef struct gr_plan_defaults {
-    bool is_external;     /* in the embedded store */
+    bool is_external;     /* in a store of its own */
+    gr_str store;         /* the data source that is that store; empty: the embedded one */
     bool is_non_strict;   /* allow_non_strict_date_range_match */
     bool is_cheapest;     /* matching.selection: cheapest */
     const gr_str *remote; /* data sources that the embedded engine does not see: what stands for the SQL of their cubes
@@ -156,6 +158,8 @@ typedef struct gr_plan_defaults {
 } gr_plan_defaults;
 /* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false; what is wrong with its
  * static filters goes to `diags` (may be NULL). */
+/* Where a pre-aggregation is kept: see gr_rollup.place. */
+gr_str gr_plan_place_of(const gr_preagg *preagg, gr_plan_defaults defaults, bool *ret_is_external);
 gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults defaults, gr_diags *diags, gr_arena *arena);
 const gr_rollup *gr_plan_index_rollup(const gr_plan_index *index, const gr_preagg *preagg);
 gr_str gr_rollup_grain_hash(const gr_rollup *rollup, const gr_tz *tz, gr_arena *arena);

@@ -196,9 +196,7 @@ static gr_snapshot *hypothesis(const gr_serve *serve, const gr_snapshot *now, dr
         }
     *ret = *now;
     ret->model = model;
-    gr_plan_defaults defaults = {.is_external = serve->config->external_default,
-                                 .is_non_strict = serve->config->allow_non_strict};
-    ret->index = gr_plan_index_new(model, defaults, NULL, arena);
+    ret->index = gr_plan_index_new(model, gr_exec_plan_defaults(serve->config, arena), NULL, arena);
     return ret;
 }
 

@@ -169,7 +169,7 @@ static gr_str ungrouped_stored(gr_sqlw *w, const gr_member *m) {
         return is_count(m) ? one_if_set(w, value) : value;
     }
     gr_str column = stored_column(w, c, c->stored_key);
-    if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX) column = gr_sqlw_op1(w, GR_SQL_HLL_CARDINALITY, column);
+    if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX) return gr_sqlw_op1(w, GR_SQL_ONE_IF_SKETCHED, column);
     return is_count(m) ? gr_sqlw_op1(w, GR_SQL_ONE_IF_ANY, column) : column;
 }
 

@@ -51,12 +51,15 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_RANK] = GR_STR_INIT("rank()"),
             [GR_SQL_NULL_SAFE_EQ] = GR_STR_INIT("{0} IS NOT DISTINCT FROM {1}"),
             [GR_SQL_ONE_IF_ANY] = GR_STR_INIT("CASE WHEN {0} > 0 THEN 1 END"),
+            [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END"), /* its header */
             [GR_SQL_SHIFT_MONTHS] = GR_STR_INIT("({0} + to_months({1}))"),
             [GR_SQL_SHIFT_MICROS] = GR_STR_INIT("({0} + to_microseconds({1}))"),
             [GR_SQL_TIMESTAMP_LOWEST] = GR_STR_INIT("CAST('-infinity' AS TIMESTAMP)"),
             [GR_SQL_TIMESTAMP_HIGHEST] = GR_STR_INIT("CAST('infinity' AS TIMESTAMP)"),
             [GR_SQL_EPOCH] = GR_STR_INIT("coalesce(epoch_us({0}), CAST(-9223372036854775808 AS BIGINT))"),
             [GR_SQL_HASH_SUM] = GR_STR_INIT("coalesce(CAST(sum(hash({0})) AS VARCHAR), '')"),
+            [GR_SQL_HASHED_VALUE] = GR_STR_INIT("coalesce(CAST(TRY_CAST(CAST({0} AS VARCHAR) AS DOUBLE) AS VARCHAR), "
+                                                "CAST({0} AS VARCHAR))"),
             [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),
             [GR_SQL_IS_NEAR] =
                 GR_STR_INIT("(typeof({0}) IN ('DOUBLE', 'FLOAT') AND abs(CAST({0} AS DOUBLE) - CAST({1} AS DOUBLE)) <= "

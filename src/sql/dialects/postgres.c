@@ -45,7 +45,7 @@
     [GR_SQL_EPOCH] = GR_STR_INIT("coalesce(CAST(extract(epoch FROM {0}) * 1000000 AS bigint), "                        \
                                  "CAST(-9223372036854775808 AS bigint))"),                                             \
     [GR_SQL_HASH_SUM] = GR_STR_INIT("coalesce(CAST(sum(hashtextextended(CAST(ROW({0}) AS text), 0)) AS text), '')"),   \
-    [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),                                                                            \
+    [GR_SQL_HASHED_VALUE] = GR_STR_INIT("{0}"), [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),                                \
     [GR_SQL_IS_NEAR] = GR_STR_INIT("(CAST(pg_typeof({0}) AS text) IN ('double precision', 'real') AND "                \
                                    "abs(CAST({0} AS double precision) - CAST({1} AS double precision)) <= "            \
                                    "1e-9 * CAST({2} AS double precision))"),                                           \
@@ -59,7 +59,7 @@ const gr_dialect gr_dialect_postgres = {
     .quote = '"',
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
-    .ops = {OPS},
+    .ops = {OPS, [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END")}, /* its header */
     .refuses =
         {[GR_SQL_HLL_ADD] = true, [GR_SQL_HLL_UNION] = true, [GR_SQL_HLL_CARDINALITY] = true, [GR_SQL_MERGE_M2] = true},
 };
@@ -72,6 +72,7 @@ const gr_dialect gr_dialect_postgres_hll = {
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_HLL_ADD] = GR_STR_INIT("hll_add_agg(hll_hash_any({0}), {1}, 5, -1, 1)"),
             [GR_SQL_HLL_UNION] = GR_STR_INIT("hll_union_agg(CAST({0} AS hll))"),
+            [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN hll_cardinality({0}) > 0 THEN 1 END"),
             [GR_SQL_HLL_CARDINALITY] =
                 GR_STR_INIT("coalesce(CAST(round(CAST(hll_cardinality({0}) AS numeric)) AS bigint), 0)")},
     .refuses = {[GR_SQL_MERGE_M2] = true},

@@ -227,6 +227,7 @@ static inline shop *shop_new(void) {
     s->answer = (gr_answer){.query = &s->query,
                             .plan = &s->plan,
                             .data_source = S("default"),
+                            .db_type = S("duckdb"),
                             .refreshed_us = 1612325106000000,
                             .sql = {.text = S("SELECT \"x\"")}};
     return s;

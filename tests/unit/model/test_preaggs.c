@@ -114,8 +114,10 @@ static void test_kept_keys(void **state) {
         const char *key;
         uint32_t line, col;
     } rows[] = {
-        {"'indexes'", 20, 9},       {"'unique_key_columns'", 21, 9}, {"'output_column_types'", 22, 9},
-        {"'stream_offset'", 23, 9}, {"'read_only'", 24, 9},
+        {"'unique_key_columns'", 21, 9},
+        {"'output_column_types'", 22, 9},
+        {"'stream_offset'", 23, 9},
+        {"'read_only'", 24, 9},
     };
     if (diags.n_warnings != COUNT(rows)) print_diags();
     assert_int_equal(diags.n_warnings, COUNT(rows));
