@@ -1,7 +1,7 @@
 /* Batches into a table, by the engine's appender: a batch is cut into chunks, whose columns are copied.
  *
  *   decimals whose scale is not declared: DECIMAL(38, 10) in every table, because the engine rounds where decimals of
- *   different scales meet in a union (docs/decisions/0009). A column that does not fit becomes DOUBLE, from its first
+ *   different scales meet in a union (docs/decisions/0017). A column that does not fit becomes DOUBLE, from its first
  *   such batch on (ALTER … TYPE): a union of the two is DOUBLE.
  *
  * Invariant: no decimal is rounded to another decimal. */

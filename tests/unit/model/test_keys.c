@@ -58,8 +58,8 @@ static void test_refused_keys(void **state) {
         {GR_CONTEXT_DIMENSION, "values"},     {GR_CONTEXT_DIMENSION, "time_shift"},
         {GR_CONTEXT_MEASURE, "mask"},         {GR_CONTEXT_MEASURE, "case"},
         {GR_CONTEXT_STAGE_FILTER, "include"}, {GR_CONTEXT_TIME_SHIFT, "name"},
-        {GR_CONTEXT_GRANULARITY, "sql"},      {GR_CONTEXT_PREAGG, "store"},
-        {GR_CONTEXT_CASE, "switch"},          {GR_CONTEXT_VIEW_CUBE, "split"},
+        {GR_CONTEXT_GRANULARITY, "sql"},      {GR_CONTEXT_CASE, "switch"},
+        {GR_CONTEXT_VIEW_CUBE, "split"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         gr_key key = gr_model_key_find(rows[i].context, gr_str_from(rows[i].name));
