@@ -64,6 +64,10 @@ struct gr_engine_driver {
      * prepared statement on the connection under its text. Errors: engine.*, cancelled, timeout. */
     gr_status (*query)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params, size_t n_params,
                        bool hint_cache, gr_stream **ret, gr_error *err);
+    /* The same for many rows, in the way that is fastest for them; nothing is kept on the connection. NULL: as `query`.
+     */
+    gr_status (*query_bulk)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
+                            size_t n_params, gr_stream **ret, gr_error *err);
     /* Run one statement without rows (DDL, CREATE TABLE AS). *ret_rows (may be NULL): rows changed or created.
      * `on_progress` (may be NULL) is called from this call's thread every 100 ms or so with 0…1, or below 0 = unknown.
      */

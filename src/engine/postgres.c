@@ -154,6 +154,7 @@ const gr_engine_driver gr_engine_postgres_driver = {
     .connect = connect,
     .disconnect = disconnect,
     .query = gr_engine_postgres_query,
+    .query_bulk = gr_engine_postgres_query_bulk,
     .update = gr_engine_postgres_update,
     .load = gr_engine_postgres_load,
     .describe = gr_engine_postgres_describe,

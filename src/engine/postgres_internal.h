@@ -67,6 +67,8 @@ gr_status gr_engine_postgres_wait_begin(gr_postgres_wait *wait, const gr_ctx *ct
 /* The next result of what was sent; NULL at its end, and when the connection is lost. Cancels at the server when ctx
  * says so, or an interrupt came. */
 PGresult *gr_engine_postgres_wait_next(gr_postgres_conn *conn, gr_postgres_wait *wait);
+/* The next row of a COPY TO STDOUT: its bytes, to be freed by PQfreemem; 0: the end; below 0: it failed. */
+int gr_engine_postgres_wait_copied(gr_postgres_conn *conn, gr_postgres_wait *wait, char **ret);
 /* Between two results: what wait->fired says then. */
 gr_status gr_engine_postgres_wait_look(gr_postgres_conn *conn, gr_postgres_wait *wait);
 /* Everything that is left of what was sent is read and dropped; `stop`: cancelled first. */
@@ -78,6 +80,8 @@ void gr_engine_postgres_rollback(gr_postgres_conn *conn);
  */
 gr_status gr_engine_postgres_query(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
                                    size_t n_params, bool hint_cache, gr_stream **ret, gr_error *err);
+gr_status gr_engine_postgres_query_bulk(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
+                                        size_t n_params, gr_stream **ret, gr_error *err);
 gr_status gr_engine_postgres_update(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, const gr_value *params,
                                     size_t n_params, void (*on_progress)(void *arg, double fraction), void *arg,
                                     int64_t *ret_rows, gr_error *err);
@@ -97,6 +101,9 @@ gr_status gr_engine_postgres_load(gr_engine_conn *conn, const gr_ctx *ctx, const
 /* Takes `first`, the first result of what was sent in single-row mode. */
 gr_status gr_engine_postgres_stream_open(gr_postgres_conn *conn, const gr_postgres_wait *wait, PGresult *first,
                                          gr_stream **ret, gr_error *err);
+/* The rows of a COPY … TO STDOUT (FORMAT binary) that has begun; `described`: the columns of its SELECT, borrowed. */
+gr_status gr_engine_postgres_stream_copy(gr_postgres_conn *conn, const gr_postgres_wait *wait,
+                                         const PGresult *described, gr_stream **ret, gr_error *err);
 void gr_engine_postgres_stream_detach(gr_postgres_conn *conn);
 
 /* ---- types and values (postgres_type.c, postgres_value.c) ---------------------------------------------------------
@@ -116,6 +123,8 @@ void gr_engine_postgres_reader_free(gr_postgres_reader *reader);
 /* Room for a new batch. */
 void gr_engine_postgres_reader_begin(gr_postgres_reader *reader);
 gr_status gr_engine_postgres_reader_add(gr_postgres_reader *reader, const PGresult *result, int row, gr_error *err);
+/* One row as COPY has it, behind its header. */
+gr_status gr_engine_postgres_reader_add_copied(gr_postgres_reader *reader, const char *p, size_t n, gr_error *err);
 bool gr_engine_postgres_reader_is_full(const gr_postgres_reader *reader);
 /* The batch points into the reader until the next begin. */
 gr_status gr_engine_postgres_reader_end(gr_postgres_reader *reader, gr_batch *ret, gr_error *err);

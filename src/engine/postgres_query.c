@@ -396,6 +396,82 @@ static gr_status describe(job *j, gr_arena *arena, gr_column_schema **ret, size_
     return status;
 }
 
+/* ---- many rows -----------------------------------------------------------------------------------------------------
+ */
+
+/* A value as it stands in a statement: COPY takes no parameters. */
+static gr_str literal(job *j, const gr_value *v, const char *text) {
+    static const char *const types[GR_TYPE__COUNT] = {
+        [GR_TYPE_BOOL] = "boolean", [GR_TYPE_INT64] = "bigint",        [GR_TYPE_FLOAT64] = "double precision",
+        [GR_TYPE_DATE] = "date",    [GR_TYPE_TIMESTAMP] = "timestamp", [GR_TYPE_TIMESTAMPTZ] = "timestamptz",
+    };
+    if (!text) return GR_STR("NULL");
+    char *quoted = PQescapeLiteral(j->conn->pg->conn, text, strlen(text));
+    gr_str ret = types[v->type] ? gr_arena_printf(j->arena, "CAST(%s AS %s)", quoted ? quoted : "NULL", types[v->type])
+                                : gr_arena_printf(j->arena, "%s", quoted ? quoted : "NULL");
+    PQfreemem(quoted);
+    return ret;
+}
+
+/* The statement with its values in place of $1 …, which stand outside of quotes and comments. */
+static gr_str with_values(job *j, const gr_value *params, size_t n_params) {
+    gr_buf out;
+    gr_buf_init(&out, 1 << 28);
+    char quote = 0;
+    for (size_t i = 0; i < j->sql.n; i++) {
+        char c = j->sql.p[i];
+        size_t number = 0, end = i + 1;
+        if (quote || c == '\'' || c == '"') quote = !quote ? c : c == quote ? 0 : quote;
+        while (c == '$' && !quote && end < j->sql.n && isdigit((unsigned char)j->sql.p[end]) && number <= n_params)
+            number = number * 10 + (size_t)(j->sql.p[end++] - '0');
+        if (number && number <= n_params) {
+            gr_buf_add(&out, literal(j, &params[number - 1], j->args.values[number - 1]));
+            i = end - 1;
+        } else {
+            gr_buf_char(&out, c);
+        }
+    }
+    gr_str text = gr_arena_dup(j->arena, gr_buf_str(&out));
+    gr_buf_done(&out);
+    return text;
+}
+
+static gr_status begin_copy(job *j, gr_error *err) {
+    gr_str copy = gr_arena_printf(j->arena, "COPY (%s) TO STDOUT (FORMAT binary)", j->text);
+    PGresult *result = NULL;
+    if (PQsendQuery(j->conn->pg->conn, copy.p)) result = gr_engine_postgres_wait_next(j->conn, &j->wait);
+    gr_status status = GR_OK;
+    if (PQresultStatus(result) != PGRES_COPY_OUT) status = gr_engine_postgres_fail(j->conn, result, j->wait.fired, err);
+    PQclear(result);
+    return status;
+}
+
+static gr_status run_bulk(job *j, gr_stream **ret, gr_error *err) {
+    PGresult *described = NULL;
+    gr_column_schema *schema;
+    Oid unknown = 0;
+    GR_TRY(describe_once(j, &described, err));
+    gr_status status = gr_engine_postgres_schema(j->conn, described, j->arena, &schema, &unknown, err);
+    for (int i = 0; !status && unknown && i < GR_POSTGRES_TYPES; i++) {
+        status = gr_engine_postgres_learn(j->conn, unknown, err);
+        if (!status) status = gr_engine_postgres_schema(j->conn, described, j->arena, &schema, &unknown, err);
+    }
+    if (!status) status = begin_copy(j, err);
+    if (!status) status = gr_engine_postgres_stream_copy(j->conn, &j->wait, described, ret, err);
+    PQclear(described);
+    return status;
+}
+
+gr_status gr_engine_postgres_query_bulk(gr_engine_conn *base, const gr_ctx *ctx, gr_str sql, const gr_value *params,
+                                        size_t n_params, gr_stream **ret, gr_error *err) {
+    job j;
+    GR_TRY(begin(base, ctx, sql, params, n_params, &j, err));
+    gr_status status = check_reads(sql, err);
+    if (status) return finish(&j, status);
+    j.text = with_values(&j, params, n_params).p;
+    return finish(&j, run_bulk(&j, ret, err));
+}
+
 gr_status gr_engine_postgres_describe(gr_engine_conn *base, gr_str sql, gr_arena *arena, gr_column_schema **ret,
                                       size_t *ret_n, gr_error *err) {
     job j;

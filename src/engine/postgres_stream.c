@@ -16,6 +16,7 @@ struct gr_postgres_stream {
     gr_postgres_reader *reader;
     gr_batch batch;
     bool has_batch; /* read ahead, not given out yet */
+    bool is_copy, has_header;
     bool is_done;
     gr_error failed; /* said again at every later call */
 };
@@ -35,12 +36,43 @@ static gr_status fail_with(gr_postgres_stream *s, const PGresult *result) {
     return status;
 }
 
+/* One row of a COPY: the header of all comes with the first. */
+static gr_status read_copied(gr_postgres_stream *s) {
+    enum { HEADER = 19, END = 2 };
+    char *row = NULL;
+    int n = gr_engine_postgres_wait_copied(s->conn, &s->wait, &row);
+    if (n < 0) {
+        PGresult *result = gr_engine_postgres_wait_next(s->conn, &s->wait);
+        gr_status status = fail_with(s, result);
+        PQclear(result);
+        return status;
+    }
+    if (n == 0) {
+        PGresult *result = gr_engine_postgres_wait_next(s->conn, &s->wait);
+        bool is_good = PQresultStatus(result) == PGRES_COMMAND_OK;
+        gr_status status = is_good ? GR_OK : fail_with(s, result);
+        PQclear(result);
+        s->is_done = is_good;
+        return status;
+    }
+    size_t from = !s->has_header && n >= HEADER ? HEADER : 0, left = (size_t)n - from;
+    s->has_header = true;
+    bool is_end = left == 0 || (left == END && memcmp(row + from, "\377\377", END) == 0);
+    gr_status status = is_end ? GR_OK : gr_engine_postgres_reader_add_copied(s->reader, row + from, left, &s->failed);
+    PQfreemem(row);
+    return status;
+}
+
 /* Rows until the batch is full or the result ends. Takes `result`, which may be NULL: none was read yet. */
 static gr_status read_batch(gr_postgres_stream *s, PGresult *result) {
     gr_status status = GR_OK;
     gr_engine_postgres_reader_begin(s->reader);
     if (gr_engine_postgres_wait_look(s->conn, &s->wait)) status = fail_with(s, NULL);
     while (!status && !s->is_done && !gr_engine_postgres_reader_is_full(s->reader)) {
+        if (s->is_copy) {
+            status = read_copied(s);
+            continue;
+        }
         if (!result) result = gr_engine_postgres_wait_next(s->conn, &s->wait);
         ExecStatusType code = result ? PQresultStatus(result) : PGRES_FATAL_ERROR;
         if (code == PGRES_SINGLE_TUPLE)
@@ -84,21 +116,22 @@ static void close_stream(gr_stream *base) {
     free(s);
 }
 
-gr_status gr_engine_postgres_stream_open(gr_postgres_conn *conn, const gr_postgres_wait *wait, PGresult *first,
-                                         gr_stream **ret, gr_error *err) {
+static gr_status open_stream(gr_postgres_conn *conn, const gr_postgres_wait *wait, const PGresult *columns,
+                             PGresult *first, gr_stream **ret, gr_error *err) {
     gr_postgres_stream *s = gr_mem_calloc(1, sizeof *s);
     gr_column_schema *schema;
     Oid unknown;
     s->arena = gr_arena_new();
     s->conn = conn;
     s->wait = *wait;
+    s->is_copy = !first;
     conn->open = s;
-    gr_status status = gr_engine_postgres_schema(conn, first, s->arena, &schema, &unknown, &s->failed);
+    gr_status status = gr_engine_postgres_schema(conn, columns, s->arena, &schema, &unknown, &s->failed);
     if (status) {
         PQclear(first);
     } else {
-        s->reader = gr_engine_postgres_reader_new(conn, schema, first);
-        s->base = (gr_stream){schema, (size_t)PQnfields(first), next, close_stream};
+        s->reader = gr_engine_postgres_reader_new(conn, schema, columns);
+        s->base = (gr_stream){schema, (size_t)PQnfields(columns), next, close_stream};
         status = read_batch(s, first);
     }
     if (status) {
@@ -108,6 +141,16 @@ gr_status gr_engine_postgres_stream_open(gr_postgres_conn *conn, const gr_postgr
     }
     *ret = &s->base;
     return GR_OK;
+}
+
+gr_status gr_engine_postgres_stream_open(gr_postgres_conn *conn, const gr_postgres_wait *wait, PGresult *first,
+                                         gr_stream **ret, gr_error *err) {
+    return open_stream(conn, wait, first, first, ret, err);
+}
+
+gr_status gr_engine_postgres_stream_copy(gr_postgres_conn *conn, const gr_postgres_wait *wait,
+                                         const PGresult *described, gr_stream **ret, gr_error *err) {
+    return open_stream(conn, wait, described, NULL, ret, err);
 }
 
 void gr_engine_postgres_stream_detach(gr_postgres_conn *conn) {

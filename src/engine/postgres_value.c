@@ -255,19 +255,42 @@ static gr_status add_value(gr_postgres_reader *r, builder *b, const char *p, siz
     return GR_OK;
 }
 
-gr_status gr_engine_postgres_reader_add(gr_postgres_reader *r, const PGresult *result, int row, gr_error *err) {
+/* p NULL: null. */
+static gr_status add_cell(gr_postgres_reader *r, size_t i, const char *p, size_t n, gr_error *err) {
+    builder *b = &r->builders[i];
     size_t at = r->n_rows;
+    bool is_null = !p;
+    if (b->offsets) b->offsets[at] = (uint32_t)b->n_bytes;
+    if (p) GR_TRY(add_value(r, b, p, n, &is_null, err));
+    if (!is_null) b->validity[at >> 6] |= UINT64_C(1) << (at & 63);
+    if (is_null && b->is_open_scale) b->scales[at] = 0;
+    if (is_null && b->type == GR_TYPE_DECIMAL) ((__int128 *)b->data)[at] = 0;
+    return GR_OK;
+}
+
+gr_status gr_engine_postgres_reader_add(gr_postgres_reader *r, const PGresult *result, int row, gr_error *err) {
     for (size_t i = 0; i < r->n; i++) {
-        builder *b = &r->builders[i];
-        bool is_null = PQgetisnull(result, row, (int)i);
-        if (b->offsets) b->offsets[at] = (uint32_t)b->n_bytes;
-        if (!is_null)
-            GR_TRY(add_value(r, b, PQgetvalue(result, row, (int)i), (size_t)PQgetlength(result, row, (int)i), &is_null,
-                             err));
-        if (!is_null) b->validity[at >> 6] |= UINT64_C(1) << (at & 63);
-        if (is_null && b->is_open_scale) b->scales[at] = 0;
-        if (is_null && b->type == GR_TYPE_DECIMAL) ((__int128 *)b->data)[at] = 0;
+        const char *p = PQgetisnull(result, row, (int)i) ? NULL : PQgetvalue(result, row, (int)i);
+        GR_TRY(add_cell(r, i, p, (size_t)PQgetlength(result, row, (int)i), err));
     }
+    r->n_rows++;
+    return GR_OK;
+}
+
+gr_status gr_engine_postgres_reader_add_copied(gr_postgres_reader *r, const char *p, size_t n, gr_error *err) {
+    const char *end = p + n;
+    bool is_whole = n >= 2 && big_endian(p, 2) == r->n;
+    p += 2;
+    for (size_t i = 0; i < r->n && is_whole; i++) {
+        is_whole = end - p >= 4;
+        int32_t length = is_whole ? (int32_t)big_endian(p, 4) : 0;
+        p += 4;
+        is_whole &= length <= end - p;
+        if (is_whole) GR_TRY(add_cell(r, i, length < 0 ? NULL : p, (size_t)(length < 0 ? 0 : length), err));
+        p += length < 0 ? 0 : length;
+    }
+    if (!is_whole)
+        return gr_error_set(err, GR_ERR_ENGINE_DATA, "%s: a row of a COPY is not as it should be", r->conn->pg->what);
     r->n_rows++;
     return GR_OK;
 }

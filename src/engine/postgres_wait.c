@@ -67,6 +67,22 @@ PGresult *gr_engine_postgres_wait_next(gr_postgres_conn *conn, gr_postgres_wait 
     return pg ? PQgetResult(pg) : NULL;
 }
 
+int gr_engine_postgres_wait_copied(gr_postgres_conn *conn, gr_postgres_wait *wait, char **ret) {
+    PGconn *pg = conn->pg->conn;
+    for (;;) {
+        int n = pg ? PQgetCopyData(pg, ret, 1) : -2;
+        if (n != 0) return n == -1 ? 0 : n;
+        struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
+        int ready = fd.fd < 0 ? -1 : poll(&fd, 1, LOOK_MS);
+        if (ready != 0 && !PQconsumeInput(pg)) return -2;
+        look(conn, wait);
+        if (is_hopeless(wait)) {
+            gr_pg_hang_up(conn->pg);
+            return -2;
+        }
+    }
+}
+
 void gr_engine_postgres_drain(gr_postgres_conn *conn, bool stop) {
     gr_postgres_wait wait = {0};
     if (!conn->pg->conn || PQtransactionStatus(conn->pg->conn) != PQTRANS_ACTIVE) stop = false;
@@ -77,7 +93,12 @@ void gr_engine_postgres_drain(gr_postgres_conn *conn, bool stop) {
     }
     for (PGresult *r; (r = gr_engine_postgres_wait_next(conn, &wait));) {
         bool is_copy = PQresultStatus(r) == PGRES_COPY_IN || PQresultStatus(r) == PGRES_COPY_OUT;
+        bool is_read = PQresultStatus(r) == PGRES_COPY_OUT && stop; /* it ends soon */
         PQclear(r);
+        char *row;
+        int n = 1;
+        while (is_read && (n = gr_engine_postgres_wait_copied(conn, &wait, &row)) > 0) PQfreemem(row);
+        if (is_read && n <= 0 && conn->pg->conn) continue;
         if (is_copy) { /* nobody reads or writes it */
             gr_pg_hang_up(conn->pg);
             return;

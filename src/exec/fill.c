@@ -17,7 +17,7 @@ static gr_status transfer(gr_exec_job *j, bool tells, gr_engine_conn *conn, cons
                           const gr_store_table *table, const gr_sql *load, gr_error *err) {
     gr_stream *rows;
     const gr_store_told told = {.on_rows = tells ? told_rows : NULL, .arg = j};
-    GR_TRY(gr_exec_query_on(j->exec, conn, ctx, load, &rows, err));
+    GR_TRY(gr_exec_query_beside(j->exec, conn, ctx, load, &rows, err));
     gr_status status = gr_store_build_from(conn, ctx, j->rollup, table, j->exec->shared_dir, rows, told, err);
     rows->close(rows);
     return status;

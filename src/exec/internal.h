@@ -119,6 +119,9 @@ gr_str gr_exec_store_source(const gr_rollup *rollup); /* the place that such a c
 const gr_dialect *gr_exec_dialect_of(const gr_exec *exec, gr_str place);
 /* Run a statement on `conn` when that is of its place and engine; else, and with NULL, on a connection of its own,
  * given back when the stream is closed. `conn` may then be read from until it is open. */
+/* A statement of many rows, on a connection of its own beside the one that is held. */
+GR_MUST_CHECK gr_status gr_exec_query_beside(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx,
+                                             const gr_sql *sql, gr_stream **ret, gr_error *err);
 bool gr_exec_is_for(const gr_exec *exec, const gr_engine_conn *conn, const gr_sql *sql);
 /* What a statement fetches, into temporary tables of the connection that it is to run on. */
 GR_MUST_CHECK gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand,

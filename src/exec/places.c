@@ -201,13 +201,21 @@ gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, gr_engine_con
     return GR_OK;
 }
 
+typedef enum running { ONCE, CACHED, BULK } running; /* of running a statement */
+
+static gr_status query(gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql, running how, gr_stream **ret,
+                       gr_error *err) {
+    if (how == BULK && conn->driver->query_bulk)
+        return conn->driver->query_bulk(conn, ctx, sql->text, sql->params, sql->n_params, ret, err);
+    bool is_kept = how == CACHED && !sql->n_fetches;
+    return conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, is_kept, ret, err);
+}
+
 static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, gr_engine_conn *at_hand, bool is_own,
-                        const gr_ctx *ctx, const gr_sql *sql, bool hint_cache, gr_stream **ret, gr_error *err) {
+                        const gr_ctx *ctx, const gr_sql *sql, running how, gr_stream **ret, gr_error *err) {
     gr_stream *inner;
     gr_status status = gr_exec_fetch(exec, conn, at_hand, ctx, sql, err);
-    if (!status)
-        status = conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, hint_cache && !sql->n_fetches,
-                                     &inner, err);
+    if (!status) status = query(conn, ctx, sql, how, &inner, err);
     if (status) {
         gr_exec_fetched_drop(conn, sql->n_fetches);
         return status;
@@ -227,21 +235,31 @@ static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, gr_engine_con
     return GR_OK;
 }
 
-gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
-                           gr_stream **ret, gr_error *err) {
-    if (conn && gr_exec_is_for(exec, conn, sql)) return run_on(exec, conn, NULL, false, ctx, sql, false, ret, err);
+static gr_status query_beside(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                              running how, gr_stream **ret, gr_error *err) {
     gr_engine_conn *own;
     GR_TRY(conn ? take_second(exec, ctx, sql, &own, err)
                 : gr_exec_take(exec, ctx, sql->place, sql->is_native, &own, err));
-    gr_status status = run_on(exec, own, conn, true, ctx, sql, false, ret, err);
+    gr_status status = run_on(exec, own, conn, true, ctx, sql, how, ret, err);
     if (status) gr_exec_give(exec, own);
     return status;
+}
+
+gr_status gr_exec_query_beside(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                               gr_stream **ret, gr_error *err) {
+    return query_beside(exec, conn, ctx, sql, BULK, ret, err);
+}
+
+gr_status gr_exec_query_on(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql,
+                           gr_stream **ret, gr_error *err) {
+    if (conn && gr_exec_is_for(exec, conn, sql)) return run_on(exec, conn, NULL, false, ctx, sql, ONCE, ret, err);
+    return query_beside(exec, conn, ctx, sql, ONCE, ret, err);
 }
 
 gr_status gr_exec_query(gr_exec *exec, const gr_ctx *ctx, const gr_sql *sql, gr_stream **ret, gr_error *err) {
     gr_engine_conn *conn;
     GR_TRY(gr_exec_take(exec, ctx, sql->place, sql->is_native, &conn, err));
-    gr_status status = run_on(exec, conn, NULL, true, ctx, sql, true, ret, err);
+    gr_status status = run_on(exec, conn, NULL, true, ctx, sql, CACHED, ret, err);
     if (status) gr_exec_give(exec, conn);
     return status;
 }

@@ -131,8 +131,6 @@ static void test_pre_aggregations(void **state) {
          "(preAggregations.r.rollups) is required", 14, 9, NULL},
         {CUBE ROLLUP BODY "        type: auto_rollup\n", GR_ERR_MODEL_UNSUPPORTED, "is not executed yet", 16, 15,
          "leave this pre-aggregation out"},
-        {CUBE ROLLUP BODY "        store: pg\n", GR_ERR_MODEL_UNSUPPORTED,
-         "(preAggregations.r.store) is not executed yet", 16, 9, NULL},
         {CUBE ROLLUP BODY "        build: sometimes\n", GR_ERR_MODEL_INVALID,
          "(preAggregations.r.build = sometimes) must be one of [on_demand, explicit]", 16, 16, NULL},
         {CUBE ROLLUP BODY "        external: maybe\n", GR_ERR_MODEL_INVALID,
