@@ -16,6 +16,7 @@ static const gr_cli_flag flags[GR_FLAG__COUNT] = {
     [GR_FLAG_FORCE] = {"--force", NULL, NULL, "Also when it is built already."},
     [GR_FLAG_DIR] = {"--dir", NULL, "DIR", "Folder to work in."},
     [GR_FLAG_ORDERS] = {"--orders", NULL, "N", "Rows of orders; 2000000 when absent."},
+    [GR_FLAG_INTO] = {"--into", NULL, "SOURCE", "Also load the tables into this data source of the demo's granary.yml, a database server."},
     [GR_FLAG_LINE_ITEMS] = {"--line-items", NULL, "N", "Rows of line_items; 6000000 when absent."},
     [GR_FLAG_USERS] = {"--users", NULL, "N", "Rows of users; 200000 when absent."},
     [GR_FLAG_PRODUCTS] = {"--products", NULL, "N", "Rows of products; 10000 when absent."},

@@ -28,6 +28,7 @@ typedef enum gr_cli_flag_id {
     GR_FLAG_DIR,
     GR_FLAG_ORDERS,
     GR_FLAG_LINE_ITEMS,
+    GR_FLAG_INTO,
     GR_FLAG_USERS,
     GR_FLAG_PRODUCTS,
     GR_FLAG_SEED,

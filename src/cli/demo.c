@@ -48,6 +48,16 @@ static gr_status refuse_running(const gr_config *config, gr_arena *arena, gr_err
 /* granary.yml cannot be loaded before the database that it names is there: what making it needs is said here. */
 static gr_config before_data(gr_str dir) { return (gr_config){.root = dir, .state_dir = GR_STR(".granary")}; }
 
+static gr_status load_into(gr_cli *cli, gr_str dir, gr_error *err) {
+    gr_config *config;
+    gr_str source = cli->args.value[GR_FLAG_INTO];
+    if (!cli->args.has[GR_FLAG_INTO]) return GR_OK;
+    GR_TRY(config_of(cli, &config, err));
+    printf("Loading it into data source " GR_FMT " …\n", GR_ARG(source));
+    fflush(stdout);
+    return gr_cli_demo_copy(dir, config, source, cli->arena, err);
+}
+
 gr_status gr_cli_run_demo(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     (void)ret_exit;
     gr_demo_size size;
@@ -62,16 +72,16 @@ gr_status gr_cli_run_demo(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
     gr_config config = before_data(dir);
     GR_TRY(gr_cli_demo_write_files(dir, cli->arena, err));
     GR_TRY(gr_cli_demo_is_complete(dir, &size, cli->arena, &is_complete, err));
+    gr_cli_catch_interrupts();
     if (is_complete) {
         printf("The data set in " GR_FMT "/data is complete.\n", GR_ARG(dir));
-        return GR_OK;
+        return load_into(cli, dir, err);
     }
     GR_TRY(refuse_running(&config, cli->arena, err));
-    gr_cli_catch_interrupts();
     printf("Making the data set in " GR_FMT "/data …\n", GR_ARG(dir));
     fflush(stdout);
     GR_TRY(gr_cli_demo_write_data(dir, &size, &config, cli->arena, err));
     printf("Wrote " GR_FMT "/granary.yml, " GR_FMT "/model and " GR_FMT "/data/shop.duckdb.\n", GR_ARG(dir),
            GR_ARG(dir), GR_ARG(dir));
-    return GR_OK;
+    return load_into(cli, dir, err);
 }

@@ -13,6 +13,9 @@ GR_MUST_CHECK gr_status gr_cli_demo_write_files(gr_str dir, gr_arena *arena, gr_
 /* Makes data/shop.duckdb in `dir`, unless it is there complete and of this size. `config`: of the demo. */
 GR_MUST_CHECK gr_status gr_cli_demo_write_data(gr_str dir, const gr_demo_size *size, const gr_config *config,
                                                gr_arena *arena, gr_error *err);
+/* Loads the tables of the data set into the data source of this name, a database server. */
+GR_MUST_CHECK gr_status gr_cli_demo_copy(gr_str dir, const gr_config *config, gr_str source, gr_arena *arena,
+                                         gr_error *err);
 /* *ret: the data set is there, complete and of this size. */
 GR_MUST_CHECK gr_status gr_cli_demo_is_complete(gr_str dir, const gr_demo_size *size, gr_arena *arena, bool *ret,
                                                 gr_error *err);
