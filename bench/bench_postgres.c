@@ -29,7 +29,8 @@ static void must(gr_status status, const gr_error *err) {
 static const char yaml[] =
     "cubes:\n- name: rows\n  sql_table: bench_rows\n  dimensions:\n  - {name: id, sql: id, type: number, primary_key: "
     "true}\n  - {name: kind, sql: kind, type: number}\n  - {name: ts, sql: ts, type: time}\n  measures:\n  - {name: "
-    "count, type: count}\n  - {name: amount, sql: v, type: sum}\n  pre_aggregations:\n  - {name: daily, external: false, "
+    "count, type: count}\n  - {name: amount, sql: v, type: sum}\n  pre_aggregations:\n  - {name: daily, external: "
+    "false, "
     "measures: [count, amount], dimensions: [kind], time_dimension: ts, granularity: day}\n";
 static const char select_all[] = "SELECT id, kind, s, v, ts FROM bench_rows";
 
@@ -273,11 +274,12 @@ int main(int argc, char **argv) {
                         .engine_threads = 2,
                         .engine_connections = 4};
     PGconn *pg = PQconnectdb(server.connection);
-    snprintf(sql, sizeof sql,
-             "CREATE TABLE bench_rows AS SELECT CAST(i AS bigint) AS id, i %% 10 AS kind, 'v' || i %% 1000 AS s, CASE WHEN "
-             "i %% 7 > 0 THEN i / 3.0::float8 END AS v, timestamp '2024-01-01' + i * interval '1 second' AS ts FROM "
-             "generate_series(1, %ld) AS t(i)",
-             n_rows);
+    snprintf(
+        sql, sizeof sql,
+        "CREATE TABLE bench_rows AS SELECT CAST(i AS bigint) AS id, i %% 10 AS kind, 'v' || i %% 1000 AS s, CASE WHEN "
+        "i %% 7 > 0 THEN i / 3.0::float8 END AS v, timestamp '2024-01-01' + i * interval '1 second' AS ts FROM "
+        "generate_series(1, %ld) AS t(i)",
+        n_rows);
     execute(pg, sql);
     execute(pg, "ANALYZE bench_rows");
     printf("{");

@@ -101,8 +101,9 @@ static const gr_cli_command commands[] = {
      "FILE holds one blob, a list of cubes with their materialization_config, or an object from cube to blob.",
      gr_cli_run_import_dj},
     {"demo", "", 0, 0,
-     F(DIR) | F(CONFIG) | F(ORDERS) | F(LINE_ITEMS) | F(INTO) | F(USERS) | F(PRODUCTS) | F(SEED) | F(COMPARE) | F(LOCAL), false,
-     false, "Make the e-commerce demo: a data set, granary.yml and a model.",
+     F(DIR) | F(CONFIG) | F(ORDERS) | F(LINE_ITEMS) | F(INTO) | F(USERS) | F(PRODUCTS) | F(SEED) | F(COMPARE) |
+         F(LOCAL),
+     false, false, "Make the e-commerce demo: a data set, granary.yml and a model.",
      "The data set is the same on every machine for the same counts and seed. What is complete already is left alone.\n"
      "With --compare it runs one query from the source and from its rollup, prints both times, and fails when the two\n"
      "answers differ.",

@@ -45,8 +45,8 @@ static gr_status copy_table(copying *c, const char *table, gr_error *err) {
     const gr_dialect *dialect = gr_dialect_get(gr_str_from(c->write->driver->dialect));
     gr_str name = gr_sql_quote(dialect, gr_str_from(table), c->ctx.arena);
     if (c->schema.n)
-        name = gr_arena_printf(c->ctx.arena, GR_FMT "." GR_FMT,
-                               GR_ARG(gr_sql_quote(dialect, c->schema, c->ctx.arena)), GR_ARG(name));
+        name = gr_arena_printf(c->ctx.arena, GR_FMT "." GR_FMT, GR_ARG(gr_sql_quote(dialect, c->schema, c->ctx.arena)),
+                               GR_ARG(name));
     gr_str drop = gr_arena_printf(c->ctx.arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(name)),
            read = gr_arena_printf(c->ctx.arena, "SELECT * FROM %s ORDER BY id", table);
     GR_TRY(c->write->driver->update(c->write, &c->ctx, drop, NULL, 0, NULL, NULL, NULL, err));
@@ -66,8 +66,9 @@ static gr_status copy_table(copying *c, const char *table, gr_error *err) {
 gr_status gr_cli_demo_copy(gr_str dir, const gr_config *config, gr_str source, gr_arena *arena, gr_error *err) {
     const gr_source_config *target = gr_config_source(config, source);
     if (!target || target->kind == GR_SOURCE_DUCKDB)
-        return gr_error_set(err, GR_ERR_CLI_USAGE, "'" GR_FMT "' is no database server among the data_sources of "
-                                                   GR_FMT, GR_ARG(source), GR_ARG(config->file));
+        return gr_error_set(err, GR_ERR_CLI_USAGE,
+                            "'" GR_FMT "' is no database server among the data_sources of " GR_FMT, GR_ARG(source),
+                            GR_ARG(config->file));
     copying c = {.ctx = {.arena = arena, .is_cancelled = &gr_cli_is_interrupted, .now_us = gr_clock_now_us()},
                  .schema = target->schema};
     gr_str file = gr_arena_printf(arena, GR_FMT "/data/shop.duckdb", GR_ARG(dir));

@@ -4,7 +4,12 @@
 #define GR_CONFIG_CONFIG_H
 #include "base/error.h"
 
-typedef enum gr_source_kind { GR_SOURCE_DUCKDB, GR_SOURCE_POSTGRES, GR_SOURCE_KIND__COUNT } gr_source_kind;
+typedef enum gr_source_kind {
+    GR_SOURCE_DUCKDB,
+    GR_SOURCE_POSTGRES,
+    GR_SOURCE_CLICKHOUSE,
+    GR_SOURCE_KIND__COUNT
+} gr_source_kind;
 gr_str gr_config_kind_name(gr_source_kind kind); /* "duckdb" …: the `type` of a source */
 typedef enum gr_tristate { GR_UNSET, GR_FALSE, GR_TRUE } gr_tristate;
 

@@ -92,8 +92,9 @@ struct gr_engine_driver {
 /* Of a kind of source. */
 const gr_engine_driver *gr_engine_driver_of(gr_source_kind kind);
 extern const gr_engine_driver gr_engine_duckdb_driver;
-extern const gr_engine_driver gr_engine_postgres_driver; /* no store in it; caps without CTAS_STORE */
-extern const gr_engine_driver gr_engine_fake_driver;     /* scripted answers, delays and failures; engine/fake.h */
+extern const gr_engine_driver gr_engine_postgres_driver;   /* no store in it; caps without CTAS_STORE */
+extern const gr_engine_driver gr_engine_fake_driver;       /* scripted answers, delays and failures; engine/fake.h */
+extern const gr_engine_driver gr_engine_clickhouse_driver; /* by HTTP; temporary tables and transactions it has none */
 
 /* In the DuckDB driver a source of another engine is a guest: nothing is attached, and connections for it see the store
  * and what they have loaded. `/` of two integers is there what it is in the guest's own engine. */

@@ -6,13 +6,17 @@
 #define GR_TEST_ENGINE_RUNNING_SUITE_H
 #include <pthread.h>
 
+#ifndef SLOW_TABLE
+#define SLOW_TABLE "CREATE TABLE slow AS " /* and a SELECT */
+#endif
+
 static void count_progress(void *arg, double fraction) {
     int *n = arg;
     assert_true(fraction < 0 || fraction <= 1);
     ++*n;
 }
 
-static void test_update(void **state) {
+SHARED void test_update(void **state) {
     (void)state;
     static const struct {
         const char *sql;
@@ -56,7 +60,7 @@ static void test_update(void **state) {
     assert_int_equal(try_run(&f, "nonsense"), GR_ERR_ENGINE_SQL);
 }
 
-static void test_failed_transaction_is_over(void **state) {
+SHARED void test_failed_transaction_is_over(void **state) {
     (void)state;
     run(&f, "DROP TABLE IF EXISTS tx");
     run(&f, "CREATE TABLE tx AS SELECT 1 AS a");
@@ -102,7 +106,7 @@ static gr_status run_slow(int kind, gr_ctx *ctx) {
     f.err = (gr_error){0};
     if (kind == KIND_UPDATE || kind == KIND_PROGRESS) {
         int calls = 0;
-        return driver->update(f.conn, ctx, GR_STR("CREATE TABLE slow AS " SLOW), NULL, 0,
+        return driver->update(f.conn, ctx, GR_STR(SLOW_TABLE SLOW), NULL, 0,
                               kind == KIND_PROGRESS ? count_progress : NULL, &calls, NULL, &f.err);
     }
     gr_str sql = kind == KIND_QUERY ? GR_STR(SLOW) : GR_STR(ENDLESS);
@@ -116,7 +120,7 @@ static gr_status run_slow(int kind, gr_ctx *ctx) {
     return status;
 }
 
-static void test_cancel(void **state) {
+SHARED void test_cancel(void **state) {
     (void)state;
     for (int kind = 0; kind < N_KINDS; kind++) {
         canceller c = {.after_us = 100000};
@@ -134,7 +138,7 @@ static void test_cancel(void **state) {
     }
 }
 
-static void test_timeout(void **state) {
+SHARED void test_timeout(void **state) {
     (void)state;
     for (int kind = 0; kind < N_KINDS; kind++) {
         int64_t start = gr_clock_mono_us();
@@ -151,7 +155,7 @@ static void test_timeout(void **state) {
     assert_int_equal(run_slow(KIND_QUERY, &ctx), GR_ERR_TIMEOUT);
 }
 
-static void test_interrupt(void **state) {
+SHARED void test_interrupt(void **state) {
     (void)state;
     for (int kind = 0; kind < N_KINDS; kind++) {
         canceller c = {.after_us = 50000, .interrupted = f.conn};
@@ -171,7 +175,7 @@ static void test_interrupt(void **state) {
 /* ---- streams and prepared statements --------------------------------------------------------------------------------
  */
 
-static void test_next_statement_closes_the_stream(void **state) {
+SHARED void test_next_statement_closes_the_stream(void **state) {
     (void)state;
     gr_stream *stream;
     const gr_batch *batch;
@@ -205,7 +209,7 @@ static void test_next_statement_closes_the_stream(void **state) {
     stream->close(stream);
 }
 
-static void test_prepared_statements_survive_ddl(void **state) {
+SHARED void test_prepared_statements_survive_ddl(void **state) {
     (void)state;
     gr_engine_conn *other = connect_to(&f, SOURCE);
     gr_str text, sql = GR_STR("SELECT * FROM kept");
@@ -246,7 +250,7 @@ typedef struct reader {
     int wrong;
 } reader;
 
-static void *read_main(void *arg) {
+SHARED void *read_main(void *arg) {
     reader *r = arg;
     for (int i = 0; i < 100; i++) {
         gr_ctx ctx = {.deadline_mono_us = gr_clock_mono_us() + 20000000};
@@ -267,7 +271,7 @@ static void *read_main(void *arg) {
 }
 
 /* Publishing while others read: nobody sees half of it. */
-static void test_publish_under_readers(void **state) {
+SHARED void test_publish_under_readers(void **state) {
     (void)state;
     run(&f, "DROP TABLE IF EXISTS pub");
     run(&f, "CREATE TABLE pub AS SELECT CAST(0 AS BIGINT) AS v FROM " NUMBERS(1000));
