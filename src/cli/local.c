@@ -31,7 +31,12 @@ static gr_status wait_for(gr_flight *flight, gr_error *err) {
     gr_error build_error = {0};
     gr_cli_progress_start(&bar, gr_flight_look(flight).preagg_id);
     while (!gr_flight_wait(flight, gr_clock_mono_us() + STEP_US, &build_error)) {
-        gr_cli_progress_update(&bar, gr_flight_look(flight).fraction);
+        const gr_flight_view view = gr_flight_look(flight);
+        const double seconds = (double)view.moved_us / 1e6;
+        if (view.moved_us)
+            gr_cli_progress_note_transfer(&bar, view.moved_rows, (double)view.moved_rows / seconds,
+                                          (double)view.moved_bytes / seconds);
+        gr_cli_progress_update(&bar, view.fraction);
         if (!atomic_load(&gr_cli_is_interrupted)) continue;
         gr_cli_progress_end(&bar);
         return gr_error_set(err, GR_ERR_CANCELLED, "interrupted; the build is stopped");

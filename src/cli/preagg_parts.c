@@ -87,8 +87,13 @@ static gr_status read_body(gr_cli *cli, json_t **ret, gr_error *err) {
 
 static void draw(gr_cli_progress *bar, const json_t *json) {
     const json_t *building = json_object_get(json, "building"), *progress = json_object_get(building, "progress");
+    const json_t *transfer = json_object_get(building, "transfer");
     int64_t due = gr_cli_json_number(building, "partitions_due");
-    if (due)
+    if (transfer)
+        gr_cli_progress_note_transfer(bar, gr_cli_json_number(transfer, "rows"),
+                                      (double)gr_cli_json_number(transfer, "rows_per_second"),
+                                      (double)gr_cli_json_number(transfer, "bytes_per_second"));
+    else if (due)
         gr_cli_progress_note(bar, gr_cli_json_number(building, "partitions_done"), due,
                              gr_cli_json_number(building, "rows"));
     gr_cli_progress_update(bar, json_is_number(progress) ? json_number_value(progress) : -1);

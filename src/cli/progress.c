@@ -39,6 +39,11 @@ void gr_cli_progress_note(gr_cli_progress *p, int64_t done, int64_t due, int64_t
              (long long)rows);
 }
 
+void gr_cli_progress_note_transfer(gr_cli_progress *p, int64_t rows, double rows_per_s, double bytes_per_s) {
+    snprintf(p->note, sizeof p->note, "%lld rows, %.0f rows/s, %.1f MB/s", (long long)rows, rows_per_s,
+             bytes_per_s / 1e6);
+}
+
 void gr_cli_progress_end(gr_cli_progress *p) {
     if (!p->is_shown) return;
     fputs("\r\033[K", stderr);

@@ -17,6 +17,8 @@ void gr_cli_progress_start(gr_cli_progress *p, gr_str label);
 void gr_cli_progress_update(gr_cli_progress *p, double fraction);
 /* What stands behind the time from the next drawing on: "3/10 partitions, 1200 rows". */
 void gr_cli_progress_note(gr_cli_progress *p, int64_t done, int64_t due, int64_t rows);
+/* The same of rows that go from one place to another: "1200000 rows, 310000 rows/s, 24.0 MB/s". */
+void gr_cli_progress_note_transfer(gr_cli_progress *p, int64_t rows, double rows_per_s, double bytes_per_s);
 /* Removes the bar, so that the line is free for what is printed next. */
 void gr_cli_progress_end(gr_cli_progress *p);
 /* The same, as the engine calls it: `arg` is the gr_cli_progress. */

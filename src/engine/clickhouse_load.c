@@ -231,6 +231,7 @@ gr_status gr_engine_clickhouse_load(gr_engine_conn *base, const gr_ctx *ctx, con
     if (status && is_made) (void)!run(&l, NULL, "DROP TABLE IF EXISTS ", (gr_str){0}, &ignored);
     gr_buf_done(&l.block);
     gr_arena_free(l.arena);
+    if (!status && load->on_rows) load->on_rows(load->arg, l.n_rows, l.n_bytes);
     if (ret_rows) *ret_rows = l.n_rows;
     return status;
 }

@@ -295,6 +295,7 @@ gr_status gr_engine_duckdb_load(gr_engine_conn *base, const gr_ctx *ctx, const g
     if (status) gr_engine_duckdb_rollback(conn->handle);
     for (size_t i = 0; i < n; i++) duckdb_destroy_logical_type(&l.types[i]);
     gr_arena_free(l.arena);
+    if (!status && load->on_rows) load->on_rows(load->arg, l.n_rows, l.n_bytes);
     if (ret_rows) *ret_rows = l.n_rows;
     return status;
 }

@@ -240,6 +240,7 @@ gr_status gr_engine_postgres_load(gr_engine_conn *base, const gr_ctx *ctx, const
     }
     gr_buf_done(&l.out);
     gr_arena_free(l.arena);
+    if (!status && load->on_rows) load->on_rows(load->arg, l.n_rows, l.n_bytes);
     if (ret_rows) *ret_rows = l.n_rows;
     return status;
 }

@@ -55,7 +55,8 @@ typedef struct gr_build_progress {
     void (*fn)(void *, double);
     void *arg;
     void (*parts)(void *, size_t done, size_t due, int64_t rows); /* of a partitioned rollup; or NULL */
-    void (*rows)(void *, int64_t rows, int64_t bytes);            /* that came from another engine so far; or NULL */
+    /* So many more have come from another place; of any thread of the build; or NULL. */
+    void (*moved)(void *, int64_t rows, int64_t bytes);
 } gr_build_progress;
 /* Errors: preagg.materializing (somebody alive builds it), catalog.*. */
 GR_MUST_CHECK gr_status gr_exec_claim(gr_exec *exec, const gr_snapshot *snapshot, const gr_rollup *rollup,

@@ -7,16 +7,27 @@
 
 static void told_fraction(void *arg, double fraction) { gr_exec_job_tell(arg, fraction); }
 
+/* One table that is filled from elsewhere; several of a build are at once. */
+typedef struct moving {
+    gr_exec_job *job;
+    bool tells;
+    int64_t rows, bytes; /* that are told of */
+} moving;
+
 static void told_rows(void *arg, int64_t rows, int64_t bytes) {
-    gr_exec_job *j = arg;
-    gr_exec_job_tell(j, -1);
-    if (j->ask->progress.rows) j->ask->progress.rows(j->ask->progress.arg, rows, bytes);
+    moving *m = arg;
+    const gr_build_progress *progress = &m->job->ask->progress;
+    if (m->tells) gr_exec_job_tell(m->job, -1);
+    if (progress->moved) progress->moved(progress->arg, rows - m->rows, bytes - m->bytes);
+    m->rows = rows;
+    m->bytes = bytes;
 }
 
 static gr_status transfer(gr_exec_job *j, bool tells, gr_engine_conn *conn, const gr_ctx *ctx,
                           const gr_store_table *table, const gr_sql *load, gr_error *err) {
     gr_stream *rows;
-    const gr_store_told told = {.on_rows = tells ? told_rows : NULL, .arg = j};
+    moving m = {.job = j, .tells = tells};
+    const gr_store_told told = {.on_rows = told_rows, .arg = &m};
     GR_TRY(gr_exec_query_beside(j->exec, conn, ctx, load, &rows, err));
     gr_status status = gr_store_build_from(conn, ctx, j->rollup, table, j->exec->shared_dir, rows, told, err);
     rows->close(rows);

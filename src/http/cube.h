@@ -76,14 +76,17 @@ typedef struct gr_http_progress {
     bool is_done;
     double fraction; /* 0…1; below 0 = unknown, written as null */
     int64_t rows;
-    int64_t started_us;    /* wall clock; 0 = unknown */
-    const gr_error *error; /* of a failed build, or NULL */
-    int64_t entity_id;     /* 0: not told */
+    int64_t started_us;                        /* wall clock; 0 = unknown */
+    const gr_error *error;                     /* of a failed build, or NULL */
+    int64_t entity_id;                         /* 0: not told */
+    int64_t moved_rows, moved_bytes, moved_us; /* gr_flight_view */
 } gr_http_progress;
-/* {"pre_aggregation_id"?,"pre_aggregation","timezone","status","is_done","progress","rows","started_at","error"?,"error_id"?}
- */
+/* {"pre_aggregation_id"?,"pre_aggregation","timezone","status","is_done","progress","rows","started_at","transfer"?,
+ * "error"?,"error_id"?} */
 GR_MUST_CHECK gr_status gr_http_encode_progress(const gr_http_progress *progress, gr_buf *out, gr_error *err);
 /* Progress of a flight; a failed one's error is copied to *error, which must live as long as the result. */
+/* "transfer": {"rows","bytes","rows_per_second","bytes_per_second"}, when anything went from one place to another. */
+void gr_http_put_transfer(gr_jw *w, int64_t rows, int64_t bytes, int64_t us);
 gr_http_progress gr_http_progress_of(gr_flight *flight, gr_str zone, gr_error *error);
 
 /* ---- errors ---------------------------------------------------------------------------------- */

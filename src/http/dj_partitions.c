@@ -55,6 +55,7 @@ static void put_building(gr_jw *w, const gr_partitions_view *view) {
     gr_jw_key_i64(w, "partitions_done", (int64_t)view->flight.n_done);
     gr_jw_key_i64(w, "partitions_due", (int64_t)view->flight.n_due);
     gr_jw_key_i64(w, "rows", view->flight.rows_built);
+    gr_http_put_transfer(w, view->flight.moved_rows, view->flight.moved_bytes, view->flight.moved_us);
     gr_jw_object_end(w);
 }
 

@@ -92,6 +92,18 @@ gr_status gr_http_encode_preaggs(const gr_preagg_view *views, size_t n, gr_buf *
     return gr_http_encode_check(out, err);
 }
 
+void gr_http_put_transfer(gr_jw *w, int64_t rows, int64_t bytes, int64_t us) {
+    const double seconds = (double)us / 1e6;
+    if (!us) return;
+    gr_jw_key(w, GR_STR("transfer"));
+    gr_jw_object(w);
+    gr_jw_key_i64(w, "rows", rows);
+    gr_jw_key_i64(w, "bytes", bytes);
+    gr_jw_key_i64(w, "rows_per_second", (int64_t)((double)rows / seconds));
+    gr_jw_key_i64(w, "bytes_per_second", (int64_t)((double)bytes / seconds));
+    gr_jw_object_end(w);
+}
+
 gr_http_progress gr_http_progress_of(gr_flight *flight, gr_str zone, gr_error *error) {
     gr_flight_view view = gr_flight_look(flight);
     gr_http_progress progress = {.preagg_id = view.preagg_id,
@@ -100,7 +112,10 @@ gr_http_progress gr_http_progress_of(gr_flight *flight, gr_str zone, gr_error *e
                                  .is_done = view.is_done,
                                  .fraction = view.fraction,
                                  .rows = view.rows,
-                                 .started_us = view.started_us};
+                                 .started_us = view.started_us,
+                                 .moved_rows = view.moved_rows,
+                                 .moved_bytes = view.moved_bytes,
+                                 .moved_us = view.moved_us};
     if (!view.is_done) return progress;
     progress.status = view.status ? GR_STR("failed") : GR_STR("active");
     if (!view.status) {
@@ -132,6 +147,7 @@ gr_status gr_http_encode_progress(const gr_http_progress *progress, gr_buf *out,
     gr_jw_key_i64(&w, "rows", progress->rows);
     gr_jw_key(&w, GR_STR("started_at"));
     gr_http_put_instant(&w, progress->started_us);
+    gr_http_put_transfer(&w, progress->moved_rows, progress->moved_bytes, progress->moved_us);
     if (progress->error) {
         gr_jw_key_str(&w, "error", gr_str_from(progress->error->message));
         gr_jw_key_str(&w, "error_id", gr_str_from(gr_error_info_of(progress->error->status)->id));

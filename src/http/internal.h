@@ -116,6 +116,7 @@ struct gr_http_request {
     int64_t stream_beat_us, stream_look_us;
     double stream_fraction;
     int64_t stream_rows;
+    int64_t stream_moved;
     bool is_event_stream; /* of /ops/events (event_stream.c) */
     uint64_t event_cursor;
 };

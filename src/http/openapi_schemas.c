@@ -58,7 +58,8 @@ static const gr_http_schema schemas[] = {
      "!bytes:integer?, !checksum:text?, !built_at:time?, !verified_at:time?, !refresh_value:text?, !version:integer?, "
      "!quarantine:text?"},
     {"PartitionsBuilding", false,
-     "!progress:number?, !partitions_done:integer, !partitions_due:integer, !rows:integer"},
+     "!progress:number?, !partitions_done:integer, !partitions_due:integer, !rows:integer, "
+     "transfer:Transfer"},
     {"Partitions", false,
      "!pre_aggregation_id:integer, !name:text?, !timezone, !status:Status, !error:text?, !is_building:boolean, "
      "!building:PartitionsBuilding?, !total:integer, !built:integer, !missing:integer, !quarantined:integer, "
@@ -138,7 +139,8 @@ static const gr_http_schema schemas[] = {
     {"BuildRequest", false, "timezone:text?, force:boolean?"},
     {"Progress", false,
      "pre_aggregation_id:integer, !pre_aggregation, !timezone, !status:Status, !is_done:boolean, !progress:number?, "
-     "!rows:integer, !started_at:time?, error, error_id"},
+     "!rows:integer, !started_at:time?, transfer:Transfer, error, error_id"},
+    {"Transfer", false, "!rows:integer, !bytes:integer, !rows_per_second:integer, !bytes_per_second:integer"},
 };
 
 const gr_http_schema *gr_http_schemas(size_t *ret_n) {

@@ -49,10 +49,12 @@ static void look(gr_http_request *request) {
     if (progress.is_done) {
         put_event(request, last_event(request, &progress), &progress);
         request->is_stream_done = true;
-    } else if (progress.fraction != request->stream_fraction || progress.rows != request->stream_rows) {
+    } else if (progress.fraction != request->stream_fraction || progress.rows != request->stream_rows ||
+               progress.moved_rows != request->stream_moved) {
         put_event(request, "progress", &progress);
         request->stream_fraction = progress.fraction;
         request->stream_rows = progress.rows;
+        request->stream_moved = progress.moved_rows;
         request->stream_beat_us = now;
     } else if (now - request->stream_beat_us >= BEAT_US) {
         gr_buf_z(&request->out, ": still building\n\n");

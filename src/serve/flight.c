@@ -298,6 +298,15 @@ static void note_parts(void *arg, size_t done, size_t due, int64_t rows) {
     pthread_mutex_unlock(&f->mutex);
 }
 
+static void note_moved(void *arg, int64_t rows, int64_t bytes) {
+    gr_flight *f = arg;
+    pthread_mutex_lock(&f->mutex);
+    f->moved_rows += rows;
+    f->moved_bytes += bytes;
+    f->moved_us = gr_clock_mono_us() - f->begun_mono_us;
+    pthread_mutex_unlock(&f->mutex);
+}
+
 /* Takes those out that are to be called: all, or who waits for any part of it. */
 static gr_flight_waiter *take_waiters(gr_flight *f, bool is_end) {
     gr_flight_waiter *taken = NULL;
@@ -442,7 +451,7 @@ static void run_flight(gr_flight *f, size_t slot) {
     f->is_joined = false;
     gr_run *only = copy_only(f);
     const gr_build_ask ask = {.claim = f->has_claim ? &f->claim : NULL,
-                              .progress = {note_progress, f, note_parts},
+                              .progress = {note_progress, f, note_parts, note_moved},
                               .run = f->run,
                               .only = only,
                               .n_only = f->n_only,
@@ -683,7 +692,10 @@ gr_flight_view gr_flight_look(gr_flight *f) {
                            .is_begun = f->is_begun,
                            .n_done = f->n_built + f->slice_done,
                            .n_due = f->n_built + f->slice_due,
-                           .rows_built = f->rows_built + f->slice_rows};
+                           .rows_built = f->rows_built + f->slice_rows,
+                           .moved_rows = f->moved_rows,
+                           .moved_bytes = f->moved_bytes,
+                           .moved_us = f->moved_us};
     pthread_mutex_unlock(&f->mutex);
     return view;
 }

@@ -40,9 +40,10 @@ struct gr_flight {
     uint64_t n_published; /* slices that serve already */
     int64_t started_us, rows;
     bool is_begun;
-    size_t n_built;                 /* partitions, of slices that are published */
-    size_t slice_done, slice_due;   /* and of the one that runs */
-    int64_t rows_built, slice_rows; /* of them */
+    size_t n_built;                            /* partitions, of slices that are published */
+    size_t slice_done, slice_due;              /* and of the one that runs */
+    int64_t rows_built, slice_rows;            /* of them */
+    int64_t moved_rows, moved_bytes, moved_us; /* from one place to another; until when, since the build began */
     struct gr_flight_waiter *waiters;
     uint64_t next_ticket;
     gr_trace trace;                       /* that it was asked for in; empty: none */

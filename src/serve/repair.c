@@ -291,8 +291,8 @@ static bool makes_rows(const gr_repair *repair) {
 /* What the source says against counting is a problem of the estimate only. */
 static gr_status estimate(const gr_serve *serve, const gr_ctx *ctx, draft *d, gr_error *err) {
     gr_repair *r = d->repair;
+    if (!d->changed || !makes_rows(r)) return GR_OK;
     const gr_member *hidden = hidden_column(d);
-    if (!makes_rows(r)) return GR_OK;
     if (hidden) {
         r->rows_problem = gr_arena_printf(ctx->arena, GR_FMT " is not public", GR_ARG(hidden->id));
         return GR_OK;

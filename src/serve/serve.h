@@ -257,8 +257,10 @@ typedef struct gr_flight_view {
     double fraction;  /* 0…1, below 0 = unknown */
     int64_t started_us, rows;
     bool is_begun;
-    size_t n_done, n_due; /* partitions that are made of those that are to be; of a partitioned rollup */
-    int64_t rows_built;   /* in them */
+    size_t n_done, n_due;            /* partitions that are made of those that are to be; of a partitioned rollup */
+    int64_t rows_built;              /* in them */
+    int64_t moved_rows, moved_bytes; /* that went from one place to another so far */
+    int64_t moved_us;                /* how long that took, the source's work included; 0: nothing moved */
 } gr_flight_view;
 gr_flight_view gr_flight_look(gr_flight *flight);
 /* True when it finished before the deadline (monotonic us; 0 = no deadline). *err gets the build's own error, if any.

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "store/arrival.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -148,6 +149,13 @@ typedef struct filling {
     const gr_rollup *rollup;
 } filling;
 
+static gr_status drop_again(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_status status) {
+    const gr_ctx after = {.arena = ctx->arena, .now_us = ctx->now_us};
+    gr_error ignored;
+    (void)!run(conn, &after, gr_arena_printf(ctx->arena, "DROP TABLE " GR_FMT, GR_ARG(table)), &ignored);
+    return status;
+}
+
 static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, const filling *f,
                         gr_error *err) {
     if (f->select) {
@@ -170,7 +178,10 @@ static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_
                                  .columns = names,
                                  .on_rows = f->told.on_rows,
                                  .arg = f->told.arg};
-    return conn->driver->load(conn, ctx, &load, f->rows, NULL, err);
+    gr_arrival *arrival = gr_store_arrival(f->rows, ctx->arena);
+    GR_TRY(conn->driver->load(conn, ctx, &load, gr_store_arrival_rows(arrival), NULL, err));
+    gr_status status = gr_store_arrived(arrival, conn, ctx, table->local, names, err);
+    return status ? drop_again(conn, ctx, table->local, status) : GR_OK;
 }
 
 /* Written beside its place and moved there whole, so that no process ever attaches half a table. */

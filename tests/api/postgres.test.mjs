@@ -203,6 +203,16 @@ describe('rollups in a database that is neither the source nor the store', { ski
       await assertServed(server, ['orders.main']);
       assert.ok(pg.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'pre' AND tablename LIKE 'orders_main%'")[0][0] > 0);
     });
+  test('a build tells how many rows and bytes went from one place to the other', async (t) => {
+    const server = new Server(undefined, {});
+    t.after(() => server.close());
+    await server.open(files([rollup('away', ', partition_granularity: month')], `default: ${pg.config}\n  away: ${pg.config}`));
+    const { text } = await server.post('/ops/pre-aggregations/orders.main/build', '', { accept: 'text/event-stream' });
+    const last = JSON.parse([...text.matchAll(/^data: (.*)$/gm)].at(-1)[1]);
+    assert.equal(last.status, 'active', text);
+    assert.equal(last.transfer.rows, last.rows, text);
+    assert.ok(last.transfer.bytes > 8 * last.rows && last.transfer.rows_per_second > 0 && last.transfer.bytes_per_second > 0, text);
+  });
   test('from PostgreSQL into another PostgreSQL database, as the configuration says for all', async (t) => {
     pg.sql('CREATE DATABASE elsewhere');
     const server = new Server(undefined, {});

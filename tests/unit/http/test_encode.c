@@ -713,11 +713,21 @@ static void test_operations(void **state) {
     gr_buf_done(&out);
     gr_error err = {0};
     gr_error_set(&err, GR_ERR_PREAGG_BUILD, "broke");
-    gr_http_progress progress = {S("a.b"), S("UTC"), S("failed"), true, -1, 0, 0, &err, 0};
+    gr_http_progress progress = {.preagg_id = S("a.b"),
+                                 .zone = S("UTC"),
+                                 .status = S("failed"),
+                                 .is_done = true,
+                                 .fraction = -1,
+                                 .error = &err,
+                                 .moved_rows = 10,
+                                 .moved_bytes = 4000,
+                                 .moved_us = 2000000};
     gr_buf_init(&out, 10000);
     assert_int_equal(gr_http_encode_progress(&progress, &out, NULL), GR_OK);
     assert_string_equal(finish(&out).p, "{\"pre_aggregation\":\"a.b\",\"timezone\":\"UTC\",\"status\":\"failed\",\"is_"
                                         "done\":true,\"progress\":null,\"rows\":0,\"started_at\":null,"
+                                        "\"transfer\":{\"rows\":10,\"bytes\":4000,\"rows_per_second\":5,"
+                                        "\"bytes_per_second\":2000},"
                                         "\"error\":\"broke\",\"error_id\":\"preagg.build_failed\"}");
     gr_buf_done(&out);
     gr_arena *arena = gr_arena_new();
