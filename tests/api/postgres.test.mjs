@@ -286,6 +286,60 @@ describe('servers that fail', { skip: pg.missing }, () => {
     assert.match(answer.text, /password authentication failed/);
     for (const text of [answer.text, server.log(), (await server.granary(['doctor'])).stdout]) assert.doesNotMatch(text, /w%rong/);
   });
+  test('a right password with odd characters, by itself and in a url', async (t) => {
+    const password = `w%r@ng/pa:ss wö'rd"\\`;
+    pg.sql(`DO $$ BEGIN CREATE ROLE odd LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; ALTER ROLE odd PASSWORD '${password.replaceAll("'", "''")}'; GRANT USAGE ON SCHEMA sales TO odd; GRANT SELECT ON ALL TABLES IN SCHEMA sales TO odd`);
+    const ways = [pg.config.replace('user: postgres', `user: odd, password: '${password.replaceAll("'", "''")}'`), `{type: postgres, url: 'postgres://odd:${encodeURIComponent(password).replaceAll("'", '%27')}@127.0.0.1:${pg.port}/postgres'}`];
+    for (const config of ways) {
+      const server = await serve(t, two(config));
+      assert.equal(Number((await server.rows(count('deals')))[0]['deals.count']), 10);
+      assert.ok(!server.log().includes('w%r@ng') && !(await server.granary(['doctor'])).stdout.includes('w%r@ng'));
+    }
+  });
+  test('names with quotes, spaces and reserved words', async (t) => {
+    pg.sql(`DROP TABLE IF EXISTS sales."se ""lect"" 'x'"; CREATE TABLE sales."se ""lect"" 'x'" AS SELECT i AS id, i % 3 AS "group", 'v' || i % 2 AS "a ""b"" 'c'" FROM generate_series(1, 60) i`);
+    const model = `cubes:
+  - name: odd
+    data_source: pg
+    sql_table: sales."se ""lect"" 'x'"
+    dimensions:
+      - {name: group, sql: '{CUBE}."group"', type: number}
+      - {name: table, sql: "{CUBE}.\\"a \\"\\"b\\"\\" 'c'\\"", type: string}
+    measures: [{name: count, type: count}, {name: order, type: sum, sql: '{CUBE}.id'}]
+    pre_aggregations:
+      - {name: select, external: false, measures: [count, order], dimensions: [group, table]}
+`;
+    const config = { ...two(pg.config), 'model/m.yml': model };
+    const query = { measures: ['odd.count', 'odd.order'], dimensions: ['odd.group', 'odd.table'], order: { 'odd.group': 'asc', 'odd.table': 'asc' } };
+    const wanted = pg.sql(`SELECT "group", "a ""b"" 'c'", count(*), sum(id) FROM sales."se ""lect"" 'x'" GROUP BY 1, 2 ORDER BY 1, 2`);
+    for (const [text, served] of [[model, ['odd.select']], [model.replace('external: false', 'external: true'), ['odd.select']], [model.replace(/ {4}pre_agg[^]*/, ''), []]]) {
+      const server = await serve(t, { ...config, 'model/m.yml': text });
+      const result = await server.result(query);
+      assert.deepEqual(result.data.map((row) => ['odd.group', 'odd.table', 'odd.count', 'odd.order'].map((name) => String(row[name]))), wanted);
+      assert.deepEqual(Server.served(result), served);
+    }
+  });
+  for (const place of ['external: false', 'external: true'])
+    test(`a restart in a build (${place}): it fails with the reason, leaves nothing, and the next one is whole`, async (t) => {
+      const model = cubes.replace('sql_table: sales.deals', "sql: 'SELECT n FROM sales.deals WHERE pg_sleep(0.3) IS NOT NULL'").replace(/count}]}\n$/, `count}], dimensions: [{name: n, sql: n, type: number}], pre_aggregations: [{name: main, ${place}, measures: [count], dimensions: [n]}]}\n`);
+      const tables = () => Number(pg.sql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'deals_main%'")[0][0]);
+      const before = tables();
+      const server = await serve(t, { ...two(pg.config), 'model/m.yml': model });
+      const route = '/ops/pre-aggregations/deals.main/build';
+      const building = server.post(route, '', { accept: 'text/event-stream' });
+      await until('the build to run', () => Number(pg.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.3)%' AND state = 'active' AND pid <> pg_backend_pid()")[0][0]) === 1);
+      pg.stop();
+      pg.again();
+      const last = JSON.parse([...(await building).text.matchAll(/^data: (.*)$/gm)].at(-1)[1]);
+      assert.equal(last.is_done, true);
+      if (last.status === 'failed') assert.match(last.error, /terminat|connection|closed|reached/i);
+      const again = await server.post(`${route}?force=true`, '', { accept: 'text/event-stream' });
+      assert.match(again.text, /"status":"active"/);
+      const result = await server.result({ measures: ['deals.count'], dimensions: ['deals.n'] });
+      assert.equal(result.data.length, 10);
+      assert.deepEqual(Server.served(result), ['deals.main']);
+      assert.equal(tables() - before, place === 'external: false' ? 1 : 0);
+    });
   test('a table that is dropped under a running server, and made again', async (t) => {
     pg.sql('CREATE TABLE sales.gone AS SELECT 1 AS id');
     const server = await serve(t, { ...two(pg.config), 'model/m.yml': cubes.replace('sales.deals', 'sales.gone') });
