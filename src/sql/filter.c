@@ -61,8 +61,9 @@ static gr_str exact_number(gr_sqlw *w, const gr_member *m, gr_str text) {
     gr_value value = {.type = GR_TYPE_UTF8, .as.s = text};
     if (is_integer_column && scale == 0 && whole <= 38) {
         gr_str param = gr_sqlw_param(w, value);
-        const char *type = column->type == GR_TYPE_INT64 ? "HUGEINT" : "DECIMAL(38, 0)"; /* of UHUGEINT too */
-        return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS %s)", GR_ARG(param), type);
+        /* Integers that are wider than 64 bits are decimals here: of UHUGEINT too. */
+        gr_str type = column->type == GR_TYPE_INT64 ? w->dialect->wide_integer : GR_STR("DECIMAL(38, 0)");
+        return gr_arena_printf(w->arena, "CAST(" GR_FMT " AS " GR_FMT ")", GR_ARG(param), GR_ARG(type));
     }
     if (column->type != GR_TYPE_INT64 && column->type != GR_TYPE_DECIMAL) return (gr_str){0};
     int own_whole = column->type == GR_TYPE_INT64 ? 19 : column->precision - column->scale;

@@ -16,10 +16,11 @@ struct gr_dialect {
     char quote;                     /* of identifiers, doubled inside */
     size_t most_name_bytes;         /* longer identifiers end in a hash of all of it; 0: there is no limit */
     gr_str collation;               /* that orders texts by their bytes, as the embedded engine does; empty: it does */
+    gr_str wide_integer;            /* a type of 38 digits that compares with its integers exactly */
     gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
     bool refuses[GR_SQL_OP__COUNT]; /* stated on purpose: a test fails when an op is neither filled nor refused */
 };
-extern const gr_dialect gr_dialect_duckdb, gr_dialect_postgres, gr_dialect_postgres_hll;
+extern const gr_dialect gr_dialect_duckdb, gr_dialect_postgres, gr_dialect_postgres_hll, gr_dialect_clickhouse;
 
 /* Where values come from while a SELECT is written. */
 typedef enum gr_sql_read {

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 const gr_dialect *gr_dialect_get(gr_str name) {
-    static const gr_dialect *const all[] = {&gr_dialect_duckdb, &gr_dialect_postgres, &gr_dialect_postgres_hll};
+    static const gr_dialect *const all[] = {&gr_dialect_duckdb, &gr_dialect_postgres, &gr_dialect_postgres_hll,
+                                            &gr_dialect_clickhouse};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (gr_str_eq(all[i]->name, name)) return all[i];
     return NULL;

@@ -147,6 +147,16 @@ ${source}    dimensions:
     const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config.replace('}', ', schema: sales}')}}\nmodel: model\n`, 'model/n.yml': `cubes:\n${cube('deals', 'deals', 'n')}` });
     assert.equal(Number((await server.rows({ measures: ['deals.count'] }))[0]['deals.count']), 10);
   });
+  test('numbers in filters that are wider than 64 bits', async (t) => {
+    const cubes = `cubes:\n  - {name: wide, sql: 'SELECT 9223372036854775807 - i AS n, (9223372036854775807.25 - i)::numeric(30,2) AS d FROM generate_series(0, 3) i', dimensions: [{name: n, sql: n, type: number}, {name: d, sql: d, type: number}], measures: [{name: count, type: count}]}\n`;
+    const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\n`, 'model/n.yml': cubes });
+    const count = async (member, operator, value) => Number((await server.rows({ measures: ['wide.count'], filters: [{ member, operator, values: [value] }] }))[0]['wide.count']);
+    assert.equal(await count('wide.n', 'lt', '9223372036854775808'), 4);
+    assert.equal(await count('wide.n', 'gt', '99999999999999999999'), 0);
+    assert.equal(await count('wide.n', 'gte', '9223372036854775805.5'), 2);
+    assert.equal(await count('wide.d', 'gt', '9223372036854775806.25'), 1);
+    assert.equal(await count('wide.d', 'equals', '9223372036854775805.25'), 1);
+  });
   test('two sources in one model; one query does not mix them', async (t) => {
     const server = await serve(t, {
       'granary.yml': `data_sources:\n  default: {type: duckdb, path: data}\n  pg: ${pg.config}\nmodel: model\n`,

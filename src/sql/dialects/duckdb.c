@@ -9,6 +9,7 @@
 const gr_dialect gr_dialect_duckdb = {
     .name = GR_STR_INIT("duckdb"),
     .quote = '"',
+    .wide_integer = GR_STR_INIT("HUGEINT"),
     .ops =
         {
             [GR_SQL_INSTANT_OF_TIMESTAMP] = GR_STR_INIT("{0}"),

@@ -57,6 +57,7 @@ enum { MOST_NAME_BYTES = 63 };
 const gr_dialect gr_dialect_postgres = {
     .name = GR_STR_INIT("postgres"),
     .quote = '"',
+    .wide_integer = GR_STR_INIT("numeric"),
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END")}, /* its header */
@@ -68,6 +69,7 @@ const gr_dialect gr_dialect_postgres = {
 const gr_dialect gr_dialect_postgres_hll = {
     .name = GR_STR_INIT("postgres+hll"),
     .quote = '"',
+    .wide_integer = GR_STR_INIT("numeric"),
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_HLL_ADD] = GR_STR_INIT("hll_add_agg(hll_hash_any({0}), {1}, 5, -1, 1)"),

@@ -1,22 +1,12 @@
 /* The operations of every dialect give the same answers as DuckDB's, over the same values: at the ends of months, in
  * the hours that clocks skip and repeat, before 1970, for null, for empty input, for floats and decimals. An operation
  * that a dialect refuses is counted. Skips visibly where there is no PostgreSQL. */
-#include "conformance/engine/engine_fixture.h"
+#include "conformance/engine/dialect_fixture.h"
 #include "postgres/server.h"
-#include "sql/internal.h"
-
-#include <math.h>
 
 static fixture f;
 static postgres_server server;
 
-/* One engine, its dialect and a connection. */
-typedef struct side {
-    const char *name;
-    gr_engine *engine;
-    gr_engine_conn *conn;
-    int n_refused;
-} side;
 static side sides[2] = {{.name = "duckdb"}, {.name = "postgres"}};
 
 static int open_all(void **state) {
@@ -162,24 +152,6 @@ static gr_str text_of(const operation *o, const gr_dialect *dialect, gr_status *
                            GR_ARG(text), o->from, GR_ARG(text), o->from);
 }
 
-static gr_table *ask(side *s, gr_str sql) {
-    gr_stream *stream;
-    gr_table *table;
-    if (s->conn->driver->query(s->conn, &f.ctx, sql, NULL, 0, false, &stream, &f.err) ||
-        gr_table_read(stream, 1000, f.arena, &table, &f.err))
-        fail_msg("%s: " GR_FMT ": %s", s->name, GR_ARG(sql), f.err.message);
-    stream->close(stream);
-    return table;
-}
-
-static bool is_same_cell(const gr_cell *a, const gr_cell *b) {
-    double x, y;
-    if (a->is_null || b->is_null) return a->is_null == b->is_null;
-    if (gr_str_eq(a->text, b->text)) return true;
-    if (!gr_str_to_f64(a->text, &x) || !gr_str_to_f64(b->text, &y)) return false;
-    return fabs(x - y) <= 1e-12 * fmax(fabs(x), fabs(y));
-}
-
 static void every_operation_answers_the_same(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
@@ -191,7 +163,7 @@ static void every_operation_answers_the_same(void **state) {
         assert_int_equal(status[0], GR_OK);
         sides[1].n_refused += status[1] != GR_OK;
         if (status[1]) continue;
-        for (int k = 0; k < 2; k++) tables[k] = ask(&sides[k], sql[k]);
+        for (int k = 0; k < 2; k++) tables[k] = ask(&f, &sides[k], sql[k]);
         assert_int_equal(tables[0]->n_rows, tables[1]->n_rows);
         assert_true(tables[0]->n_rows > 1);
         for (size_t row = 0; row < tables[0]->n_rows; row++) {
@@ -228,7 +200,7 @@ static void hashes_tell_changes(void **state) {
             gr_status status;
             gr_str text = text_of(&o, gr_dialect_get(gr_str_from(sides[k].name)), &status);
             text = gr_str_sub(text, 0, gr_str_find_str(text, GR_STR(" ORDER BY")));
-            seen[i] = ask(&sides[k], text)->cells[0].text;
+            seen[i] = ask(&f, &sides[k], text)->cells[0].text;
         }
         assert_true(gr_str_eq(seen[0], seen[1]));
         assert_false(gr_str_eq(seen[0], seen[2]));

@@ -17,7 +17,8 @@ static void every_operation_is_decided(void **state) {
 #include "plan/ops.def"
 #undef GR_OP_DEF
     };
-    const gr_dialect *dialects[] = {gr_dialect_get(GR_STR("duckdb")), gr_dialect_get(GR_STR("postgres"))};
+    const gr_dialect *dialects[] = {gr_dialect_get(GR_STR("duckdb")), gr_dialect_get(GR_STR("postgres")),
+                                    gr_dialect_get(GR_STR("postgres+hll")), gr_dialect_get(GR_STR("clickhouse"))};
     for (size_t d = 0; d < sizeof dialects / sizeof *dialects; d++) {
         assert_non_null(dialects[d]);
         for (int op = 0; op < GR_SQL_OP__COUNT; op++) {
