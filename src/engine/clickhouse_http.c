@@ -105,8 +105,8 @@ gr_status gr_engine_clickhouse_send(gr_clickhouse_request *r, gr_clickhouse_conn
     r->arena = gr_arena_new();
     gr_buf_init(&r->body, MOST_ANSWER);
     r->next_tick_us = gr_clock_mono_us() + TICK_US;
-    snprintf(conn->query_id, sizeof conn->query_id, "granary-%llx-%llx", (unsigned long long)(uintptr_t)conn,
-             (unsigned long long)(++conn->n_statements + (uint64_t)gr_clock_now_us()));
+    const unsigned long long of_conn = (uintptr_t)conn, number = ++conn->n_statements + (uint64_t)gr_clock_now_us();
+    snprintf(conn->query_id, sizeof conn->query_id, "granary-%llx-%llx", of_conn, number);
     gr_str body = gr_arena_dup(r->arena, sql);
     r->headers = headers_of(conn->source, r->arena);
     curl_easy_reset(easy);

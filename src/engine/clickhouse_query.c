@@ -158,30 +158,40 @@ static gr_status open_stream(gr_clickhouse_conn *conn, const gr_ctx *ctx, gr_str
     return status;
 }
 
+typedef GR_VEC(gr_column_schema) schema_vec;
+
+/* Rows of DESCRIBE: a name and a type each. */
+static gr_status take_columns(const gr_clickhouse_conn *conn, const gr_batch *batch, gr_arena *arena, schema_vec *out,
+                              gr_error *err) {
+    for (size_t i = 0; i < batch->n_rows; i++) {
+        gr_clickhouse_type type;
+        gr_str name = gr_arena_dup(arena, gr_column_text(&batch->columns[0], i)),
+               of = gr_arena_dup(arena, gr_column_text(&batch->columns[1], i));
+        if (!gr_engine_clickhouse_type(of, arena, &type)) {
+            gr_error_set(err, GR_ERR_ENGINE_DATA, "%s: results cannot carry column \"" GR_FMT "\" of type " GR_FMT,
+                         conn->what, GR_ARG(name), GR_ARG(of));
+            gr_error_hint(err, "write toString(…), or another type that fits, in the model");
+            return GR_ERR_ENGINE_DATA;
+        }
+        uint8_t scale = type.to == GR_TYPE_DECIMAL ? type.scale : 0;
+        GR_PUSH(arena, out, ((gr_column_schema){name, type.to, type.precision, scale}));
+    }
+    return GR_OK;
+}
+
 /* Name and type of each column, by DESCRIBE, whose answer has rows. */
 static gr_status ask_columns(gr_clickhouse_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret,
                              size_t *ret_n, gr_error *err) {
     gr_clickhouse_stream *s;
     gr_str text = gr_arena_printf(arena, "DESCRIBE TABLE (" GR_FMT ")", GR_ARG(without_semicolon(sql)));
-    GR_VEC(gr_column_schema) columns = {0};
+    schema_vec columns = {0};
     GR_TRY(open_stream(conn, NULL, text, &s, err));
-    const gr_batch *batch;
-    gr_status status;
-    while (!(status = next(&s->base, &batch, err)) && batch)
-        for (size_t i = 0; !status && i < batch->n_rows; i++) {
-            gr_clickhouse_type type;
-            gr_str name = gr_arena_dup(arena, gr_column_text(&batch->columns[0], i)),
-                   of = gr_arena_dup(arena, gr_column_text(&batch->columns[1], i));
-            if (!gr_engine_clickhouse_type(of, arena, &type)) {
-                status = gr_error_set(err, GR_ERR_ENGINE_DATA,
-                                      "%s: results cannot carry column \"" GR_FMT "\" of type " GR_FMT, conn->what,
-                                      GR_ARG(name), GR_ARG(of));
-                gr_error_hint(err, "write toString(…), or another type that fits, in the model");
-                break;
-            }
-            uint8_t scale = type.to == GR_TYPE_DECIMAL ? type.scale : 0;
-            GR_PUSH(arena, &columns, ((gr_column_schema){name, type.to, type.precision, scale}));
-        }
+    const gr_batch *batch = NULL;
+    gr_status status = next(&s->base, &batch, err);
+    while (!status && batch) {
+        status = take_columns(conn, batch, arena, &columns, err);
+        if (!status) status = next(&s->base, &batch, err);
+    }
     close_stream(&s->base);
     *ret = columns.v;
     *ret_n = columns.n;

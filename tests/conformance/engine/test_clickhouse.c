@@ -95,6 +95,11 @@ static void test_types_that_results_do_not_carry(void **state) {
         assert_non_null(strstr(f.err.message, "odd"));
         assert_string_equal(rows(&f, "SELECT 7"), "7");
     }
+    gr_column_schema *columns;
+    size_t n;
+    gr_str describe = GR_STR("SELECT 1 AS a, [1] AS odd, 2 AS b");
+    assert_int_equal(driver->describe(f.conn, describe, f.arena, &columns, &n, &f.err), GR_ERR_ENGINE_DATA);
+    assert_non_null(strstr(f.err.message, "odd"));
     assert_int_equal(status_of(&f, "SELECT toUInt64('18446744073709551615') AS x"), GR_ERR_ENGINE_DATA);
     assert_int_equal(status_of(&f, "SELECT unhex('ff') AS x"), GR_ERR_ENGINE_DATA);
 }
