@@ -39,7 +39,7 @@ static bool is_worth_a_try(const gr_clickhouse_stream *s) {
 
 static void drop_taken(gr_clickhouse_stream *s) {
     gr_buf *body = &s->request.body;
-    if (s->taken < body->n && s->taken < (1 << 20)) return;
+    if (!s->taken || (s->taken < body->n && s->taken < (1 << 20))) return;
     memmove(body->p, body->p + s->taken, body->n - s->taken);
     body->n -= s->taken;
     s->taken = 0;
