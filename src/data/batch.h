@@ -25,6 +25,7 @@ typedef struct gr_column_schema {
     gr_str name;
     gr_type type;
     uint8_t precision, scale; /* decimal */
+    bool is_text_of_other; /* utf8: in its engine it is of another type, an enum, a UUID, and not compared as a text */
 } gr_column_schema;
 
 typedef struct gr_column {

@@ -174,7 +174,7 @@ static gr_status take_columns(const gr_clickhouse_conn *conn, const gr_batch *ba
             return GR_ERR_ENGINE_DATA;
         }
         uint8_t scale = type.to == GR_TYPE_DECIMAL ? type.scale : 0;
-        GR_PUSH(arena, out, ((gr_column_schema){name, type.to, type.precision, scale}));
+        GR_PUSH(arena, out, ((gr_column_schema){name, type.to, type.precision, scale, false}));
     }
     return GR_OK;
 }

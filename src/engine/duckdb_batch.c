@@ -366,7 +366,7 @@ gr_status gr_engine_duckdb_type(duckdb_logical_type type, gr_str name, gr_column
         gr_error_hint(err, "cast it in the SQL, for instance CAST(\"" GR_FMT "\" AS VARCHAR)", GR_ARG(name));
         return GR_ERR_ENGINE_DATA;
     }
-    *ret = (gr_column_schema){name, k->to, k->precision, 0};
+    *ret = (gr_column_schema){.name = name, .type = k->to, .precision = k->precision};
     if (k->read == read_decimal) {
         ret->precision = duckdb_decimal_width(type);
         ret->scale = duckdb_decimal_scale(type);

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { NUMERIC = 1700, HEADER = 4 };
+enum { NUMERIC = 1700, TEXT = 25, VARCHAR = 1043, HEADER = 4 };
 
 static const struct {
     Oid oid;
@@ -69,6 +69,7 @@ gr_status gr_engine_postgres_schema(const gr_postgres_conn *conn, const PGresult
         }
         if (type.to == GR_TYPE_NULL) return refuse(conn, schema[i].name, type.name, err);
         schema[i].type = type.to;
+        schema[i].is_text_of_other = type.to == GR_TYPE_UTF8 && type.oid != TEXT && type.oid != VARCHAR;
         if (type.to == GR_TYPE_DECIMAL) GR_TRY(set_numeric(conn, PQfmod(result, i), &schema[i], err));
     }
     *ret = schema;

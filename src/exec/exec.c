@@ -305,7 +305,7 @@ static gr_status describe(gr_exec *exec, gr_str data_source, gr_str probe, gr_ar
 
 gr_status gr_exec_describe_table(gr_exec *exec, gr_str data_source, gr_str table_text, gr_arena *arena,
                                  gr_column_schema **ret, size_t *ret_n, gr_error *err) {
-    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table_text));
+    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT " AS \"p\"", GR_ARG(table_text));
     gr_status status = describe(exec, data_source, probe, arena, ret, ret_n, err);
     const gr_source_config *source = gr_config_source(exec->config, data_source);
     if (status != GR_ERR_ENGINE_SQL || !source || !source->is_folder) return status;

@@ -233,6 +233,7 @@ static void put_types(gr_jw *w, const gr_model *model, const gr_cube *c, const g
         gr_jw_key_str(w, "sql", m->sql ? m->sql->source : GR_STR(""));
         gr_jw_key_str(w, "type", gr_type_name(types[m->index]->type));
         gr_jw_key_i64(w, "precision", types[m->index]->precision);
+        if (types[m->index]->is_text_of_other) gr_jw_key_bool(w, "is_text_of_other", true);
         gr_jw_key_i64(w, "scale", types[m->index]->scale);
         gr_jw_object_end(w);
     }
@@ -326,7 +327,8 @@ void gr_exec_types_recall(const gr_model *model, const gr_cube *cube, gr_str def
             if (!gr_str_eq(m->sql ? m->sql->source : GR_STR(""), sql)) continue;
             gr_column_schema *column = GR_NEW(arena, gr_column_schema);
             *column = (gr_column_schema){name, type, (uint8_t)json_integer_value(json_object_get(item, "precision")),
-                                         (uint8_t)json_integer_value(json_object_get(item, "scale"))};
+                                         (uint8_t)json_integer_value(json_object_get(item, "scale")),
+                                         json_is_true(json_object_get(item, "is_text_of_other"))};
             types[m->index] = column;
         }
     }

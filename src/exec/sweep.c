@@ -19,7 +19,7 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     gr_error err = {0};
     gr_column_schema *columns;
     size_t n;
-    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT, GR_ARG(table));
+    gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT " AS \"p\"", GR_ARG(table));
     gr_status status = conn->driver->describe(conn, probe, arena, &columns, &n, &err);
     return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
 }

@@ -96,7 +96,8 @@ static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
     gr_str raw = gr_sqlw_operand(w, gr_sqlw_member(w, m));
     if (is_time(m) && !want_text) return gr_sqlw_instant(w, m, raw);
     gr_type type = column_type(w, m);
-    bool is_text = type == GR_TYPE_UTF8 || (type == GR_TYPE_NULL && m->dim_type == GR_DIM_STRING);
+    bool is_text = (type == GR_TYPE_UTF8 && !gr_sqlw_is_text_of_other(w, m)) ||
+                   (type == GR_TYPE_NULL && m->dim_type == GR_DIM_STRING);
     if (want_text || (m->dim_type == GR_DIM_STRING && m->kind == GR_MEMBER_DIMENSION && !is_text))
         return is_text ? raw : gr_sqlw_op1(w, GR_SQL_TEXT, raw);
     return raw;
@@ -172,7 +173,10 @@ static gr_str like(gr_sqlw *w, const gr_filter *f, bool is_negated, bool is_open
 
 static gr_str compare(gr_sqlw *w, const gr_filter *f, const char *op) {
     if (is_time(f->field.member)) return gr_sqlw_point(w, f->field.member, op, &f->range, true);
-    gr_str c = subject(w, f->field.member, false), p = value_param(w, f->field.member, f->values[0]);
+    const gr_member *m = f->field.member;
+    gr_str c = subject(w, m, false), p = value_param(w, m, f->values[0]);
+    if (!is_measure(m) && m->dim_type == GR_DIM_STRING && column_type(w, m) == GR_TYPE_UTF8) /* as what is stored */
+        c = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(c), GR_ARG(w->dialect->collation));
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), op, GR_ARG(p));
 }
 

@@ -89,8 +89,12 @@ gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *betwe
 
 /* member.c: dimensions and segments */
 gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner);
-gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member);     /* the raw value */
-gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);                /* in brackets unless it is a plain column */
+gr_str gr_sqlw_member(gr_sqlw *w, const gr_member *member); /* the raw value */
+gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);            /* in brackets unless it is a plain column */
+/* A dimension that the source has as an enum, a UUID and so on: a text wherever it is stored, so it is compared,
+ * grouped and ordered as one everywhere. `seen`: its value as answered and stored. */
+bool gr_sqlw_is_text_of_other(const gr_sqlw *w, const gr_member *member);
+gr_str gr_sqlw_seen(gr_sqlw *w, const gr_member *member);
 gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: times on the wall clock */
 /* A column of the rollup that is read, or of one of its parts. */
 gr_str gr_sqlw_stored(gr_sqlw *w, const gr_rollup *part, gr_str column);

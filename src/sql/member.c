@@ -113,9 +113,19 @@ gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text) {
     return text;
 }
 
-gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
+bool gr_sqlw_is_text_of_other(const gr_sqlw *w, const gr_member *m) {
+    const gr_column_schema *s = w->snapshot && w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    return !w->from && s && s->is_text_of_other;
+}
+
+gr_str gr_sqlw_seen(gr_sqlw *w, const gr_member *m) {
     gr_str raw = gr_sqlw_member(w, m);
-    if (m->kind != GR_MEMBER_DIMENSION || m->dim_type != GR_DIM_TIME) return raw;
+    return gr_sqlw_is_text_of_other(w, m) ? gr_sqlw_op1(w, GR_SQL_TEXT, raw) : raw;
+}
+
+gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
+    if (m->kind != GR_MEMBER_DIMENSION || m->dim_type != GR_DIM_TIME) return gr_sqlw_seen(w, m);
+    gr_str raw = gr_sqlw_member(w, m);
     return gr_sqlw_local(w, gr_sqlw_instant(w, m, raw));
 }
 

@@ -71,7 +71,7 @@ gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
 
 static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
     if (c->granularity) return gr_sqlw_stored_bucket(w, c->member, c->granularity);
-    gr_str value = gr_sqlw_member(w, c->member);
+    gr_str value = gr_sqlw_seen(w, c->member);
     return c->member->kind == GR_MEMBER_SEGMENT ? gr_sqlw_op1(w, GR_SQL_BOOLEAN, value) : value;
 }
 

@@ -147,6 +147,39 @@ ${source}    dimensions:
     const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config.replace('}', ', schema: sales}')}}\nmodel: model\n`, 'model/n.yml': `cubes:\n${cube('deals', 'deals', 'n')}` });
     assert.equal(Number((await server.rows({ measures: ['deals.count'] }))[0]['deals.count']), 10);
   });
+  describe('types that are texts in rollups are texts at the source', () => {
+    const kinds = { mood: "(ARRAY['new','paid','shipped','cancelled'])[1 + i % 4]::mood", id: "('00000000-0000-0000-0000-0000000000' || lpad(to_hex(170 + i % 3), 2, '0'))::uuid", at: "make_time(i % 24, i % 7, 0)", code: "('c' || i % 3)::char(6)", doc: "jsonb_build_object('b', i % 2, 'aa', 1)", raw: "json_build_object('b', i % 2)", ci: "(ARRAY['Ab','aB','x'])[1 + i % 3]::citext", word: "(ARRAY['b','B','a','_c'])[1 + i % 4]" };
+    const names = Object.keys(kinds);
+    const model = (more) => `cubes:
+  - name: odd
+    sql_table: sales.odd
+    dimensions:
+${names.map((n) => `      - {name: ${n}, sql: '${n}', type: string}\n`).join('')}      - {name: day, sql: day, type: time}
+    measures: [{name: count, type: count}]
+${more ? `    pre_aggregations:\n${names.map((n) => `      - {name: by_${n}, ${more}, measures: [count], dimensions: [${n}], time_dimension: day, granularity: day, partition_granularity: month}\n`).join('')}` : ''}`;
+    const filters = [['mood', 'gt', 'new'], ['mood', 'lt', 'paid'], ['mood', 'contains', 'AI'], ['mood', 'equals', 'nothing'], ['id', 'equals', '00000000-0000-0000-0000-0000000000AA'], ['id', 'equals', '00000000-0000-0000-0000-0000000000aa'], ['at', 'gt', '12:00'], ['at', 'equals', '01:01:00'], ['code', 'equals', 'c1'], ['code', 'endsWith', '1'], ['doc', 'equals', '{"aa": 1, "b": 1}'], ['doc', 'equals', '{"b": 1, "aa": 1}'], ['raw', 'notEquals', '{"b" : 1}'], ['ci', 'equals', 'AB'], ['ci', 'equals', 'aB'], ['word', 'gt', 'a'], ['word', 'lte', 'B']];
+    const dateRange = ['2024-01-01', '2024-03-31'];
+    const results = {};
+    const cases = { 'from the source': '', 'from the store': 'external: true', 'from beside the data': 'external: false' };
+    for (const [what, more] of Object.entries(cases))
+      test(what, async (t) => {
+        pg.sql(`CREATE EXTENSION IF NOT EXISTS citext; DO $$ BEGIN CREATE TYPE mood AS ENUM ('new','paid','shipped','cancelled'); EXCEPTION WHEN duplicate_object THEN NULL; END $$; DROP TABLE IF EXISTS sales.odd; CREATE TABLE sales.odd AS SELECT ${names.map((n) => `${kinds[n]} AS ${n}`).join(', ')}, timestamp '2024-01-01' + i * interval '1 hour' AS day FROM generate_series(0, 1999) i`);
+        const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\nstorage: {source_schema: pre_odd}\n`, 'model/n.yml': model(more) });
+        const seen = [];
+        for (const [name, operator, value] of filters) {
+          const result = await server.result({ measures: ['odd.count'], filters: [{ member: `odd.${name}`, operator, values: [value] }], timeDimensions: [{ dimension: 'odd.day', dateRange }] });
+          assert.deepEqual(Server.served(result), more ? [`odd.by_${name}`] : []);
+          seen.push([name, operator, value, Number(result.data[0]['odd.count'])]);
+        }
+        for (const name of names) {
+          const result = await server.result({ measures: ['odd.count'], dimensions: [`odd.${name}`], order: { [`odd.${name}`]: 'asc' }, limit: 3, timeDimensions: [{ dimension: 'odd.day', dateRange }] });
+          seen.push(result.data.map((row) => [row[`odd.${name}`], Number(row['odd.count'])]));
+        }
+        results[what] = seen;
+        assert.deepEqual(seen, results['from the source']);
+        assert.ok(seen.slice(0, filters.length).some(([, , , n]) => n > 0));
+      });
+  });
   test('numbers in filters that are wider than 64 bits', async (t) => {
     const cubes = `cubes:\n  - {name: wide, sql: 'SELECT 9223372036854775807 - i AS n, (9223372036854775807.25 - i)::numeric(30,2) AS d FROM generate_series(0, 3) i', dimensions: [{name: n, sql: n, type: number}, {name: d, sql: d, type: number}], measures: [{name: count, type: count}]}\n`;
     const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\n`, 'model/n.yml': cubes });

@@ -271,8 +271,8 @@ static gr_status fake_next(gr_stream *stream, const gr_batch **ret, gr_error *er
 
 static gr_status read_fake(int n_batches, size_t n_columns, bool fails, size_t max_rows, gr_arena *arena,
                            gr_table **ret) {
-    static const gr_column_schema schema[] = {{GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0},
-                                              {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0}};
+    static const gr_column_schema schema[] = {{GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0, false},
+                                              {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0, false}};
     fake_stream f = {.stream = {.schema = schema, .n_columns = 2, .next = fake_next},
                      .n_batches = n_batches,
                      .n_columns = n_columns,

@@ -33,9 +33,9 @@ static int close_it(void **state) {
 }
 
 static const gr_column_schema schema[] = {
-    {GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0},    {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0},
-    {GR_STR_INIT("d"), GR_TYPE_DECIMAL, 18, 2}, {GR_STR_INIT("b"), GR_TYPE_BOOL, 0, 0},
-    {GR_STR_INIT("day"), GR_TYPE_DATE, 0, 0},   {GR_STR_INIT("x"), GR_TYPE_FLOAT64, 0, 0},
+    {GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0, false},    {GR_STR_INIT("t"), GR_TYPE_UTF8, 0, 0, false},
+    {GR_STR_INIT("d"), GR_TYPE_DECIMAL, 18, 2, false}, {GR_STR_INIT("b"), GR_TYPE_BOOL, 0, 0, false},
+    {GR_STR_INIT("day"), GR_TYPE_DATE, 0, 0, false},   {GR_STR_INIT("x"), GR_TYPE_FLOAT64, 0, 0, false},
 };
 enum { N_COLUMNS = 6, N_ROWS = 5 };
 static gr_value cells[N_ROWS * N_COLUMNS];

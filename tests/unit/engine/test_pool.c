@@ -153,7 +153,7 @@ static void test_forget(void **state) {
 
 static void test_given_back_closes_its_stream(void **state) {
     (void)state;
-    static const gr_column_schema schema[] = {{GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0}};
+    static const gr_column_schema schema[] = {{GR_STR_INIT("n"), GR_TYPE_INT64, 0, 0, false}};
     static const gr_value cells[2] = {{.type = GR_TYPE_INT64}, {.type = GR_TYPE_INT64}};
     gr_fake_answer answer = {.schema = schema, .n_columns = 1, .n_rows = 2, .cells = cells, .batch_rows = 1};
     gr_engine_fake_script(engine, &answer, 1);

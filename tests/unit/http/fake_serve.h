@@ -169,7 +169,7 @@ static void fake_close(gr_stream *stream) {
 }
 
 static gr_stream *fake_stream_new(int64_t rows, size_t n_columns) {
-    static const gr_column_schema schema[] = {{GR_STR_INIT("orders__count"), GR_TYPE_INT64, 0, 0}};
+    static const gr_column_schema schema[] = {{GR_STR_INIT("orders__count"), GR_TYPE_INT64, 0, 0, false}};
     fake_stream *s = gr_mem_calloc(1, sizeof *s);
     s->base = (gr_stream){schema, 1, fake_next, fake_close};
     s->left = rows;
