@@ -14,6 +14,28 @@ typedef struct side {
     int n_refused;
 } side;
 
+/* DuckDB, and the engine whose dialect is compared with it. 0, or -1 with the reason on stdout. */
+SHARED int open_sides(fixture *f, side sides[2], const gr_engine_driver *other, const gr_source_config *source) {
+    const gr_engine_driver *duckdb = &gr_engine_duckdb_driver;
+    gr_engine_options options = {&f->config, {0}};
+    bool is_open = !duckdb->open(&options, &sides[0].engine, &f->err) &&
+                   !other->open(&options, &sides[1].engine, &f->err) &&
+                   !other->attach(sides[1].engine, source, false, &f->err) &&
+                   !duckdb->connect(sides[0].engine, (gr_str){0}, &sides[0].conn, &f->err) &&
+                   !other->connect(sides[1].engine, source->name, &sides[1].conn, &f->err);
+    if (!is_open) printf("%s\n", f->err.message);
+    return is_open ? 0 : -1;
+}
+
+SHARED void close_sides(fixture *f, side sides[2]) {
+    for (int i = 0; i < 2; i++) {
+        sides[i].conn->driver->disconnect(sides[i].conn);
+        sides[i].engine->driver->close(sides[i].engine);
+    }
+    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    gr_arena_free(f->arena);
+}
+
 SHARED gr_table *ask(fixture *f, side *s, gr_str sql) {
     gr_stream *stream;
     gr_table *table;

@@ -10,7 +10,6 @@ static side sides[2] = {{.name = "duckdb"}, {.name = "clickhouse"}};
 
 static int open_all(void **state) {
     (void)state;
-    gr_engine_options options = {&f.config, {0}};
     set_up_folder(&f);
     if (clickhouse_start(&server, 1)) return -1;
     if (!server.urls[0][0]) {
@@ -22,23 +21,12 @@ static int open_all(void **state) {
                                      .url = {gr_str_from(server.urls[0])},
                                      .user = GR_STR("granary"),
                                      .password = {GR_STR("secret")}};
-    bool is_open = !gr_engine_duckdb_driver.open(&options, &sides[0].engine, &f.err) &&
-                   !gr_engine_clickhouse_driver.open(&options, &sides[1].engine, &f.err) &&
-                   !gr_engine_clickhouse_driver.attach(sides[1].engine, &source, false, &f.err) &&
-                   !gr_engine_duckdb_driver.connect(sides[0].engine, (gr_str){0}, &sides[0].conn, &f.err) &&
-                   !gr_engine_clickhouse_driver.connect(sides[1].engine, source.name, &sides[1].conn, &f.err);
-    if (!is_open) printf("%s\n", f.err.message);
-    return is_open ? 0 : -1;
+    return open_sides(&f, sides, &gr_engine_clickhouse_driver, &source);
 }
 
 static int close_all(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        sides[i].conn->driver->disconnect(sides[i].conn);
-        sides[i].engine->driver->close(sides[i].engine);
-    }
-    nftw(f.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    gr_arena_free(f.arena);
+    close_sides(&f, sides);
     return clickhouse_stop(&server);
 }
 
