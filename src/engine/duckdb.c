@@ -101,7 +101,7 @@ static gr_status open_instance(gr_duckdb *duck, const gr_config *config, gr_erro
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: %s", cause.message);
     } else if (duckdb_connect(duck->db, &duck->admin) != DuckDBSuccess) {
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: no connection");
-    } else if (!gr_engine_duckdb_register_zone(duck->admin)) {
+    } else if (!gr_engine_duckdb_register_zone(duck->admin) || !gr_engine_duckdb_register_round(duck->admin)) {
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: granary_local is refused");
     } else if (!gr_engine_duckdb_register_sketch(duck->admin)) {
         status = gr_error_set(err, GR_ERR_ENGINE_OPEN, "the embedded engine does not start: granary_hll is refused");

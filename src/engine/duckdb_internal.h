@@ -40,6 +40,9 @@ gr_status gr_engine_duckdb_watch_end(gr_duckdb_watch *watch, gr_duckdb_call *cal
 
 /* granary_local(TIMESTAMP, VARCHAR) for every connection of the instance (duckdb_zone.c). */
 bool gr_engine_duckdb_register_zone(duckdb_connection handle);
+/* duckdb_round.c */
+bool gr_engine_duckdb_register_round(duckdb_connection handle);
+double gr_engine_round_decimal(double x, int32_t decimals);
 /* granary_hll_add, _union, _cardinality and granary_merge_m2, likewise (duckdb_sketch.c). */
 bool gr_engine_duckdb_register_sketch(duckdb_connection handle);
 

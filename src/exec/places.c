@@ -77,13 +77,16 @@ gr_status gr_exec_places_attach(gr_exec *exec, const gr_source_config *source, b
 }
 
 gr_plan_defaults gr_exec_plan_defaults(const gr_config *config, gr_arena *arena) {
-    gr_str *names = GR_NEW_N(arena, gr_str, config->n_sources + 1);
+    gr_plan_remote *remote = GR_NEW_N(arena, gr_plan_remote, config->n_sources + 1);
     gr_plan_defaults defaults = {.is_external = config->external_default,
                                  .store = config->storage_store,
                                  .is_non_strict = config->allow_non_strict,
-                                 .remote = names};
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (native_driver(config->sources[i].kind)) names[defaults.n_remote++] = config->sources[i].name;
+                                 .remote = remote};
+    for (size_t i = 0; i < config->n_sources; i++) {
+        const gr_engine_driver *driver = native_driver(config->sources[i].kind);
+        if (!driver) continue;
+        remote[defaults.n_remote++] = (gr_plan_remote){config->sources[i].name, gr_str_from(driver->name)};
+    }
     return defaults;
 }
 

@@ -314,10 +314,17 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
 gr_str gr_plan_place_of(const gr_preagg *p, gr_plan_defaults defaults, bool *ret_is_external) {
     bool is_external = p->is_external < 0 ? p->store.n || defaults.is_external : p->is_external != 0;
     for (size_t i = 0; i < defaults.n_remote && p->type == GR_PREAGG_ORIGINAL_SQL; i++)
-        if (gr_str_eq(defaults.remote[i], p->cube->data_source)) is_external = false;
+        if (gr_str_eq(defaults.remote[i].name, p->cube->data_source)) is_external = false;
     *ret_is_external = is_external;
     if (!is_external || p->external.n) return p->cube->data_source;
     return p->store.n ? p->store : defaults.store;
+}
+
+/* Empty: the embedded one. */
+static gr_str engine_of(gr_plan_defaults defaults, gr_str source) {
+    for (size_t i = 0; i < defaults.n_remote; i++)
+        if (gr_str_eq(defaults.remote[i].name, source)) return defaults.remote[i].engine;
+    return (gr_str){0};
 }
 
 static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_diags *diags,
@@ -325,7 +332,9 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
     r->place = gr_plan_place_of(p, defaults, &r->is_external);
-    for (size_t i = 0; i < defaults.n_remote; i++) r->is_remote |= gr_str_eq(defaults.remote[i], p->cube->data_source);
+    gr_str from = engine_of(defaults, p->cube->data_source);
+    r->is_remote = from.n > 0;
+    r->is_elsewhere = r->is_remote && !gr_str_eq(from, engine_of(defaults, r->place));
     r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
     if (p->type == GR_PREAGG_ORIGINAL_SQL) {
         prepare_original(r, arena);

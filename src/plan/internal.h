@@ -175,6 +175,11 @@ struct gr_plan_index {
  */
 bool gr_derive_text_is_portable(gr_str text);
 
+/* ---- engine_sql.c ---- */
+/* A member of the query, or what it refers to, whose SQL would be worked out over the rollup's columns in another
+ * engine than its source's, and not alike; NULL: there is none. `is_merged`: rows of several tables meet. */
+const gr_member *gr_match_engine_sql(const gr_scan *scan, const gr_rollup *rollup, bool is_merged);
+
 /* ---- match.c ---- */
 /* Decide whether `rollup` can serve the scan's group by definition; on success fills the scan's match fields, and with
  * a tiling narrows its range to the inner one. `stored_tree`: of the rollup's fact with the group's root. */

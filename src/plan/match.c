@@ -461,6 +461,11 @@ static bool check_edges(matcher *m) {
     return true;
 }
 
+static bool check_engine_sql(matcher *m) {
+    const gr_member *found = gr_match_engine_sql(m->scan, m->rollup, m->tiling != NULL);
+    return !found || refuse(m, GR_RULE_ENGINE_SQL, found, NULL);
+}
+
 static bool match(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_tree, gr_tiling *tiling,
                   gr_refusal *ret_refusal, gr_refusals *all, gr_arena *arena) {
     enum { MOST_COLUMNS = 256 };
@@ -482,7 +487,7 @@ static bool match(gr_scan *scan, const gr_rollup *rollup, const gr_tree *stored_
     if (!check_definition(&m) || !check_dimensions(&m) || !check_segments(&m) || !check_filters(&m)) return false;
     for (size_t i = 0; i < scan->query->n_time_dimensions; i++)
         if (!check_time(&m, i)) return false;
-    if (!check_static_filters(&m) || !check_components(&m) || !check_edges(&m)) return false;
+    if (!check_static_filters(&m) || !check_components(&m) || !check_engine_sql(&m) || !check_edges(&m)) return false;
     scan->is_exact_match = all_covered(&m);
     scan->is_non_strict_range = m.is_non_strict;
     return true;

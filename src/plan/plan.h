@@ -129,6 +129,7 @@ struct gr_rollup {
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the store that the configuration names; else in the source */
     bool is_remote;       /* its rows come from an engine that the embedded one does not see */
+    bool is_elsewhere;    /* and its table is not in an engine of that kind */
     gr_str place;         /* where its table is: a data source; empty: the embedded store */
     bool is_non_strict;
     bool can_build; /* else: why not */
@@ -146,14 +147,17 @@ static inline const gr_rollup_column *gr_rollup_time(const gr_rollup *r) {
 }
 
 typedef struct gr_plan_index gr_plan_index;
+/* A data source that the embedded engine does not see. */
+typedef struct gr_plan_remote {
+    gr_str name, engine; /* "postgres": sources of one engine work out the same SQL alike */
+} gr_plan_remote;
 /* What a pre-aggregation is that does not say. */
 typedef struct gr_plan_defaults {
-    bool is_external;     /* in a store of its own */
-    gr_str store;         /* the data source that is that store; empty: the embedded one */
-    bool is_non_strict;   /* allow_non_strict_date_range_match */
-    bool is_cheapest;     /* matching.selection: cheapest */
-    const gr_str *remote; /* data sources that the embedded engine does not see: what stands for the SQL of their cubes
-                             lives beside them */
+    bool is_external;             /* in a store of its own */
+    gr_str store;                 /* the data source that is that store; empty: the embedded one */
+    bool is_non_strict;           /* allow_non_strict_date_range_match */
+    bool is_cheapest;             /* matching.selection: cheapest */
+    const gr_plan_remote *remote; /* what stands for the SQL of their cubes lives beside them */
     size_t n_remote;
 } gr_plan_defaults;
 /* Lives in `arena`. Never fails: a definition that cannot be planned has can_build == false; what is wrong with its
@@ -489,6 +493,9 @@ bool gr_plan_filters_imply(gr_filter *const *premises, size_t n, const gr_time_f
 /* The same bins, counted from the one that holds 1970: so that the text of a statement does not change with the year
  * that an origin was taken from. Origins on days 29 to 31 stay, since month ends clamp. */
 int64_t gr_plan_anchor(const gr_granularity *granularity, int64_t anchor_local_us);
+/* The SQL gives the same value wherever it is worked out (expr/common.h). *ret_divides: exact or not. *ret_why: the
+ * word that is not common. */
+bool gr_plan_expr_is_common(const gr_expr *expr, const gr_snapshot *snapshot, bool *ret_divides, gr_str *ret_why);
 /* Calculated from other measures alone: no aggregate and no raw column of its own. */
 bool gr_measure_is_decomposable(const gr_member *measure);
 bool gr_measure_has_stage(const gr_member *measure); /* multi-stage, and no mere calculation */

@@ -88,6 +88,14 @@ gr_str gr_refusal_repair(const gr_refusal *r, gr_arena *arena) {
     case GR_RULE_FAN_OUT:
         return gr_arena_printf(arena, "group by " GR_FMT " or fix it to one value, or define a rollup without it",
                                GR_ARG(member));
+    case GR_RULE_ENGINE_SQL:
+        if (r->member && r->member->kind == GR_MEMBER_DIMENSION)
+            return gr_arena_printf(arena, "add " GR_FMT " to the dimensions of " GR_FMT, GR_ARG(member),
+                                   GR_ARG(rollup));
+        return gr_arena_printf(arena,
+                               "keep " GR_FMT " beside the data (external: false), or write " GR_FMT
+                               " without what engines work out differently",
+                               GR_ARG(rollup), GR_ARG(member));
     case GR_RULE_EDGES:
         return gr_arena_printf(arena,
                                "ask by a granularity whose buckets the range cuts, or start and end the range on "

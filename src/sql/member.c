@@ -1,5 +1,6 @@
 /* Dimensions, segments and joins as SQL. Over source tables a member is its expression with table aliases put in; over
  * a rollup it is its stored column, or its expression computed from stored columns. */
+#include "expr/common.h"
 #include "sql/internal.h"
 
 /* `sql_table: orders` is a name, where a member's bare identifier would be a column. */
@@ -20,6 +21,24 @@ static gr_str part_text(gr_sqlw *w, const gr_part *part) {
     return GR_STR("NULL");
 }
 
+/* The source's SQL is worked out by the embedded engine, over what was read of it. */
+static bool is_elsewhere(const gr_sqlw *w, const gr_cube *owner) {
+    bool is_over_rows = w->read != GR_READ_SOURCE && w->places && w->fetches;
+    return is_over_rows && !gr_sql_place_of(w->places, owner->data_source)->is_embedded;
+}
+
+static gr_str common_text(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner, const gr_part *part) {
+    bool divides;
+    gr_str why;
+    if (expr->n_parts == 1 || !is_elsewhere(w, owner)) return part->text;
+    if (gr_plan_expr_is_common(expr, w->snapshot, &divides, &why))
+        return gr_expr_common_text(part->text, divides, w->arena);
+    return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                        "The SQL `" GR_FMT "` of '" GR_FMT "' is the source's own (" GR_FMT
+                        "), and for this query it would be worked out by another engine, over rows of several readings",
+                        GR_ARG(gr_str_sub(expr->source, 0, 120)), GR_ARG(owner->name), GR_ARG(why));
+}
+
 gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner) {
     if (expr->is_column) {
         gr_str alias = gr_sqlw_ident(w, owner->alias);
@@ -27,7 +46,8 @@ gr_str gr_sqlw_expr(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner) {
     }
     gr_str *texts = GR_NEW_N(w->arena, gr_str, expr->n_parts + 1);
     for (size_t i = 0; i < expr->n_parts; i++) {
-        texts[i] = part_text(w, &expr->parts[i]);
+        const gr_part *part = &expr->parts[i];
+        texts[i] = part->kind == GR_PART_TEXT ? common_text(w, expr, owner, part) : part_text(w, part);
         bool is_part_of_more = expr->n_parts > 1 && expr->parts[i].kind == GR_PART_MEMBER;
         if (is_part_of_more) texts[i] = gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(texts[i]));
     }

@@ -180,6 +180,53 @@ ${more ? `    pre_aggregations:\n${names.map((n) => `      - {name: by_${n}, ${m
         assert.ok(seen.slice(0, filters.length).some(([, , , n]) => n > 0));
       });
   });
+  describe('SQL of members is worked out by PostgreSQL, or alike', () => {
+    // One row for each i: sums are halves, which engines round differently, and quotients that floating point has not.
+    const number = { same: '{total} / {count}', wide: '{total}::float / {count} / 3', cents: 'ROUND({total} / {count} / 100, 2)', big: 'ROUND({total} * 100000000000000.01, 2)', quote: "CASE WHEN {count} > 1 THEN 0.1 * {total} ELSE -1 END", whole: '{total}::int', text: "to_char({total}, 'FM990.0')", power: '{count} # 5', nested: '{whole} + 1' };
+    const common = ['same', 'wide', 'cents', 'big', 'quote'];
+    const string = { tag: "{name} || '!'", upper: 'upper({name})', like: "CASE WHEN {name} ~ 'a' THEN 'y' ELSE 'n' END" };
+    const model = (more) => `cubes:
+  - name: half
+    sql: SELECT i, 'ab' || i AS name, timestamp '2024-01-01' + i * interval '1 day' AS day, (i + 0.5)::numeric(10, 1) AS x FROM generate_series(0, 9) i
+    dimensions:
+      - {name: i, sql: i, type: number, primary_key: true, public: true}
+      - {name: name, sql: name, type: string}
+      - {name: day, sql: day, type: time}
+${Object.entries(string).map(([n, sql]) => `      - {name: ${n}, sql: "${sql}", type: string}\n`).join('')}    measures:
+      - {name: count, type: count}
+      - {name: total, sql: x, type: sum}
+      - {name: running, sql: x, type: sum, rolling_window: {trailing: unbounded}}
+${Object.entries(number).map(([n, sql]) => `      - {name: ${n}, sql: "${sql}", type: ${n === 'text' ? 'string' : 'number'}}\n`).join('')}    pre_aggregations:
+      - {name: main, ${more}, measures: [count, total], dimensions: [i, name], time_dimension: day, granularity: day}
+`;
+    const config = { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\nstorage: {source_schema: pre_half}\ncache: {max_bytes: 0}\n` };
+    for (const [where, more] of Object.entries({ 'in the store': 'external: true', 'beside the data': 'external: false' }))
+      test(`a rollup ${where}`, async (t) => {
+        const server = await serve(t, { ...config, 'model/n.yml': model(more) });
+        const isBeside = where !== 'in the store';
+        const ask = async (query, isServed, rule) => {
+          const order = { 'half.i': 'asc' };
+          const served = await server.result({ ...query, order });
+          const source = await server.result({ ...query, order }, '?without_rollups=1');
+          assert.deepEqual(Server.served(source), []);
+          assert.deepEqual(Server.served(served), isServed ? ['half.main'] : [], JSON.stringify(query));
+          const value = (v) => (v === null || !/^-?[0-9.]+(e[+-]?[0-9]+)?$/.test(v) ? v : Number(Number(v).toPrecision(14)));
+          const rows = (result) => result.data.map((row) => Object.values(row).map(value));
+          assert.deepEqual(rows(served), rows(source));
+          assert.ok(served.data.length >= 1);
+          if (rule) assert.ok(JSON.stringify(await server.explain({ ...query, order })).includes(rule));
+        };
+        for (const name of Object.keys(number)) await ask({ measures: [`half.${name}`], dimensions: ['half.i'] }, isBeside || common.includes(name), isBeside || common.includes(name) ? '' : 'match.engine_sql');
+        for (const name of Object.keys(string)) await ask({ measures: ['half.count'], dimensions: ['half.i', `half.${name}`] }, isBeside || name === 'tag');
+        // Where rows of several readings meet, there is no other engine to ask.
+        const times = { timeDimensions: [{ dimension: 'half.day', granularity: 'day', dateRange: ['2024-01-01', '2024-01-05'] }] };
+        const refused = await server.load({ measures: ['half.running', 'half.whole'], ...times });
+        assert.equal(refused.status, 400, refused.text);
+        assert.match(refused.text, /plan\.unsupported/);
+        assert.match(refused.text, /\{total\}::int/);
+        assert.equal((await server.rows({ measures: ['half.running', 'half.cents'], ...times })).length, 5);
+      });
+  });
   test('numbers in filters that are wider than 64 bits', async (t) => {
     const cubes = `cubes:\n  - {name: wide, sql: 'SELECT 9223372036854775807 - i AS n, (9223372036854775807.25 - i)::numeric(30,2) AS d FROM generate_series(0, 3) i', dimensions: [{name: n, sql: n, type: number}, {name: d, sql: d, type: number}], measures: [{name: count, type: count}]}\n`;
     const server = await serve(t, { 'granary.yml': `data_sources: {default: ${pg.config}}\nmodel: model\n`, 'model/n.yml': cubes });

@@ -23,7 +23,7 @@
 
 static const int64_t test_now = 1594944000000000; /* 2020-07-17T00:00:00Z */
 
-static inline gr_snapshot test_snapshot(const char *yaml, gr_arena *arena) {
+static inline gr_snapshot test_snapshot_with(const char *yaml, gr_plan_defaults defaults, gr_arena *arena) {
     gr_diags diags;
     gr_diags_init(&diags, arena);
     gr_model_file file = {GR_STR("m.yml"), gr_str_from(yaml)};
@@ -31,10 +31,12 @@ static inline gr_snapshot test_snapshot(const char *yaml, gr_arena *arena) {
     gr_error err = {0};
     if (gr_model_load_files(&file, 1, &diags, &model, &err))
         fail_msg("%s: " GR_FMT "\n%s", err.message, GR_ARG(diags.list.n ? diags.list.v[0].message : GR_STR("")), yaml);
-    return (gr_snapshot){.model = model,
-                         .index = gr_plan_index_new(model, (gr_plan_defaults){.is_external = true}, NULL, arena),
-                         .max_zones = 8,
-                         .now_us = test_now};
+    return (gr_snapshot){
+        .model = model, .index = gr_plan_index_new(model, defaults, NULL, arena), .max_zones = 8, .now_us = test_now};
+}
+
+static inline gr_snapshot test_snapshot(const char *yaml, gr_arena *arena) {
+    return test_snapshot_with(yaml, (gr_plan_defaults){.is_external = true}, arena);
 }
 
 static inline gr_query *test_query(const gr_snapshot *s, const char *json, gr_arena *arena) {
