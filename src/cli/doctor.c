@@ -110,6 +110,9 @@ static const questions questions_of[GR_SOURCE_KIND__COUNT] = {
                             "by Citus ' END || extversion FROM pg_catalog.pg_extension WHERE extname IN ('hll', "
                             "'citus') ORDER BY extname DESC LIMIT 1",
                             "set `schema` of the source, or grant this user the right to read the tables"},
+    [GR_SOURCE_CLICKHOUSE] = {"ClickHouse ", "SELECT version()",
+                              "SELECT toString(count()) FROM system.tables WHERE database = currentDatabase()", NULL,
+                              "set `database` of the source, or grant this user the right to read the tables"},
 };
 
 static gr_status ask_source(gr_engine *engine, const gr_source_config *source, gr_arena *arena, gr_str *ret_text,

@@ -22,9 +22,14 @@ typedef struct gr_source_config {
     gr_source_kind kind;
     gr_str path; /* absolute: a database file or a folder of files */
     bool is_folder;
-    /* Of a server. `url`: as it was given, or made of the others: of PostgreSQL a connection string of libpq. */
+    /* Of a server. `url`: as it was given, or made of the others: of PostgreSQL a connection string of libpq, of
+     * ClickHouse the address of its HTTP interface alone. */
     gr_secret url, password;
     gr_str host, port, database, user, ssl;
+    /* Of ClickHouse: tables are made on every node, as parts of a table that is spread over the cluster. */
+    gr_str cluster;
+    gr_str *nodes; /* HTTP addresses */
+    size_t n_nodes;
     gr_str schema;         /* where names without a schema are looked for; empty: as the server has it */
     gr_tristate read_only; /* unset: read-only unless a pre-aggregation of the model lives in this source */
     int64_t max_queries;   /* connections that queries use at once; 0: engine.connections */

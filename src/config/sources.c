@@ -13,12 +13,16 @@ static const gr_str file_keys[] = {GR_STR_INIT("type"), GR_STR_INIT("path"), GR_
 static const gr_str server_keys[] = {GR_STR_INIT("type"),       GR_STR_INIT("read_only"), GR_STR_INIT("max_queries"),
                                      GR_STR_INIT("max_builds"), GR_STR_INIT("url"),       GR_STR_INIT("host"),
                                      GR_STR_INIT("port"),       GR_STR_INIT("database"),  GR_STR_INIT("user"),
-                                     GR_STR_INIT("password"),   GR_STR_INIT("schema"),    GR_STR_INIT("ssl")};
+                                     GR_STR_INIT("password"),   GR_STR_INIT("schema"),    GR_STR_INIT("ssl"),
+                                     GR_STR_INIT("cluster"),    GR_STR_INIT("nodes")}; /* those two of ClickHouse */
+enum { N_CLUSTER_KEYS = 2 };
 
 static const struct {
     gr_str name;
     gr_source_kind kind;
-} kinds[] = {{GR_STR_INIT("duckdb"), GR_SOURCE_DUCKDB}, {GR_STR_INIT("postgres"), GR_SOURCE_POSTGRES}};
+} kinds[] = {{GR_STR_INIT("duckdb"), GR_SOURCE_DUCKDB},
+             {GR_STR_INIT("postgres"), GR_SOURCE_POSTGRES},
+             {GR_STR_INIT("clickhouse"), GR_SOURCE_CLICKHOUSE}};
 
 gr_str gr_config_kind_name(gr_source_kind kind) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -36,12 +40,12 @@ static gr_status read_type(gr_source_config *source, const gr_yaml *node, gr_err
     if (!gr_yaml_is_string(node)) {
         gr_config_invalid(err, node ? node->loc : source->loc, "The data source `" GR_FMT "` has no `type`.",
                           GR_ARG(source->name));
-        gr_error_hint(err, "Write `type: duckdb` or `type: postgres`.");
+        gr_error_hint(err, "Write `type: duckdb`, `type: postgres` or `type: clickhouse`.");
         return GR_ERR_CONFIG_INVALID;
     }
     if (gr_config_kind_named(node->text, &source->kind)) return GR_OK;
     gr_config_invalid(err, node->loc, "`" GR_FMT "` is not a type of data source.", GR_ARG(node->text));
-    gr_error_hint(err, "Known types: duckdb, postgres.");
+    gr_error_hint(err, "Known types: duckdb, postgres, clickhouse.");
     return GR_ERR_CONFIG_INVALID;
 }
 
@@ -124,6 +128,7 @@ static gr_status read_source(gr_config *config, size_t at, const gr_yaml_pair *p
     bool is_server = source->kind != GR_SOURCE_DUCKDB;
     const gr_str *keys = is_server ? server_keys : file_keys;
     size_t n_keys = is_server ? sizeof server_keys / sizeof *keys : sizeof file_keys / sizeof *keys;
+    if (is_server && source->kind != GR_SOURCE_CLICKHOUSE) n_keys -= N_CLUSTER_KEYS;
     for (size_t i = 0; i < map->n; i++) {
         bool is_known = false;
         for (size_t k = 0; k < n_keys; k++) is_known |= gr_str_eq(map->pairs[i].key, keys[k]);

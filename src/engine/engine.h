@@ -21,6 +21,7 @@ enum {
     GR_ENGINE_CAP_CTAS_STORE = 1 << 2, /* CREATE TABLE AS may read a source and write the embedded store */
     GR_ENGINE_CAP_PROGRESS = 1 << 3,
     GR_ENGINE_CAP_INDEX = 1 << 4, /* tables have indexes that queries need */
+    GR_ENGINE_CAP_CTAS = 1 << 5,  /* CREATE TABLE … AS SELECT makes a table of its own, whole or not at all */
 };
 
 typedef struct gr_engine_options {

@@ -133,6 +133,7 @@ static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     gr_str c = subject(w, f->field.member, false);
     if (f->n_values == 0) return gr_arena_printf(w->arena, GR_FMT " IS %sNULL", GR_ARG(c), is_negated ? "NOT " : "");
     bool is_each = is_time(f->field.member) || (is_number(f->field.member) && is_mixed(f));
+    is_each |= is_negated && w->dialect->reads_alone; /* to old servers NULL NOT IN (…) is true */
     if (is_each) return each_equality(w, f, c, is_negated);
     gr_str *params = GR_NEW_N(w->arena, gr_str, f->n_values);
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);

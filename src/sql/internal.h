@@ -13,10 +13,14 @@ typedef enum gr_sql_op {
 
 struct gr_dialect {
     gr_str name;
-    char quote;                     /* of identifiers, doubled inside */
-    size_t most_name_bytes;         /* longer identifiers end in a hash of all of it; 0: there is no limit */
-    gr_str collation;               /* that orders texts by their bytes, as the embedded engine does; empty: it does */
-    gr_str wide_integer;            /* a type of 38 digits that compares with its integers exactly */
+    char quote;             /* of identifiers, doubled inside */
+    size_t most_name_bytes; /* longer identifiers end in a hash of all of it; 0: there is no limit */
+    gr_str collation;       /* that orders texts by their bytes, as the embedded engine does; empty: it does */
+    gr_str wide_integer;    /* a type of 38 digits that compares with its integers exactly */
+    /* A SELECT of it joins two tables, groups by names, and takes an alias for the column of that name: it only reads,
+     * by alone.c, and what it read is finished in the embedded engine. */
+    bool reads_alone;
+    gr_str create_schema;           /* {0}: its quoted name */
     gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
     bool refuses[GR_SQL_OP__COUNT]; /* stated on purpose: a test fails when an op is neither filled nor refused */
 };
@@ -100,6 +104,13 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: 
 gr_str gr_sqlw_stored(gr_sqlw *w, const gr_rollup *part, gr_str column);
 /* FROM … LEFT JOIN …; written last, because it joins the sub_query dimensions that the other clauses use. */
 gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree);
+/* The same for a SELECT of these texts, of which a dialect that reads alone has to know the columns. */
+gr_str gr_sqlw_from_for(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where);
+gr_str gr_sqlw_table(gr_sqlw *w, const gr_cube *cube); /* `orders AS "orders"`, `(SELECT …) AS "orders"` */
+
+/* alone.c: readings in a dialect that reads alone */
+gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where);
+bool gr_sqlw_alone_can_shift(const gr_tz *tz); /* its clocks tell the zone's wall clock */
 
 /* The rows of a cube as a SELECT, without originals. */
 gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube);
@@ -140,6 +151,13 @@ typedef struct gr_sql_home {
 gr_sql_home gr_sql_home_of_plan(const gr_sql_places *places, const gr_plan *plan);
 gr_sql_home gr_sql_home_native(const gr_sql_places *places, gr_str name);
 gr_sql_home gr_sql_home_embedded(const gr_sql_places *places, gr_str name);
+/* Where what is read of this source is put together: there, unless it reads alone. */
+gr_sql_home gr_sql_home_of_readings(const gr_sql_places *places, gr_str name);
+/* A reading that `write` writes, of `n` columns: as it is in a statement for its place, else the rows that are fetched.
+ */
+typedef gr_str (*gr_sqlw_reading)(gr_sqlw *w, const void *arg);
+gr_str gr_sqlw_read_at(gr_sqlw *w, const gr_sql_place *place, const gr_str *columns, gr_sqlw_reading write,
+                       const void *arg);
 /* What the home does not see is fetched. */
 void gr_sqlw_take_home(gr_sqlw *w, const gr_sql_places *places, const gr_sql_home *home, gr_sql_statement *s);
 /* The place has no sketches: values are fetched, and the embedded engine makes them. */
@@ -188,6 +206,9 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
 gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
                          const gr_components *all);
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
+/* "v", "k0": the name of a column of a reading; such that no column of a source has it where that would matter. */
+gr_str gr_sqlw_own(gr_sqlw *w, const char *name);
+gr_str gr_sqlw_own_at(gr_sqlw *w, const char *name, size_t i);
 gr_sqlw gr_sqlw_for_scan(const gr_sqlw *w, const gr_scan *scan);
 
 /* relation.c: plans as relations of group columns and components */

@@ -150,7 +150,7 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
 }
 
 /* The cube's table or SELECT, or the table that its original_sql was stored in. */
-static gr_str table_text(gr_sqlw *w, const gr_cube *cube) {
+gr_str gr_sqlw_table(gr_sqlw *w, const gr_cube *cube) {
     gr_str alias = gr_sqlw_ident(w, cube->alias);
     for (size_t i = 0; i < w->n_originals; i++) {
         const gr_original *o = &w->originals[i];
@@ -236,15 +236,19 @@ gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree) {
         gr_str alias = rollup_alias(w, NULL);
         return gr_arena_printf(w->arena, " FROM " GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));
     }
-    gr_str root = table_text(w, tree->nodes[0].cube);
+    gr_str root = gr_sqlw_table(w, tree->nodes[0].cube);
     gr_str text = gr_arena_printf(w->arena, " FROM " GR_FMT, GR_ARG(root));
     text = sub_query_joins(w, tree->nodes[0].cube, text);
     for (size_t i = 1; i < tree->n; i++) {
         const gr_tree_node *node = &tree->nodes[i];
-        gr_str table = table_text(w, node->cube), on = gr_sqlw_expr(w, node->join->sql, node->join->from);
+        gr_str table = gr_sqlw_table(w, node->cube), on = gr_sqlw_expr(w, node->join->sql, node->join->from);
         text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN " GR_FMT " ON " GR_FMT, GR_ARG(text), GR_ARG(table),
                                GR_ARG(on));
         text = sub_query_joins(w, node->cube, text);
     }
     return text;
+}
+
+gr_str gr_sqlw_from_for(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where) {
+    return w->dialect->reads_alone ? gr_sqlw_alone_from(w, tree, list, where) : gr_sqlw_from(w, tree);
 }

@@ -64,23 +64,41 @@ static const gr_tree *tree_of_time(const gr_rollup *r, const gr_group *group, gr
     return root;
 }
 
+typedef struct span_of {
+    const gr_rollup *rollup;
+    const gr_group *group;
+} span_of;
+
+static gr_str span_text(gr_sqlw *w, const void *arg) {
+    const span_of *of = arg;
+    gr_sqlw g = *w;
+    gr_tree root;
+    g.tree = tree_of_time(of->rollup, of->group, &root);
+    const gr_member *time = of->rollup->ranged->member;
+    gr_str value = gr_sqlw_instant(&g, time, gr_sqlw_member(&g, time));
+    gr_str min = gr_sqlw_op1(&g, GR_SQL_MIN, value), max = gr_sqlw_op1(&g, GR_SQL_MAX, value);
+    gr_str a = gr_sqlw_own(&g, "a"), b = gr_sqlw_own(&g, "b"), n = gr_sqlw_own(&g, "n");
+    gr_str list = gr_arena_printf(
+        g.arena, GR_FMT " AS " GR_FMT ", " GR_FMT " AS " GR_FMT ", count(*) - count(" GR_FMT ") AS " GR_FMT,
+        GR_ARG(min), GR_ARG(a), GR_ARG(max), GR_ARG(b), GR_ARG(value), GR_ARG(n));
+    gr_str where = gr_sqlw_where(&g), from = gr_sqlw_from_for(&g, g.tree, list, where);
+    return gr_arena_printf(g.arena, "SELECT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where));
+}
+
 gr_status gr_sql_time_span(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                            gr_sql_load_options options, const gr_sql_places *places, gr_arena *arena, gr_sql *ret,
                            gr_error *err) {
+    static const gr_str columns[] = {GR_STR_INIT("a"), GR_STR_INIT("b"), GR_STR_INIT("n")};
     const gr_rollup *r = rollup->entity;
     gr_sql_statement s = {0};
-    const gr_sql_home home = gr_sql_home_native(places, gr_sql_load_source(r));
+    gr_str source = gr_sql_load_source(r);
+    const gr_sql_home home = gr_sql_home_of_readings(places, source);
     gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, home.dialect, &s, arena, err);
+    gr_sqlw_take_home(&w, places, &home, &s);
     gr_str *texts = GR_NEW_N(arena, gr_str, r->groups.n + 1);
     for (size_t i = 0; i < r->groups.n; i++) {
-        gr_sqlw g = w;
-        gr_tree root;
-        g.tree = tree_of_time(r, &r->groups.v[i], &root);
-        gr_str value = gr_sqlw_instant(&g, r->ranged->member, gr_sqlw_member(&g, r->ranged->member));
-        gr_str where = gr_sqlw_where(&g), from = gr_sqlw_from(&g, g.tree);
-        texts[i] = gr_arena_printf(
-            arena, "SELECT min(" GR_FMT ") AS a, max(" GR_FMT ") AS b, count(*) - count(" GR_FMT ") AS n" GR_FMT GR_FMT,
-            GR_ARG(value), GR_ARG(value), GR_ARG(value), GR_ARG(from), GR_ARG(where));
+        const span_of of = {r, &r->groups.v[i]};
+        texts[i] = gr_sqlw_read_at(&w, gr_sql_place_of(places, source), columns, span_text, &of);
     }
     gr_str all = gr_sqlw_join(&w, texts, r->groups.n, " UNION ALL ");
     return gr_sqlw_finish(&s, &home,

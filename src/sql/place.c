@@ -26,7 +26,7 @@ static const gr_sql_place *place_of_parts(const gr_sql_places *places, const gr_
         const gr_sql_place *other = place_of_rollup(places, r->links[i].to, NULL);
         if (other != place && !(other->is_embedded && place->is_embedded)) return &places->v[0];
     }
-    return place;
+    return place->is_embedded || !place->dialect->reads_alone ? place : &places->v[0];
 }
 
 const gr_sql_place *gr_sql_place_of_scan(const gr_sql_places *places, const gr_scan *scan) {
@@ -44,6 +44,12 @@ gr_sql_home gr_sql_home_embedded(const gr_sql_places *places, gr_str name) {
     return (gr_sql_home){name, false, places->v[0].dialect};
 }
 
+gr_sql_home gr_sql_home_of_readings(const gr_sql_places *places, gr_str name) {
+    const gr_sql_place *place = gr_sql_place_of(places, name);
+    bool is_here = !place->is_embedded && ((const gr_dialect *)place->dialect)->reads_alone;
+    return is_here ? gr_sql_home_embedded(places, name) : gr_sql_home_native(places, name);
+}
+
 static bool lacks_merge(const gr_sql_place *place, const gr_components *components) {
     for (size_t i = 0; i < components->n && !place->is_embedded; i++) {
         gr_agg agg = components->v[i].agg;
@@ -55,7 +61,7 @@ static bool lacks_merge(const gr_sql_place *place, const gr_components *componen
 
 static bool is_made_there(const gr_sql_place *place, const gr_plan *plan) {
     const gr_scan *scan = &plan->pieces[0].scan;
-    if (place->is_embedded) return false;
+    if (place->is_embedded || place->dialect->reads_alone) return false;
     if (plan->query->is_ungrouped) return true;
     bool is_merged = scan->rollup || scan->group.key_node != GR_TREE_NONE;
     bool is_made = !scan->rollup && gr_sql_lacks_sketches(place, &scan->group.components);
@@ -100,6 +106,16 @@ gr_str gr_sqlw_fetched(gr_sqlw *w, const gr_sql_place *place, const gr_sql_state
     fetch.sql.is_native = true;
     GR_PUSH(w->arena, w->fetches, fetch);
     return gr_arena_printf(w->arena, "temp.main." GR_FMT, GR_ARG(fetch.table));
+}
+
+gr_str gr_sqlw_read_at(gr_sqlw *w, const gr_sql_place *place, const gr_str *columns, gr_sqlw_reading write,
+                       const void *arg) {
+    gr_sql_statement s = {0};
+    if (gr_sqlw_sees(w, place)) return write(w, arg);
+    gr_sqlw p = gr_sqlw_for_place(w, place, &s);
+    gr_str text = write(&p, arg);
+    gr_str rows = gr_sqlw_fetched(w, place, &s, columns, text);
+    return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(rows));
 }
 
 /* ---- readings of elsewhere -----------------------------------------------------------------------------------------
@@ -200,6 +216,10 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
 
 gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
                          const gr_components *all) {
+    if (w->query->is_ungrouped)
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                            "The query asks for rows, and '" GR_FMT "' (" GR_FMT ") is only asked for groups",
+                            GR_ARG(place->name), GR_ARG(((const gr_dialect *)place->dialect)->name));
     if (w->read == GR_READ_STORED && lacks_merge(place, &group->components))
         return merged_here(w, place, grain, group, all);
     bool lacks = w->read == GR_READ_SOURCE && gr_sql_lacks_sketches(place, &group->components);

@@ -259,7 +259,7 @@ gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const
     for (size_t i = 0; i < members.n; i++) {
         bool is_measure = members.v[i]->kind == GR_MEMBER_MEASURE;
         gr_str text = is_measure ? gr_sqlw_expr(&w, members.v[i]->sql, cube) : gr_sqlw_member(&w, members.v[i]);
-        texts[i] = gr_arena_printf(arena, GR_FMT " AS c%zu", GR_ARG(text), i);
+        texts[i] = gr_arena_printf(arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(gr_sqlw_own_at(&w, "c", i)));
     }
     gr_tree_node root = {.cube = cube};
     gr_str list = members.n ? gr_sqlw_join(&w, texts, members.n, ", ") : GR_STR("1 AS c0");

@@ -65,8 +65,16 @@ gr_str gr_sqlw_grain_name(const gr_sql_grain *g, size_t i) {
     return g->load ? g->load->columns[i].name : g->query->columns[i].alias;
 }
 
+gr_str gr_sqlw_own(gr_sqlw *w, const char *name) {
+    return gr_sqlw_ident(w, gr_arena_printf(w->arena, "%s%s", w->dialect->reads_alone ? "granary_" : "", name));
+}
+
+gr_str gr_sqlw_own_at(gr_sqlw *w, const char *name, size_t i) {
+    return gr_sqlw_own(w, gr_arena_printf(w->arena, "%s%zu", name, i).p);
+}
+
 gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
-    return gr_sqlw_ident(w, gr_sqlw_grain_name(g, i));
+    return w->dialect->reads_alone ? gr_sqlw_own_at(w, "g", i) : gr_sqlw_ident(w, gr_sqlw_grain_name(g, i));
 }
 
 static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
@@ -75,11 +83,15 @@ static gr_str stored_value(gr_sqlw *w, const gr_rollup_column *c) {
     return c->member->kind == GR_MEMBER_SEGMENT ? gr_sqlw_op1(w, GR_SQL_BOOLEAN, value) : value;
 }
 
-gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+static gr_str grain_text(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
     if (g->load) return stored_value(w, &g->load->columns[i]);
     const gr_query_column *c = &g->query->columns[i];
     if (c->kind == GR_COLUMN_DIMENSION) return gr_sqlw_member_out(w, g->query->dimensions[c->index].member);
     return gr_sqlw_time_field(w, &times_of(w)[c->index]);
+}
+
+gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+    return gr_sqlw_op1(w, GR_SQL_GROUP_KEY, grain_text(w, g, i));
 }
 
 static gr_str named(gr_sqlw *w, gr_str text, gr_str alias) {
@@ -88,12 +100,13 @@ static gr_str named(gr_sqlw *w, gr_str text, gr_str alias) {
 
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n) {
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
-    for (size_t i = 0; i < n; i++) texts[i] = gr_arena_printf(w->arena, "%zu", i + 1);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = w->dialect->reads_alone ? gr_sqlw_own_at(w, "g", i) : gr_arena_printf(w->arena, "%zu", i + 1);
     gr_str all = gr_sqlw_join(w, texts, n, ", ");
     return n ? gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(all)) : (gr_str){0};
 }
 
-gr_str gr_sqlw_slot(gr_sqlw *w, size_t i) { return gr_sqlw_ident(w, gr_arena_printf(w->arena, "c%zu", i)); }
+gr_str gr_sqlw_slot(gr_sqlw *w, size_t i) { return gr_sqlw_own_at(w, "c", i); }
 
 /* ---- the SELECT ----------------------------------------------------------------------------------------------------
  */
@@ -114,11 +127,11 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
         texts[at++] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
     }
     for (size_t i = 0; i < cube->n_primary_keys; i++)
-        texts[at++] = named(w, gr_sqlw_member(w, cube->primary_keys[i]), gr_arena_printf(w->arena, "\"k%zu\"", i));
+        texts[at++] = named(w, gr_sqlw_member(w, cube->primary_keys[i]), gr_sqlw_own_at(w, "k", i));
     for (size_t i = 0; i < group->components.n; i++)
-        texts[at++] =
-            named(w, gr_sqlw_row_value(w, group->components.v[i].measure), gr_arena_printf(w->arena, "\"v%zu\"", i));
-    gr_str list = gr_sqlw_join(w, texts, at, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+        texts[at++] = named(w, gr_sqlw_row_value(w, group->components.v[i].measure), gr_sqlw_own_at(w, "v", i));
+    gr_str list = gr_sqlw_join(w, texts, at, ", "), where = gr_sqlw_where(w),
+           from = gr_sqlw_from_for(w, &group->tree, list, where);
     return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
                            GR_ARG(where));
 }
@@ -131,8 +144,9 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
         gr_str text = gr_sqlw_grain_text(w, grain, i);
         texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
     }
-    texts[n] = named(w, gr_sqlw_hashed(w, c->measure, gr_sqlw_row_value(w, c->measure)), GR_STR("\"v\""));
-    gr_str list = gr_sqlw_join(w, texts, n + 1, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+    texts[n] = named(w, gr_sqlw_hashed(w, c->measure, gr_sqlw_row_value(w, c->measure)), gr_sqlw_own(w, "v"));
+    gr_str list = gr_sqlw_join(w, texts, n + 1, ", "), where = gr_sqlw_where(w),
+           from = gr_sqlw_from_for(w, &group->tree, list, where);
     return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
                            GR_ARG(where));
 }
@@ -149,10 +163,11 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
         const gr_component *c = given(group, all->v[i].key);
         gr_str value = GR_STR("NULL");
         if (!c && w->is_given_only) continue;
-        if (c) value = gr_arena_printf(w->arena, "\"keys\".\"v%zu\"", (size_t)(c - group->components.v));
+        gr_str own = c ? gr_sqlw_own_at(w, "v", (size_t)(c - group->components.v)) : value;
+        if (c) value = gr_arena_printf(w->arena, "\"keys\"." GR_FMT, GR_ARG(own));
         texts[count++] = named(w, c ? gr_sqlw_accumulated(w, c, value) : value, gr_sqlw_slot(w, i));
     }
-    if (!count) texts[count++] = GR_STR("1 AS \"one\"");
+    if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));
     gr_str list = gr_sqlw_join(w, texts, count, ", "), keys = distinct_keys(w, grain, group);
     gr_str by = gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"keys\"" GR_FMT, GR_ARG(list),
@@ -175,8 +190,9 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
         gr_str text = c && w->is_unmerged ? gr_sqlw_stored_value(w, c) : c ? gr_sqlw_component(w, c) : GR_STR("NULL");
         texts[count++] = named(w, text, gr_sqlw_slot(w, i));
     }
-    if (!count) texts[count++] = GR_STR("1 AS \"one\"");
-    gr_str list = gr_sqlw_join(w, texts, count, ", "), where = gr_sqlw_where(w), from = gr_sqlw_from(w, &group->tree);
+    if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));
+    gr_str list = gr_sqlw_join(w, texts, count, ", "), where = gr_sqlw_where(w),
+           from = gr_sqlw_from_for(w, &group->tree, list, where);
     gr_str by = w->is_unmerged ? (gr_str){0} : gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
                            GR_ARG(by));

@@ -89,6 +89,8 @@ GR_MUST_CHECK gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr
                                            const gr_sql_places *places, gr_arena *arena, gr_sql *ret, gr_error *err);
 /* Of the rows of a stored table: aggregate expression, a text; and that partition of a row, as above. */
 gr_str gr_sql_checksum(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena);
+/* Of integers of 64 bits, however many. */
+gr_str gr_sql_exact_sum(const gr_dialect *dialect, gr_str column, gr_arena *arena);
 /* Least or greatest value of a time column in microseconds, null without any. */
 gr_str gr_sql_edge(const gr_dialect *dialect, gr_str column, bool is_greatest, gr_arena *arena);
 gr_str gr_sql_partition_key(const gr_rollup *rollup, const gr_dialect *dialect, gr_arena *arena);
@@ -117,5 +119,7 @@ GR_MUST_CHECK gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, c
 gr_sql gr_sql_given(const gr_sql_places *places, gr_str data_source, gr_str text);
 /* A name that is longer than `most` bytes ends in a hash of all of it; 0: no name is too long. */
 gr_str gr_sql_shortened(gr_str name, size_t most, gr_arena *arena);
+/* `CREATE SCHEMA IF NOT EXISTS "catalog"."schema"`; catalog empty: without. */
+gr_str gr_sql_create_schema(const gr_dialect *dialect, gr_str catalog, gr_str schema, gr_arena *arena);
 gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena);
 #endif

@@ -25,6 +25,10 @@ gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw) {
 
 gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant) {
     if (gr_tz_is_utc(w->tz)) return instant;
+    if (w->dialect->reads_alone && !gr_sqlw_alone_can_shift(w->tz))
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                            "The engine '" GR_FMT "' cannot tell the time in %s, where clocks moved by part of an hour",
+                            GR_ARG(w->dialect->name), gr_tz_name(w->tz).p);
     return gr_sqlw_op2(w, GR_SQL_AT_ZONE, instant, gr_sqlw_text_literal(w, gr_tz_name(w->tz)));
 }
 

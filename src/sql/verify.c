@@ -10,7 +10,7 @@
 
 /* Partition of a stored bucket as a number, for both sides alike. */
 static gr_str partition_key(gr_sqlw *w, const gr_rollup *r, gr_str bucket) {
-    if (r->partition == GR_GRAIN_NONE) return GR_STR("CAST(0 AS BIGINT)");
+    if (r->partition == GR_GRAIN_NONE) return gr_sqlw_op1(w, GR_SQL_GROUP_KEY, GR_STR("CAST(0 AS BIGINT)"));
     gr_str start = gr_sqlw_op2(w, GR_SQL_TRUNC, bucket, gr_sqlw_text_literal(w, gr_grain_name(r->partition)));
     return gr_sqlw_op1(w, GR_SQL_EPOCH, start);
 }
@@ -19,6 +19,12 @@ gr_str gr_sql_partition_key(const gr_rollup *rollup, const gr_dialect *dialect, 
     gr_status status = GR_OK;
     gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
     return partition_key(&w, rollup, rollup->ranged ? gr_sqlw_ident(&w, rollup->ranged->name) : GR_STR("NULL"));
+}
+
+gr_str gr_sql_exact_sum(const gr_dialect *dialect, gr_str column, gr_arena *arena) {
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .status = &status};
+    return gr_sqlw_op1(&w, GR_SQL_EXACT_SUM, column);
 }
 
 gr_str gr_sql_edge(const gr_dialect *dialect, gr_str column, bool is_greatest, gr_arena *arena) {
@@ -34,28 +40,45 @@ static bool is_compared(const gr_rollup_component *c) {
            c->component.agg == GR_AGG_MAX;
 }
 
-static gr_str column_named(gr_sqlw *w, char prefix, size_t i) {
-    return gr_arena_printf(w->arena, "\"%c%zu\"", prefix, i);
+static gr_str by_key(gr_sqlw *w) {
+    gr_str own = gr_sqlw_own(w, "k");
+    return w->dialect->reads_alone ? gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(own))
+                                   : GR_STR(" GROUP BY 1");
+}
+
+/* Of a side, in its order. */
+static const gr_str *side_names(gr_sqlw *w, const gr_rollup *r) {
+    gr_str *names = GR_NEW_N(w->arena, gr_str, 2 * r->n_components + 1);
+    size_t n = 0;
+    names[n++] = GR_STR("k");
+    for (size_t i = 0; i < r->n_components; i++) {
+        if (!is_compared(&r->components[i])) continue;
+        names[n++] = gr_arena_printf(w->arena, "v%zu", i);
+        if (r->components[i].component.agg == GR_AGG_SUM) names[n++] = gr_arena_printf(w->arena, "a%zu", i);
+    }
+    return names;
 }
 
 /* SELECT k, v<i>, a<i> FROM <table> GROUP BY k: stored columns merged. Each side is one row for each partition, and is
  * worked out where it lies; they meet in the embedded engine. */
 static gr_str merged_side(gr_sqlw *w, const gr_rollup *r, gr_str table) {
     gr_str bucket = r->ranged ? gr_sqlw_ident(w, r->ranged->name) : (gr_str){0};
-    gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT " AS k", GR_ARG(partition_key(w, r, bucket)));
+    gr_str own = gr_sqlw_own(w, "k"), key = partition_key(w, r, bucket);
+    gr_str text = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(key), GR_ARG(own));
     for (size_t i = 0; i < r->n_components; i++) {
         const gr_component *c = &r->components[i].component;
         if (!is_compared(&r->components[i])) continue;
         gr_str column = gr_sqlw_ident(w, r->components[i].name), none = {0};
         gr_str merged = gr_sqlw_merge_values(w, c, column, none, none);
         text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(merged),
-                               GR_ARG(column_named(w, 'v', i)));
+                               GR_ARG(gr_sqlw_own_at(w, "v", i)));
         if (c->agg != GR_AGG_SUM) continue;
         gr_str size = gr_sqlw_op1(w, GR_SQL_SUM, gr_sqlw_op1(w, GR_SQL_ABS, column));
         text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(size),
-                               GR_ARG(column_named(w, 'a', i)));
+                               GR_ARG(gr_sqlw_own_at(w, "a", i)));
     }
-    return gr_arena_printf(w->arena, GR_FMT " FROM " GR_FMT " GROUP BY 1", GR_ARG(text), GR_ARG(table));
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT GR_FMT, GR_ARG(text), GR_ARG(table),
+                           GR_ARG(by_key(w)));
 }
 
 static bool is_plain(const gr_rollup *r) { return r->groups.n == 1 && r->groups.v[0].key_node == GR_TREE_NONE; }
@@ -64,22 +87,24 @@ static bool is_plain(const gr_rollup *r) { return r->groups.n == 1 && r->groups.
 static gr_str source_side(gr_sqlw *w, const gr_rollup *r) {
     w->tree = &r->tree;
     gr_str bucket = r->ranged ? gr_sqlw_stored_bucket(w, r->ranged->member, r->ranged->granularity) : (gr_str){0};
-    gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT " AS k", GR_ARG(partition_key(w, r, bucket)));
+    gr_str own = gr_sqlw_own(w, "k"), key = partition_key(w, r, bucket);
+    gr_str text = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(key), GR_ARG(own));
     for (size_t i = 0; i < r->n_components; i++) {
         const gr_component *c = &r->components[i].component;
         if (!is_compared(&r->components[i])) continue;
         gr_str value = gr_sqlw_component(w, c);
         text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(value),
-                               GR_ARG(column_named(w, 'v', i)));
+                               GR_ARG(gr_sqlw_own_at(w, "v", i)));
         if (c->agg != GR_AGG_SUM) continue;
         gr_str row = gr_sqlw_row_value(w, c->measure);
         gr_str size = gr_sqlw_op1(w, GR_SQL_SUM, gr_sqlw_op1(w, GR_SQL_ABS, row));
         text = gr_arena_printf(w->arena, GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(size),
-                               GR_ARG(column_named(w, 'a', i)));
+                               GR_ARG(gr_sqlw_own_at(w, "a", i)));
     }
-    gr_str where = gr_sqlw_where(w), from = gr_sqlw_from(w, &r->tree);
-    const char *by = r->n_columns ? " GROUP BY 1" : ""; /* without columns there is one row, also of nothing */
-    return gr_arena_printf(w->arena, GR_FMT GR_FMT GR_FMT "%s", GR_ARG(text), GR_ARG(from), GR_ARG(where), by);
+    gr_str where = gr_sqlw_where(w), from = gr_sqlw_from_for(w, &r->tree, text, where);
+    gr_str by = r->n_columns ? by_key(w) : (gr_str){0}; /* without columns there is one row, also of nothing */
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(text), GR_ARG(from), GR_ARG(where),
+                           GR_ARG(by));
 }
 
 /* `CASE WHEN NOT same THEN 'orders__amount: stored …, source …' …` */
@@ -87,7 +112,7 @@ static gr_str difference(gr_sqlw *w, const gr_rollup *r) {
     gr_str text = GR_STR("CASE");
     for (size_t i = 0; i < r->n_components; i++) {
         if (!is_compared(&r->components[i])) continue;
-        gr_str v = column_named(w, 'v', i), a = column_named(w, 'a', i);
+        gr_str v = gr_sqlw_own_at(w, "v", i), a = gr_sqlw_own_at(w, "a", i);
         gr_str stored = gr_arena_printf(w->arena, "t." GR_FMT, GR_ARG(v)),
                source = gr_arena_printf(w->arena, "s." GR_FMT, GR_ARG(v));
         gr_str same = gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, stored, source);
@@ -117,9 +142,10 @@ static gr_sqlw side_writer(gr_sqlw *w, const gr_sql_place *place, gr_sql_stateme
     return gr_sqlw_sees(w, place) ? *w : gr_sqlw_for_place(w, place, s);
 }
 
-static gr_str side_text(gr_sqlw *w, const gr_sql_place *place, const gr_sql_statement *s, gr_str text) {
+static gr_str side_text(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r, const gr_sql_statement *s,
+                        gr_str text) {
     return gr_sqlw_sees(w, place) ? gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text))
-                                  : gr_sqlw_fetched(w, place, s, NULL, text);
+                                  : gr_sqlw_fetched(w, place, s, side_names(w, r), text);
 }
 
 /* Several facts of a source that the embedded engine does not see meet in it, as in the load. */
@@ -130,21 +156,21 @@ static gr_str loaded_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup
     gr_str load = gr_sqlw_load(&p, r);
     gr_str text = merged_side(&p, r, gr_arena_printf(w->arena, "(" GR_FMT ") AS \"l\"", GR_ARG(load)));
     if (is_here) return gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text));
-    return side_text(w, place, &s, text);
+    return side_text(w, place, r, &s, text);
 }
 
 static gr_str plain_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r) {
     gr_sql_statement s = {0};
     gr_sqlw p = side_writer(w, place, &s);
     gr_str text = source_side(&p, r);
-    return side_text(w, place, &s, text);
+    return side_text(w, place, r, &s, text);
 }
 
 static gr_str stored_side(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r, gr_str table) {
     gr_sql_statement s = {0};
     gr_sqlw p = side_writer(w, place, &s);
     gr_str text = merged_side(&p, r, table);
-    return side_text(w, place, &s, text);
+    return side_text(w, place, r, &s, text);
 }
 
 gr_status gr_sql_verify(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
@@ -181,30 +207,50 @@ static gr_str row_values(gr_sqlw *w, const gr_rollup *r, const gr_group *group) 
         gr_str value = group->components.v[i].agg == GR_AGG_OPAQUE ? (gr_str){0} : gr_sqlw_row_value(w, m);
         if (value.n) texts[n++] = value;
     }
+    for (size_t i = 0; i < n && w->dialect->reads_alone; i++) texts[i] = gr_sqlw_op1(w, GR_SQL_HASHED_VALUE, texts[i]);
     return gr_sqlw_join(w, texts, n, ", ");
+}
+
+typedef struct mark_of {
+    const gr_rollup *rollup;
+    size_t group;
+    const gr_expr *change; /* or NULL */
+} mark_of;
+
+static gr_str mark_text(gr_sqlw *w, const void *arg) {
+    const mark_of *of = arg;
+    const gr_rollup *r = of->rollup;
+    gr_sqlw g = *w;
+    g.tree = &r->groups.v[of->group].tree;
+    gr_str bucket = r->ranged ? gr_sqlw_stored_bucket(&g, r->ranged->member, r->ranged->granularity) : (gr_str){0};
+    gr_str key = partition_key(&g, r, bucket), mark;
+    if (of->change)
+        mark = gr_sqlw_op1(&g, GR_SQL_TEXT, gr_sqlw_op1(&g, GR_SQL_MAX, gr_sqlw_expr(&g, of->change, r->preagg->cube)));
+    else
+        mark = gr_sqlw_op1(&g, GR_SQL_HASH_SUM, row_values(&g, r, &r->groups.v[of->group]));
+    gr_str names[] = {gr_sqlw_own(&g, "k"), gr_sqlw_own(&g, "g"), gr_sqlw_own(&g, "n"), gr_sqlw_own(&g, "m")};
+    gr_str list = gr_arena_printf(
+        g.arena, GR_FMT " AS " GR_FMT ", %zu AS " GR_FMT ", count(*) AS " GR_FMT ", " GR_FMT " AS " GR_FMT, GR_ARG(key),
+        GR_ARG(names[0]), of->group, GR_ARG(names[1]), GR_ARG(names[2]), GR_ARG(mark), GR_ARG(names[3]));
+    gr_str where = gr_sqlw_where(&g), from = gr_sqlw_from_for(&g, g.tree, list, where);
+    return gr_arena_printf(g.arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
+                           GR_ARG(by_key(&g)));
 }
 
 gr_status gr_sql_fingerprint(const gr_snapshot *snapshot, const gr_rollup *rollup, const gr_tz *zone,
                              gr_sql_load_options options, const gr_expr *change, const gr_sql_places *places,
                              gr_arena *arena, gr_sql *ret, gr_error *err) {
+    static const gr_str columns[] = {GR_STR_INIT("k"), GR_STR_INIT("g"), GR_STR_INIT("n"), GR_STR_INIT("m")};
     const gr_rollup *r = rollup->entity;
     gr_sql_statement s = {0};
-    const gr_sql_home home = gr_sql_home_native(places, gr_sql_load_source(r));
+    gr_str source = gr_sql_load_source(r);
+    const gr_sql_home home = gr_sql_home_of_readings(places, source);
     gr_sqlw w = gr_sqlw_for_load(snapshot, r, zone, options, home.dialect, &s, arena, err);
+    gr_sqlw_take_home(&w, places, &home, &s);
     gr_str *texts = GR_NEW_N(arena, gr_str, r->groups.n + 1);
     for (size_t i = 0; i < r->groups.n; i++) {
-        gr_sqlw g = w;
-        g.tree = &r->groups.v[i].tree;
-        gr_str bucket = r->ranged ? gr_sqlw_stored_bucket(&g, r->ranged->member, r->ranged->granularity) : (gr_str){0};
-        gr_str key = partition_key(&g, r, bucket), mark;
-        if (change)
-            mark = gr_sqlw_op1(&g, GR_SQL_TEXT, gr_sqlw_op1(&g, GR_SQL_MAX, gr_sqlw_expr(&g, change, r->preagg->cube)));
-        else
-            mark = gr_sqlw_op1(&g, GR_SQL_HASH_SUM, row_values(&g, r, &r->groups.v[i]));
-        gr_str where = gr_sqlw_where(&g), from = gr_sqlw_from(&g, g.tree);
-        texts[i] = gr_arena_printf(
-            arena, "SELECT " GR_FMT " AS k, %zu AS g, count(*) AS n, " GR_FMT " AS m" GR_FMT GR_FMT " GROUP BY 1",
-            GR_ARG(key), i, GR_ARG(mark), GR_ARG(from), GR_ARG(where));
+        const mark_of of = {r, i, change};
+        texts[i] = gr_sqlw_read_at(&w, gr_sql_place_of(places, source), columns, mark_text, &of);
     }
     gr_str all = gr_sqlw_join(&w, texts, r->groups.n, " UNION ALL ");
     return gr_sqlw_finish(&s, &home,
@@ -222,7 +268,7 @@ gr_str gr_sql_checksum(const gr_rollup *r, const gr_dialect *dialect, gr_arena *
     size_t n = 0;
     for (size_t i = 0; i < r->n_columns; i++) texts[n++] = gr_sqlw_ident(&w, r->columns[i].name);
     for (size_t i = 0; i < r->n_components; i++) texts[n++] = gr_sqlw_ident(&w, r->components[i].name);
-    for (size_t i = 0; i < n && r->is_remote; i++) {
+    for (size_t i = 0; i < n && (r->is_remote || dialect->reads_alone); i++) {
         bool is_sketch =
             i >= r->n_columns && r->components[i - r->n_columns].component.agg == GR_AGG_COUNT_DISTINCT_APPROX;
         if (!is_sketch) texts[i] = gr_sqlw_op1(&w, GR_SQL_HASHED_VALUE, texts[i]);

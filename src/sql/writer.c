@@ -36,18 +36,15 @@ static const char *op_doc(gr_sql_op op) {
     return docs[op];
 }
 
-gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
-    gr_str t = w->dialect->ops[op];
-    if (!t.n)
-        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "The engine '" GR_FMT "' has no operation for: %s",
-                            GR_ARG(w->dialect->name), op_doc(op));
+/* {0}, {1} … are the holes. */
+static gr_str filled(gr_arena *arena, gr_str t, const gr_str *holes) {
     size_t total = 0;
     for (size_t i = 0; i < t.n; i++) {
         bool is_hole = t.p[i] == '{' && i + 2 < t.n && t.p[i + 2] == '}';
         total += is_hole ? holes[t.p[i + 1] - '0'].n : 1;
         if (is_hole) i += 2;
     }
-    char *out = gr_arena_alloc(w->arena, total + 1), *p = out;
+    char *out = gr_arena_alloc(arena, total + 1), *p = out;
     for (size_t i = 0; i < t.n; i++) {
         if (t.p[i] == '{' && i + 2 < t.n && t.p[i + 2] == '}') {
             gr_str hole = holes[t.p[i + 1] - '0'];
@@ -59,6 +56,14 @@ gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
         }
     }
     return (gr_str){out, (size_t)(p - out)};
+}
+
+gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
+    gr_str t = w->dialect->ops[op];
+    if (!t.n)
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED, "The engine '" GR_FMT "' has no operation for: %s",
+                            GR_ARG(w->dialect->name), op_doc(op));
+    return filled(w->arena, t, holes);
 }
 
 gr_str gr_sqlw_op1(gr_sqlw *w, gr_sql_op op, gr_str a) { return gr_sqlw_op(w, op, &a); }
@@ -93,8 +98,28 @@ gr_str gr_sql_shortened(gr_str name, size_t most, gr_arena *arena) {
 gr_str gr_sql_quote(const gr_dialect *dialect, gr_str identifier, gr_arena *arena) {
     return quoted(arena, gr_sql_shortened(identifier, dialect->most_name_bytes, arena), dialect->quote);
 }
+
+gr_str gr_sql_create_schema(const gr_dialect *dialect, gr_str catalog, gr_str schema, gr_arena *arena) {
+    gr_str name = gr_sql_quote(dialect, schema, arena), outer = gr_sql_quote(dialect, catalog, arena);
+    if (catalog.n) name = gr_arena_printf(arena, GR_FMT "." GR_FMT, GR_ARG(outer), GR_ARG(name));
+    return filled(arena, dialect->create_schema, &name);
+}
+
 gr_str gr_sqlw_ident(gr_sqlw *w, gr_str name) { return gr_sql_quote(w->dialect, name, w->arena); }
-gr_str gr_sqlw_text_literal(gr_sqlw *w, gr_str text) { return quoted(w->arena, text, '\''); }
+
+/* What reads alone takes a backslash for the start of an escape. */
+static gr_str escaped(gr_arena *arena, gr_str s) {
+    char *out = gr_arena_alloc(arena, 2 * s.n + 1), *p = out;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\\') *p++ = '\\';
+        *p++ = s.p[i];
+    }
+    return (gr_str){out, (size_t)(p - out)};
+}
+
+gr_str gr_sqlw_text_literal(gr_sqlw *w, gr_str text) {
+    return quoted(w->arena, w->dialect->reads_alone ? escaped(w->arena, text) : text, '\'');
+}
 
 gr_str gr_sqlw_join(gr_sqlw *w, const gr_str *texts, size_t n, const char *between) {
     size_t total = 0, gap = strlen(between);

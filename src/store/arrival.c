@@ -80,7 +80,8 @@ static gr_str question(const gr_arrival *a, const gr_dialect *dialect, gr_str ta
     for (size_t i = 0; i < a->base.n_columns; i++) {
         gr_str name = gr_sql_quote(dialect, names ? names[i] : a->base.schema[i].name, a->arena);
         gr_buf_printf(&sql, ", CAST(count(" GR_FMT ") AS VARCHAR)", GR_ARG(name));
-        if (has_sum(a, i)) gr_buf_printf(&sql, ", CAST(sum(" GR_FMT ") AS VARCHAR)", GR_ARG(name));
+        if (has_sum(a, i))
+            gr_buf_printf(&sql, ", CAST(" GR_FMT " AS VARCHAR)", GR_ARG(gr_sql_exact_sum(dialect, name, a->arena)));
     }
     gr_buf_printf(&sql, " FROM " GR_FMT, GR_ARG(table));
     gr_str text = gr_arena_dup(a->arena, gr_buf_str(&sql));

@@ -211,12 +211,8 @@ static pthread_mutex_t schema_lock = PTHREAD_MUTEX_INITIALIZER; /* store.schema:
 static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, gr_error *err) {
     enum { TRIES = 3, PAUSE_NS = 20000000 };
     const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
-    gr_str catalog = gr_sql_quote(dialect, table->catalog, ctx->arena),
-           schema = gr_sql_quote(dialect, table->schema, ctx->arena);
     bool is_native = table->local.n < table->text.n; /* the connection is to the very database */
-    gr_str sql = is_native ? gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT, GR_ARG(schema))
-                           : gr_arena_printf(ctx->arena, "CREATE SCHEMA IF NOT EXISTS " GR_FMT "." GR_FMT,
-                                             GR_ARG(catalog), GR_ARG(schema));
+    gr_str sql = gr_sql_create_schema(dialect, is_native ? (gr_str){0} : table->catalog, table->schema, ctx->arena);
     gr_status status = GR_OK;
     for (int i = 0; i < TRIES; i++) {
         if (i) nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
@@ -248,22 +244,25 @@ gr_status gr_store_build_from(gr_engine_conn *conn, const gr_ctx *ctx, const gr_
     return build(conn, ctx, r, table, store_dir, &f, err);
 }
 
+static bool has_edges(const gr_rollup *r, size_t i) {
+    return r->columns[i].is_instant || &r->columns[i] == gr_rollup_time(r);
+}
+
 /* One row for each partition: its key, rows, checksum, then first and last of each instant column and of the first time
  * column. */
 static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dialect, gr_arena *arena) {
     gr_str key = gr_sql_partition_key(r, dialect, arena), checksum = gr_sql_checksum(r, dialect, arena);
     gr_buf sql;
     gr_buf_init(&sql, 1 << 20);
-    gr_buf_printf(&sql, "SELECT " GR_FMT ", count(*), " GR_FMT, GR_ARG(key), GR_ARG(checksum));
+    gr_buf_printf(&sql, "SELECT " GR_FMT " AS granary_k, count(*) AS granary_n, " GR_FMT, GR_ARG(key),
+                  GR_ARG(checksum));
     for (size_t i = 0; i < r->n_columns; i++) {
         gr_str name = gr_sql_quote(dialect, r->columns[i].name, arena);
-        if (r->columns[i].is_instant || &r->columns[i] == gr_rollup_time(r))
+        if (has_edges(r, i))
             gr_buf_printf(&sql, ", " GR_FMT ", " GR_FMT, GR_ARG(gr_sql_edge(dialect, name, false, arena)),
                           GR_ARG(gr_sql_edge(dialect, name, true, arena)));
-        else
-            gr_buf_z(&sql, ", CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)");
     }
-    gr_buf_printf(&sql, " FROM " GR_FMT " GROUP BY 1 ORDER BY 1", GR_ARG(table));
+    gr_buf_printf(&sql, " FROM " GR_FMT " GROUP BY granary_k ORDER BY granary_k", GR_ARG(table));
     gr_str text = gr_arena_dup(arena, gr_buf_str(&sql));
     gr_buf_done(&sql);
     return text;
@@ -273,9 +272,11 @@ static void take_row(const gr_rollup *r, const gr_batch *b, size_t row, gr_arena
     gr_store_part_stat part = {.key_us = ((const int64_t *)b->columns[0].data)[row],
                                .rows = ((const int64_t *)b->columns[1].data)[row],
                                .checksum = gr_arena_dup(arena, gr_column_text(&b->columns[2], row))};
+    size_t at = 3;
     out->parts[out->n_parts++] = part;
     for (size_t i = 0; i < r->n_columns; i++) {
-        const gr_column *lo = &b->columns[3 + 2 * i], *hi = &b->columns[4 + 2 * i];
+        if (!has_edges(r, i)) continue;
+        const gr_column *lo = &b->columns[at++], *hi = &b->columns[at++];
         if (gr_column_is_null(lo, row)) continue;
         int64_t min = ((const int64_t *)lo->data)[row], max = ((const int64_t *)hi->data)[row];
         if (min < out->min_us[i]) out->min_us[i] = min;

@@ -30,7 +30,10 @@
 const gr_dialect gr_dialect_clickhouse =
     {
         .name = GR_STR_INIT("clickhouse"),
-        .quote = '`',
+        .quote = '"',
+        .most_name_bytes = 0,
+        .reads_alone = true,
+        .create_schema = GR_STR_INIT("CREATE DATABASE IF NOT EXISTS {0}"),
         .wide_integer = GR_STR_INIT("Decimal(38, 0)"),
         .ops =
             {
@@ -53,8 +56,11 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_TIMESTAMP_LITERAL] =
                     GR_STR_INIT("toDateTime(replaceOne(replaceOne({0}, 'T', ' '), '.000', ''), "
                                 "'UTC')"),
+                /* Rows that are grouped by a constant alone are one group, also when there are none. */
+                [GR_SQL_GROUP_KEY] = GR_STR_INIT("materialize({0})"),
                 [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count()"),
                 [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
+                [GR_SQL_EXACT_SUM] = GR_STR_INIT("sum(toDecimal128(toNullable({0}), 0))"),
                 [GR_SQL_SUM] = GR_STR_INIT(GUARDED_SUM),
                 [GR_SQL_SUM_JOINED] = GR_STR_INIT(GUARDED_SUM),
                 [GR_SQL_MIN] = GR_STR_INIT("min(toNullable({0}))"),
@@ -74,6 +80,9 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_NULL_SAFE_EQ] = GR_STR_INIT("(ifNull({0} = {1}, 0) OR (isNull({0}) AND isNull({1})))"),
                 [GR_SQL_ONE_IF_ANY] = GR_STR_INIT("CASE WHEN {0} > 0 THEN 1 END"),
                 [GR_SQL_EPOCH] = GR_STR_INIT("ifNull(" SECONDS("{0}") " * 1000000, toInt64(-9223372036854775807) - 1)"),
+                /* A hash of what may be null is null. */
+                [GR_SQL_HASHED_VALUE] = GR_STR_INIT("ifNull(concat('=', toString({0})), '-')"),
+                [GR_SQL_HASH_SUM] = GR_STR_INIT("toString(sum(sipHash64({0})))"),
                 [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),
                 [GR_SQL_CONCAT_GEO] = GR_STR_INIT("concat(toString({0}), ',', toString({1}))"),
             },
@@ -90,8 +99,6 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_SHIFT_MICROS] = true,
                 [GR_SQL_TIMESTAMP_LOWEST] = true,
                 [GR_SQL_TIMESTAMP_HIGHEST] = true,
-                [GR_SQL_HASH_SUM] = true,
-                [GR_SQL_HASHED_VALUE] = true,
                 [GR_SQL_IS_NEAR] = true,
             },
 };

@@ -10,6 +10,7 @@ const gr_dialect gr_dialect_duckdb = {
     .name = GR_STR_INIT("duckdb"),
     .quote = '"',
     .wide_integer = GR_STR_INIT("HUGEINT"),
+    .create_schema = GR_STR_INIT("CREATE SCHEMA IF NOT EXISTS {0}"),
     .ops =
         {
             [GR_SQL_INSTANT_OF_TIMESTAMP] = GR_STR_INIT("{0}"),
@@ -24,6 +25,8 @@ const gr_dialect gr_dialect_duckdb = {
                             " - 1) * {1}) ELSE {2} + to_months(" BIN " * {1}) END)"),
             [GR_SQL_BIN_MICROS] = GR_STR_INIT("time_bucket(to_microseconds({1}), {0}, {2})"),
             [GR_SQL_TIMESTAMP_LITERAL] = GR_STR_INIT("TIMESTAMP {0}"),
+            [GR_SQL_EXACT_SUM] = GR_STR_INIT("sum({0})"),
+            [GR_SQL_GROUP_KEY] = GR_STR_INIT("{0}"),
             [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),
             [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
             [GR_SQL_SUM] = GR_STR_INIT("sum({0})"),

@@ -24,6 +24,7 @@
         GR_STR_INIT("(CASE WHEN " LATER(BIN) " > {0} THEN " LATER("(" BIN " - 1)") " ELSE " LATER(BIN) " END)"),       \
     [GR_SQL_BIN_MICROS] = GR_STR_INIT("date_bin({1} * interval '1 microsecond', {0}, {2})"),                           \
     [GR_SQL_TIMESTAMP_LITERAL] = GR_STR_INIT("TIMESTAMP {0}"), [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),          \
+    [GR_SQL_EXACT_SUM] = GR_STR_INIT("sum({0})"), [GR_SQL_GROUP_KEY] = GR_STR_INIT("{0}"),                             \
     [GR_SQL_COUNT] = GR_STR_INIT("count({0})"), [GR_SQL_SUM] = GR_STR_INIT("sum({0} + 0)"),                            \
     [GR_SQL_SUM_JOINED] = GR_STR_INIT("sum({0} + 0)"), [GR_SQL_MIN] = GR_STR_INIT("min({0})"),                         \
     [GR_SQL_MAX] = GR_STR_INIT("max({0})"), [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("count(DISTINCT {0})"),              \
@@ -58,6 +59,7 @@ const gr_dialect gr_dialect_postgres = {
     .name = GR_STR_INIT("postgres"),
     .quote = '"',
     .wide_integer = GR_STR_INIT("numeric"),
+    .create_schema = GR_STR_INIT("CREATE SCHEMA IF NOT EXISTS {0}"),
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END")}, /* its header */
@@ -70,6 +72,7 @@ const gr_dialect gr_dialect_postgres_hll = {
     .name = GR_STR_INIT("postgres+hll"),
     .quote = '"',
     .wide_integer = GR_STR_INIT("numeric"),
+    .create_schema = GR_STR_INIT("CREATE SCHEMA IF NOT EXISTS {0}"),
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_HLL_ADD] = GR_STR_INIT("hll_add_agg(hll_hash_any({0}), {1}, 5, -1, 1)"),

@@ -131,6 +131,10 @@ static const operation operations[] = {
     {GR_SQL_COUNT_ROWS, &numbers, {0}, NULL, NULL, true},
     {GR_SQL_COUNT, &numbers, {"i"}, NULL, NULL, true},
     {GR_SQL_SUM, &numbers, {"i"}, NULL, NULL, true},
+    {GR_SQL_EXACT_SUM, &numbers, {"i"}, NULL, NULL, true},
+    {GR_SQL_EXACT_SUM, &sure, {"i"}, NULL, NULL, true},
+    {GR_SQL_GROUP_KEY, &numbers, {"i"}, NULL, NULL, false},
+    {GR_SQL_GROUP_KEY, &numbers, {"7"}, NULL, NULL, false},
     {GR_SQL_SUM, &numbers, {"d"}, NULL, NULL, true},
     {GR_SQL_SUM, &numbers, {"f"}, NULL, NULL, true},
     {GR_SQL_SUM, &numbers, {"r"}, NULL, NULL, true}, /* a sum of floats of 4 bytes does not reach it */
@@ -236,13 +240,34 @@ static void sums_do_not_wrap_around(void **state) {
     }
 }
 
+/* Of rows in any order the same, and of a value that is null, empty or another, another. */
+static void hashes_tell_rows_apart(void **state) {
+    (void)state;
+    static const char *const rows[] = {
+        "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, 'y'", "SELECT 2 AS a, 'y' AS b UNION ALL SELECT 1, 'x'",
+        "SELECT 1 AS a, 'y' AS b UNION ALL SELECT 2, 'x'", "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, ''",
+        "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, CAST(NULL AS Nullable(String))"};
+    gr_str sums[5];
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = gr_dialect_get(GR_STR("clickhouse")), .arena = f.arena, .status = &status, .err = &f.err};
+    gr_str a = gr_sqlw_op1(&w, GR_SQL_HASHED_VALUE, GR_STR("a")), b = gr_sqlw_op1(&w, GR_SQL_HASHED_VALUE, GR_STR("b"));
+    gr_str sum = gr_sqlw_op1(&w, GR_SQL_HASH_SUM, gr_arena_printf(f.arena, GR_FMT ", " GR_FMT, GR_ARG(a), GR_ARG(b)));
+    for (size_t i = 0; i < 5; i++)
+        sums[i] = ask(&f, &sides[1], gr_arena_printf(f.arena, "SELECT " GR_FMT " FROM (%s)", GR_ARG(sum), rows[i]))
+                      ->cells[0]
+                      .text;
+    assert_true(sums[0].n > 1 && gr_str_eq(sums[0], sums[1]));
+    for (size_t i = 1; i < 5; i++)
+        for (size_t k = i + 1; k < 5; k++) assert_false(gr_str_eq(sums[i], sums[k]));
+}
+
 /* What the dialect refuses is on a list, so that nothing is refused by accident. */
 static void refusals_are_listed(void **state) {
     (void)state;
     static const gr_sql_op refused[] = {
-        GR_SQL_INSTANT_OF_ANY,    GR_SQL_HLL_ADD,  GR_SQL_HLL_UNION,    GR_SQL_HLL_CARDINALITY, GR_SQL_ONE_IF_SKETCHED,
-        GR_SQL_MERGE_M2,          GR_SQL_RANK,     GR_SQL_SHIFT_MONTHS, GR_SQL_SHIFT_MICROS,    GR_SQL_TIMESTAMP_LOWEST,
-        GR_SQL_TIMESTAMP_HIGHEST, GR_SQL_HASH_SUM, GR_SQL_HASHED_VALUE, GR_SQL_IS_NEAR};
+        GR_SQL_INSTANT_OF_ANY,    GR_SQL_HLL_ADD, GR_SQL_HLL_UNION,    GR_SQL_HLL_CARDINALITY, GR_SQL_ONE_IF_SKETCHED,
+        GR_SQL_MERGE_M2,          GR_SQL_RANK,    GR_SQL_SHIFT_MONTHS, GR_SQL_SHIFT_MICROS,    GR_SQL_TIMESTAMP_LOWEST,
+        GR_SQL_TIMESTAMP_HIGHEST, GR_SQL_IS_NEAR};
     const gr_dialect *dialect = gr_dialect_get(GR_STR("clickhouse"));
     size_t n = 0;
     for (int op = 0; op < GR_SQL_OP__COUNT; op++) n += dialect->refuses[op];
@@ -254,6 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_answers_the_same),
         cmocka_unit_test(sums_do_not_wrap_around),
+        cmocka_unit_test(hashes_tell_rows_apart),
         cmocka_unit_test(refusals_are_listed),
     };
     return cmocka_run_group_tests_name("conformance.engine.clickhouse_dialect", tests, open_all, close_all);

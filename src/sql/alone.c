@@ -1,0 +1,150 @@
+/* Readings for an engine whose SELECT joins two tables at most (ClickHouse 18; modern ones read the same text): joins
+ * are nested, and every table's columns go through under one name, `cube.column`, which is what members' SQL says.
+ *
+ *      SELECT sum("orders".amount) … FROM
+ *          (SELECT "orders.amount", "orders.city_id", "cities.region_id" FROM
+ *              (SELECT "orders".amount AS "orders.amount", … FROM orders AS "orders") AS "granary_l0"
+ *              ALL LEFT JOIN (SELECT "cities".id AS "cities.id", … FROM cities AS "cities") AS "granary_j1"
+ *              ON "orders".city_id = "cities".id) AS "granary_l1"
+ *          ALL LEFT JOIN (…) AS "granary_j2" ON "cities".region_id = "regions".id
+ *
+ * Which columns those are is read from the texts of the SELECT: `"orders".amount`, `"orders"."amount"`. */
+#include "sql/internal.h"
+
+#include <ctype.h>
+
+typedef GR_VEC(gr_str) names_vec;
+
+typedef struct table {
+    const gr_cube *cube;
+    gr_str alias; /* quoted */
+    names_vec columns;
+} table;
+
+static bool is_word_char(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* The end of what is quoted from `i` on; doubled quotes and what a backslash stands before stay inside. */
+static size_t quoted_end(gr_str s, size_t i) {
+    char quote = s.p[i++];
+    for (; i < s.n; i++) {
+        if (s.p[i] == '\\') {
+            i++;
+        } else if (s.p[i] == quote) {
+            if (i + 1 >= s.n || s.p[i + 1] != quote) return i + 1;
+            i++;
+        }
+    }
+    return s.n;
+}
+
+/* The column's name, unquoted, that stands at `i`; empty: there is none. */
+static gr_str column_at(gr_str s, size_t i, gr_arena *arena) {
+    if (i >= s.n) return (gr_str){0};
+    if (s.p[i] != '"' && s.p[i] != '`') {
+        size_t end = i;
+        while (end < s.n && is_word_char(s.p[end])) end++;
+        return gr_str_sub(s, i, end - i);
+    }
+    size_t end = quoted_end(s, i), n = 0;
+    char *out = gr_arena_alloc(arena, end - i + 1), quote = s.p[i];
+    for (size_t k = i + 1; k + 1 < end; k++) {
+        if (s.p[k] == quote || s.p[k] == '\\') k++;
+        out[n++] = s.p[k];
+    }
+    return (gr_str){out, n};
+}
+
+static void add_column(gr_sqlw *w, table *t, gr_str name) {
+    if (!name.n) return;
+    for (size_t i = 0; i < t->columns.n; i++)
+        if (gr_str_eq(t->columns.v[i], name)) return;
+    GR_PUSH(w->arena, &t->columns, name);
+}
+
+/* Every `alias.column` of the text. */
+static void find_columns(gr_sqlw *w, table *tables, size_t n, gr_str text) {
+    for (size_t i = 0; i < text.n;) {
+        char c = text.p[i];
+        if (c != '"' && c != '\'' && c != '`') {
+            i++;
+            continue;
+        }
+        size_t end = quoted_end(text, i);
+        gr_str name = gr_str_sub(text, i, end - i);
+        for (size_t k = 0; c == '"' && k < n && end < text.n && text.p[end] == '.'; k++)
+            if (gr_str_eq(tables[k].alias, name)) add_column(w, &tables[k], column_at(text, end + 1, w->arena));
+        i = end;
+    }
+}
+
+static gr_str dotted(gr_sqlw *w, const table *t, gr_str column) {
+    return gr_sqlw_ident(w, gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->cube->alias), GR_ARG(column)));
+}
+
+/* `(SELECT "orders"."amount" AS "orders.amount", … FROM orders AS "orders")` */
+static gr_str renamed(gr_sqlw *w, const table *t) {
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, t->columns.n + 1);
+    for (size_t i = 0; i < t->columns.n; i++) {
+        gr_str column = gr_sqlw_ident(w, t->columns.v[i]), name = dotted(w, t, t->columns.v[i]);
+        texts[i] =
+            gr_arena_printf(w->arena, GR_FMT "." GR_FMT " AS " GR_FMT, GR_ARG(t->alias), GR_ARG(column), GR_ARG(name));
+    }
+    gr_str list = t->columns.n ? gr_sqlw_join(w, texts, t->columns.n, ", ") : GR_STR("1 AS \"granary_one\"");
+    gr_str from = gr_sqlw_table(w, t->cube);
+    return gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT ")", GR_ARG(list), GR_ARG(from));
+}
+
+/* The columns of the first `n` tables. */
+static gr_str all_columns(gr_sqlw *w, const table *tables, size_t n) {
+    names_vec names = {0};
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < tables[i].columns.n; k++)
+            GR_PUSH(w->arena, &names, dotted(w, &tables[i], tables[i].columns.v[k]));
+    return names.n ? gr_sqlw_join(w, names.v, names.n, ", ") : GR_STR("1 AS \"granary_one\"");
+}
+
+static gr_str joined(gr_sqlw *w, const gr_tree *tree, table *tables, gr_str texts) {
+    gr_str *on = GR_NEW_N(w->arena, gr_str, tree->n);
+    for (size_t i = 0; i < tree->n; i++) {
+        const gr_cube *cube = tree->nodes[i].cube;
+        tables[i] = (table){.cube = cube, .alias = gr_sqlw_ident(w, cube->alias)};
+    }
+    find_columns(w, tables, tree->n, texts);
+    for (size_t i = 1; i < tree->n; i++) {
+        on[i] = gr_sqlw_expr(w, tree->nodes[i].join->sql, tree->nodes[i].join->from);
+        find_columns(w, tables, tree->n, on[i]);
+    }
+    gr_str text = renamed(w, &tables[0]);
+    for (size_t i = 1; i < tree->n; i++) {
+        gr_str right = renamed(w, &tables[i]);
+        if (i > 1) {
+            gr_str list = all_columns(w, tables, i);
+            text = gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT ")", GR_ARG(list), GR_ARG(text));
+        }
+        text = gr_arena_printf(w->arena,
+                               GR_FMT " AS \"granary_l%zu\" ALL LEFT JOIN " GR_FMT " AS \"granary_j%zu\" ON " GR_FMT,
+                               GR_ARG(text), i - 1, GR_ARG(right), i, GR_ARG(on[i]));
+    }
+    return gr_arena_printf(w->arena, " FROM " GR_FMT, GR_ARG(text));
+}
+
+gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where) {
+    if (w->sub_queries.n)
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                            "'" GR_FMT "' is a sub_query dimension, and a reading of the engine '" GR_FMT
+                            "' cannot join what it is computed from",
+                            GR_ARG(w->sub_queries.v[0].dimension->id), GR_ARG(w->dialect->name));
+    if (w->from || tree->n < 2) return gr_sqlw_from(w, tree);
+    table *tables = GR_NEW_N(w->arena, table, tree->n);
+    return joined(w, tree, tables, gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(list), GR_ARG(where)));
+}
+
+/* In the hours in which a clock moves by part of an hour, 18.16 has it wrong by that. */
+bool gr_sqlw_alone_can_shift(const gr_tz *tz) {
+    enum { FIRST = 1970, LAST = 2106 };
+    const int64_t month_us = (int64_t)2629746 * 1000000, hour_us = (int64_t)3600 * 1000000;
+    int64_t first = (gr_tz_to_local(tz, 0) % hour_us + hour_us) % hour_us;
+    for (int64_t at = month_us; at < (LAST - FIRST) * 12 * month_us; at += month_us)
+        if (((gr_tz_to_local(tz, at) - at - first) % hour_us + hour_us) % hour_us) return false;
+    return true;
+}
