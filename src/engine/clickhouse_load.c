@@ -37,6 +37,7 @@ static gr_str type_text(const loader *l, size_t i) {
         [GR_TYPE_INT64] = "Int64",
         [GR_TYPE_FLOAT64] = "Float64",
         [GR_TYPE_UTF8] = "String",
+        [GR_TYPE_BINARY] = "String", /* of bytes; hex() sends them back as text */
         [GR_TYPE_DATE] = "Date",
         [GR_TYPE_TIMESTAMP] = "DateTime('UTC')",
         [GR_TYPE_TIMESTAMPTZ] = "DateTime",
@@ -45,7 +46,6 @@ static gr_str type_text(const loader *l, size_t i) {
     if (s->type == GR_TYPE_DECIMAL)
         return gr_arena_printf(l->arena, "Nullable(Decimal(%d, %d))", s->precision ? s->precision : 38,
                                s->precision ? s->scale : OPEN_SCALE);
-    if (!names[s->type]) return (gr_str){0};
     return gr_arena_printf(l->arena, "Nullable(%s)", names[s->type]);
 }
 
@@ -66,9 +66,6 @@ static gr_status make_table(loader *l, const gr_ctx *ctx, gr_error *err) {
     gr_str columns = GR_STR("");
     for (size_t i = 0; i < l->rows->n_columns; i++) {
         gr_str name = gr_engine_clickhouse_quote(column_name(l, i), '`', l->arena), type = type_text(l, i);
-        if (!type.n)
-            return gr_error_set(err, GR_ERR_ENGINE_DATA, "%s: column \"" GR_FMT "\" cannot be kept there",
-                                l->conn->what, GR_ARG(column_name(l, i)));
         columns = gr_arena_printf(l->arena, GR_FMT "%s" GR_FMT " " GR_FMT, GR_ARG(columns), i ? ", " : "", GR_ARG(name),
                                   GR_ARG(type));
     }
@@ -149,13 +146,13 @@ static gr_status put_column(loader *l, size_t i, const gr_column *c, size_t n, g
     case GR_TYPE_TIMESTAMP:
     case GR_TYPE_TIMESTAMPTZ: return put_times(l, i, c, n, err);
     case GR_TYPE_UTF8:
+    case GR_TYPE_BINARY:
         for (size_t k = 0; k < n; k++)
             put_string(&l->block, gr_column_is_null(c, k) ? (gr_str){0} : gr_column_text(c, k));
         break;
     case GR_TYPE_NULL:
         for (size_t k = 0; k < n; k++) put_varuint(&l->block, 0);
         break;
-    case GR_TYPE_BINARY:
     case GR_TYPE__COUNT: break;
     }
     return GR_OK;

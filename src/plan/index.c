@@ -311,20 +311,21 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     return false;
 }
 
-gr_str gr_plan_place_of(const gr_preagg *p, gr_plan_defaults defaults, bool *ret_is_external) {
-    bool is_external = p->is_external < 0 ? p->store.n || defaults.is_external : p->is_external != 0;
-    for (size_t i = 0; i < defaults.n_remote && p->type == GR_PREAGG_ORIGINAL_SQL; i++)
-        if (gr_str_eq(defaults.remote[i].name, p->cube->data_source)) is_external = false;
-    *ret_is_external = is_external;
-    if (!is_external || p->external.n) return p->cube->data_source;
-    return p->store.n ? p->store : defaults.store;
-}
-
 /* Empty: the embedded one. */
 static gr_str engine_of(gr_plan_defaults defaults, gr_str source) {
     for (size_t i = 0; i < defaults.n_remote; i++)
         if (gr_str_eq(defaults.remote[i].name, source)) return defaults.remote[i].engine;
     return (gr_str){0};
+}
+
+gr_str gr_plan_place_of(const gr_preagg *p, gr_plan_defaults defaults, bool *ret_is_external) {
+    bool is_external = p->is_external < 0 ? p->store.n || defaults.is_external : p->is_external != 0;
+    bool is_original = p->type == GR_PREAGG_ORIGINAL_SQL; /* where statements of the source read it */
+    if (is_original && engine_of(defaults, p->cube->data_source).n) is_external = false;
+    *ret_is_external = is_external;
+    if (!is_external || p->external.n) return p->cube->data_source;
+    gr_str store = p->store.n ? p->store : defaults.store;
+    return is_original && engine_of(defaults, store).n ? (gr_str){0} : store;
 }
 
 static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults defaults, gr_diags *diags,

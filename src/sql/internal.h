@@ -165,6 +165,8 @@ bool gr_sql_lacks_sketches(const gr_sql_place *place, const gr_components *compo
 bool gr_sqlw_sees(const gr_sqlw *w, const gr_sql_place *place);
 /* A writer of its own for a fetch from this place; its texts go to `s`. */
 gr_sqlw gr_sqlw_for_place(const gr_sqlw *w, const gr_sql_place *place, gr_sql_statement *s);
+/* A table of a rollup as it is stored, for FROM. */
+gr_str gr_sqlw_fetched_whole(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *rollup, gr_str table);
 /* The rows of a finished fetch, for FROM. */
 gr_str gr_sqlw_fetched(gr_sqlw *w, const gr_sql_place *place, const gr_sql_statement *s, const gr_str *columns,
                        gr_str text);
@@ -205,6 +207,8 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
 /* The same, fetched from the place that the statement does not see. */
 gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
                          const gr_components *all);
+/* A stored sketch that a fetch sends as hexadecimal text. */
+bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c);
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
 /* "v", "k0": the name of a column of a reading; such that no column of a source has it where that would matter. */
 gr_str gr_sqlw_own(gr_sqlw *w, const char *name);

@@ -201,8 +201,7 @@ static gr_str part_table(gr_sqlw *w, const gr_rollup *part) {
     gr_str table = state && state->is_built ? state->table : gr_sqlw_ident(w, part->entity->preagg->alias);
     const gr_sql_place *place = w->places ? gr_sql_place_of(w->places, part->entity->place) : NULL;
     if (place && !gr_sqlw_sees(w, place)) { /* rollups of several places: this one comes whole */
-        gr_sql_statement s = {0};
-        table = gr_sqlw_fetched(w, place, &s, NULL, gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(table)));
+        table = gr_sqlw_fetched_whole(w, place, part, table);
     }
     gr_str alias = rollup_alias(w, part);
     return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));

@@ -180,6 +180,54 @@ static gr_str join_sketch(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
                            GR_ARG(list), GR_ARG(values), GR_ARG(by), i, GR_ARG(on));
 }
 
+/* `"a"."status" AS "status"`; a boolean of an engine that has integers for them is one again. */
+static gr_str fetched_group(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, size_t i) {
+    gr_str alias = gr_sqlw_grain_alias(w, grain, i), text = gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(alias));
+    const gr_query_column *c = grain->query ? &grain->query->columns[i] : NULL;
+    bool is_dimension = c && c->kind == GR_COLUMN_DIMENSION && w->snapshot->types;
+    const gr_member *m = is_dimension ? grain->query->dimensions[c->index].member : NULL;
+    const gr_column_schema *type = m ? w->snapshot->types[m->index] : NULL;
+    if (((const gr_dialect *)place->dialect)->reads_alone && type && type->type == GR_TYPE_BOOL)
+        text = gr_sqlw_op1(w, GR_SQL_BOOLEAN, text);
+    return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(alias));
+}
+
+/* `(SELECT "a"."status" AS "status", unhex("a"."c1") AS "c1" … FROM temp.main.granary_f0 AS "a")`, or just the table.
+ */
+static gr_str with_bytes(gr_sqlw *w, gr_str rows, const gr_str *names, const bool *is_text, size_t n) {
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
+    bool is_any = false;
+    for (size_t i = 0; i < n; i++) {
+        gr_str name = gr_sqlw_ident(w, names[i]), value = gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(name));
+        if (is_text[i]) value = gr_sqlw_op1(w, GR_SQL_SKETCH_OF_TEXT, value);
+        is_any |= is_text[i];
+        texts[i] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(value), GR_ARG(name));
+    }
+    if (!is_any) return rows;
+    gr_str list = gr_sqlw_join(w, texts, n, ", ");
+    return gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT " AS \"a\")", GR_ARG(list), GR_ARG(rows));
+}
+
+gr_str gr_sqlw_fetched_whole(gr_sqlw *w, const gr_sql_place *place, const gr_rollup *r, gr_str table) {
+    gr_sql_statement s = {0};
+    gr_sqlw p = gr_sqlw_for_place(w, place, &s);
+    size_t n = r->n_columns + r->n_components;
+    gr_str *names = GR_NEW_N(w->arena, gr_str, n + 1), *texts = GR_NEW_N(w->arena, gr_str, n + 1);
+    bool *is_text = GR_NEW_N(w->arena, bool, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        bool is_column = i < r->n_columns;
+        names[i] = is_column ? r->columns[i].name : r->components[i - r->n_columns].name;
+        is_text[i] = !is_column && p.dialect->reads_alone &&
+                     r->components[i - r->n_columns].component.agg == GR_AGG_COUNT_DISTINCT_APPROX;
+        texts[i] = gr_sqlw_ident(&p, names[i]);
+        if (is_text[i]) texts[i] = gr_sqlw_op1(&p, GR_SQL_SKETCH_TO_TEXT, texts[i]);
+    }
+    bool is_named = p.dialect->reads_alone && n;
+    gr_str list = is_named ? gr_sqlw_join(w, texts, n, ", ") : GR_STR("*");
+    gr_str select = gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT, GR_ARG(list), GR_ARG(table));
+    return with_bytes(w, gr_sqlw_fetched(w, place, &s, is_named ? names : NULL, select), names, is_text, n);
+}
+
 /* Stored rows that the place cannot merge are merged here:
  *
  *      SELECT group columns, merge(c0) … FROM (SELECT group columns, stored columns … FROM table) GROUP BY … */
@@ -189,18 +237,19 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
     gr_sqlw p = gr_sqlw_for_place(w, place, &s), u = *w;
     size_t n = gr_sqlw_grain_n(grain), n_names = n;
     gr_str *names = GR_NEW_N(w->arena, gr_str, n + all->n + 2), *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
+    bool *is_text = GR_NEW_N(w->arena, bool, n + all->n + 2);
     p.is_given_only = p.is_unmerged = true;
     u.read = GR_READ_UNION;
     u.components = all;
     u.rows = GR_STR("\"a\"");
     for (size_t i = 0; i < n; i++) {
-        gr_str alias = gr_sqlw_grain_alias(w, grain, i);
         names[i] = gr_sqlw_grain_name(grain, i);
-        texts[i] = gr_arena_printf(w->arena, "\"a\"." GR_FMT " AS " GR_FMT, GR_ARG(alias), GR_ARG(alias));
+        texts[i] = fetched_group(w, place, grain, i);
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i), text = GR_STR("NULL");
+        if (c) is_text[n_names] = gr_sqlw_is_sent_as_text(&p, c);
         if (c) names[n_names++] = gr_arena_printf(w->arena, "c%zu", i);
         if (c && gr_scan_value_column(w->scan, c))
             text = gr_sqlw_accumulated(&u, c, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(slot)));
@@ -209,6 +258,7 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
         texts[n + i] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(slot));
     }
     gr_str rows = gr_sqlw_fetched(w, place, &s, names, gr_sqlw_scan(&p, grain, group, all));
+    rows = with_bytes(w, rows, names, is_text, n_names);
     gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), by = gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT " AS \"a\"" GR_FMT, GR_ARG(list), GR_ARG(rows),
                            GR_ARG(by));
@@ -233,8 +283,7 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
     gr_str rows = fetch_groups(w, place, grain, &rest, all);
     gr_str from = gr_arena_printf(w->arena, GR_FMT " AS \"a\"", GR_ARG(rows));
     for (size_t i = 0; i < n; i++) {
-        gr_str alias = gr_sqlw_grain_alias(w, grain, i);
-        texts[i] = gr_arena_printf(w->arena, "\"a\"." GR_FMT " AS " GR_FMT, GR_ARG(alias), GR_ARG(alias));
+        texts[i] = fetched_group(w, place, grain, i);
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);

@@ -36,6 +36,7 @@ gr_str gr_sqlw_where(gr_sqlw *w) {
         if (times_of(w)[i].has_range) add_text(w, &all, gr_sqlw_range(w, &times_of(w)[i]));
     for (size_t i = 0; i < q->n_segments && w->scan; i++) { /* of a load they are columns */
         gr_str text = gr_sqlw_member(w, q->segments[i].member);
+        if (w->dialect->reads_alone) text = gr_sqlw_op1(w, GR_SQL_BOOLEAN, text); /* it may be an integer there */
         add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(text)));
     }
     if (w->limited && !w->limits) {
@@ -151,6 +152,11 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
                            GR_ARG(where));
 }
 
+/* Results of an engine that reads alone carry no bytes. */
+bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c) {
+    return w->dialect->reads_alone && c->agg == GR_AGG_COUNT_DISTINCT_APPROX && !gr_scan_value_column(w->scan, c);
+}
+
 static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     size_t n = gr_sqlw_grain_n(grain);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
@@ -188,6 +194,7 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
         const gr_component *c = given(group, all->v[i].key);
         if (!c && w->is_given_only) continue;
         gr_str text = c && w->is_unmerged ? gr_sqlw_stored_value(w, c) : c ? gr_sqlw_component(w, c) : GR_STR("NULL");
+        if (c && w->is_unmerged && gr_sqlw_is_sent_as_text(w, c)) text = gr_sqlw_op1(w, GR_SQL_SKETCH_TO_TEXT, text);
         texts[count++] = named(w, text, gr_sqlw_slot(w, i));
     }
     if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));

@@ -40,10 +40,18 @@ gr_str gr_sqlw_stamp(gr_sqlw *w, int64_t us) {
     return gr_sqlw_op1(w, GR_SQL_TIMESTAMP_LITERAL, gr_sqlw_text_literal(w, (gr_str){text, n}));
 }
 
+/* The same bins, counted from one that begins in 1970 or later: an engine that reads alone knows no time before. */
+static int64_t anchor_from_1970(const gr_granularity *g, int64_t anchor) {
+    for (int i = 0; i < 4000 && anchor < 0; i++) anchor = gr_granularity_next(g, anchor, anchor);
+    return anchor;
+}
+
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor) {
     if (g->grain != GR_GRAIN_CUSTOM)
         return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
     anchor = gr_plan_anchor(g, anchor);
+    bool is_clamping = g->interval.months && gr_civil_from_us(anchor).day > 28;
+    if (w->dialect->reads_alone && !is_clamping) anchor = anchor_from_1970(g, anchor);
     gr_str origin = gr_sqlw_stamp(w, anchor);
     if (g->interval.months) {
         gr_civil at = gr_civil_from_us(anchor);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "store/arrival.h"
+#include "store/boolean.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -178,7 +179,7 @@ static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_
                                  .columns = names,
                                  .on_rows = f->told.on_rows,
                                  .arg = f->told.arg};
-    gr_arrival *arrival = gr_store_arrival(f->rows, ctx->arena);
+    gr_arrival *arrival = gr_store_arrival(gr_store_booleans(f->rows, r, ctx->arena), ctx->arena);
     GR_TRY(conn->driver->load(conn, ctx, &load, gr_store_arrival_rows(arrival), NULL, err));
     gr_status status = gr_store_arrived(arrival, conn, ctx, table->local, names, err);
     return status ? drop_again(conn, ctx, table->local, status) : GR_OK;

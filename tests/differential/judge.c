@@ -11,6 +11,7 @@
 static const char *const texts[DIFF_VERDICT__COUNT] = {
     [DIFF_SAME] = "the same",
     [DIFF_REFUSED] = "refused as it must be",
+    [DIFF_ENGINE_REFUSES] = "refused by the engine",
     [DIFF_UNSURE] = "hangs on the last digits of a sum",
     [DIFF_ON_OFF] = "rollups on differs from rollups off",
     [DIFF_SOME_OFF] = "some of the rollups differ from rollups off",
@@ -79,7 +80,7 @@ static gr_str *sorted_rows(const gr_cell *cells, const diff_value *values, size_
             gr_str text = cells ? cell_text(&cells[i * n_columns + k]) : value_text(&values[i * n_columns + k], arena);
             double number;
             bool is_fraction = gr_str_find(text, '.', 0) != SIZE_MAX && gr_str_to_f64(text, &number);
-            if (diff_divides_integers && is_fraction)
+            if ((diff_divides_integers || diff_is_clickhouse) && is_fraction)
                 text = gr_arena_printf(arena, "%.10g", number); /* of two engines */
             row = gr_arena_printf(arena, GR_FMT "|" GR_FMT, GR_ARG(row), GR_ARG(text));
         }
@@ -158,9 +159,16 @@ static bool are_totals_right(diff_case *c, const diff_run *with, gr_arena *arena
     return false;
 }
 
+static bool may_engine_refuse(gr_status status) {
+    return status == GR_OK || status == GR_ERR_PLAN_UNSUPPORTED || status == GR_ERR_ENGINE_SQL;
+}
+
 static void judge_errors(diff_case *c, const diff_run *with, gr_arena *arena) {
     gr_status wanted = c->reference.due;
-    if (!with->status && !c->off.status)
+    bool may_refuse = diff_is_clickhouse && !wanted;
+    if (may_refuse && may_engine_refuse(with->status) && may_engine_refuse(c->off.status))
+        c->verdict = DIFF_ENGINE_REFUSES;
+    else if (!with->status && !c->off.status)
         c->verdict = DIFF_NOT_REFUSED;
     else if (with->status != c->off.status)
         c->verdict = DIFF_ON_ERROR;

@@ -6,14 +6,15 @@
 
 typedef enum diff_verdict {
     DIFF_SAME,
-    DIFF_REFUSED,       /* refused as it must be: a join multiplies a measure, or no join connects the cubes */
-    DIFF_UNSURE,        /* an order or a filter hangs on the last digits of a floating-point sum */
-    DIFF_ON_OFF,        /* the rollup's answer is not the source's */
-    DIFF_SOME_OFF,      /* the answer with some of the rollups is not the source's */
-    DIFF_OFF_REFERENCE, /* the two agree, and the reference does not */
-    DIFF_ON_ERROR,      /* only with rollups it fails */
-    DIFF_BOTH_ERROR,    /* fails, and the reference knows an answer */
-    DIFF_NOT_REFUSED,   /* answered, and the reference says that it must be refused */
+    DIFF_REFUSED,        /* refused as it must be: a join multiplies a measure, or no join connects the cubes */
+    DIFF_ENGINE_REFUSES, /* another engine than DuckDB cannot, and says so */
+    DIFF_UNSURE,         /* an order or a filter hangs on the last digits of a floating-point sum */
+    DIFF_ON_OFF,         /* the rollup's answer is not the source's */
+    DIFF_SOME_OFF,       /* the answer with some of the rollups is not the source's */
+    DIFF_OFF_REFERENCE,  /* the two agree, and the reference does not */
+    DIFF_ON_ERROR,       /* only with rollups it fails */
+    DIFF_BOTH_ERROR,     /* fails, and the reference knows an answer */
+    DIFF_NOT_REFUSED,    /* answered, and the reference says that it must be refused */
     DIFF_LAW_PARTS_BROKEN,
     DIFF_LAW_MONTHS_BROKEN,
     DIFF_MODEL_ERROR,

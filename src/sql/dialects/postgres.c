@@ -63,8 +63,12 @@ const gr_dialect gr_dialect_postgres = {
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END")}, /* its header */
-    .refuses =
-        {[GR_SQL_HLL_ADD] = true, [GR_SQL_HLL_UNION] = true, [GR_SQL_HLL_CARDINALITY] = true, [GR_SQL_MERGE_M2] = true},
+    .refuses = {[GR_SQL_SKETCH_TO_TEXT] = true,
+                [GR_SQL_SKETCH_OF_TEXT] = true,
+                [GR_SQL_HLL_ADD] = true,
+                [GR_SQL_HLL_UNION] = true,
+                [GR_SQL_HLL_CARDINALITY] = true,
+                [GR_SQL_MERGE_M2] = true},
 };
 
 /* With the extension hll, whose sketches have the bytes of ours. */
@@ -80,5 +84,5 @@ const gr_dialect gr_dialect_postgres_hll = {
             [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN hll_cardinality({0}) > 0 THEN 1 END"),
             [GR_SQL_HLL_CARDINALITY] =
                 GR_STR_INIT("coalesce(CAST(round(CAST(hll_cardinality({0}) AS numeric)) AS bigint), 0)")},
-    .refuses = {[GR_SQL_MERGE_M2] = true},
+    .refuses = {[GR_SQL_SKETCH_TO_TEXT] = true, [GR_SQL_SKETCH_OF_TEXT] = true, [GR_SQL_MERGE_M2] = true},
 };
