@@ -90,7 +90,7 @@ static void room(builder *b, size_t bytes) {
 }
 
 static void room_for_rows(builder *b, size_t n) {
-    if (n <= b->n_rows) return;
+    if (n <= b->n_rows && b->offsets) return; /* blocks without rows have columns too */
     b->n_rows = n;
     b->offsets = gr_mem_realloc(b->offsets, (n + 1) * sizeof *b->offsets);
     b->validity = gr_mem_realloc(b->validity, ((n + 63) / 64 + 1) * sizeof *b->validity);

@@ -139,12 +139,94 @@ gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str w
     return joined(w, tree, tables, gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(list), GR_ARG(where)));
 }
 
-/* In the hours in which a clock moves by part of an hour, 18.16 has it wrong by that. */
-bool gr_sqlw_alone_can_shift(const gr_tz *tz) {
-    enum { FIRST = 1970, LAST = 2106 };
-    const int64_t month_us = (int64_t)2629746 * 1000000, hour_us = (int64_t)3600 * 1000000;
-    int64_t first = (gr_tz_to_local(tz, 0) % hour_us + hour_us) % hour_us;
-    for (int64_t at = month_us; at < (LAST - FIRST) * 12 * month_us; at += month_us)
-        if (((gr_tz_to_local(tz, at) - at - first) % hour_us + hour_us) % hour_us) return false;
-    return true;
+/* ---- wall clocks ---------------------------------------------------------------------------------------------------
+ *
+ * The server has zone rules of its own, and 18.16 takes them for hours and days: it is wrong in the hours of a change
+ * by half an hour, and on days that begin with one. So the offsets are in the statement, by year of UTC:
+ *
+ *      instant + offset on 1 January + (instant >= first change) * how much + (instant >= second) * how much … */
+
+enum { FIRST_YEAR = 1970, LAST_YEAR = 2105, MOST_CHANGES = 8, DAY = 86400 };
+
+typedef struct year {
+    int64_t offset; /* in seconds, at its start */
+    int64_t at[MOST_CHANGES], by[MOST_CHANGES];
+    size_t n;
+} year;
+
+static int64_t offset_at(const gr_tz *tz, int64_t s) { return gr_tz_to_local(tz, s * 1000000) / 1000000 - s; }
+
+static int64_t change_between(const gr_tz *tz, int64_t low, int64_t high) {
+    int64_t before = offset_at(tz, low);
+    while (high - low > 1) {
+        int64_t mid = low + (high - low) / 2;
+        if (offset_at(tz, mid) == before)
+            low = mid;
+        else
+            high = mid;
+    }
+    return high;
+}
+
+static year year_of(const gr_tz *tz, int64_t from, int64_t to) {
+    year y = {.offset = offset_at(tz, from)};
+    int64_t offset = y.offset;
+    for (int64_t at = from; at < to && y.n < MOST_CHANGES; at += DAY) {
+        int64_t next = at + DAY < to ? at + DAY : to - 1, later = offset_at(tz, next);
+        if (later == offset) continue;
+        y.at[y.n] = change_between(tz, at, next);
+        y.by[y.n++] = later - offset;
+        offset = later;
+    }
+    return y;
+}
+
+/* `transform(year, [1970, …], [v, …], other)`: of years that have another value than `other`. */
+static void add_table(gr_buf *out, const char *by, const int64_t *values, int64_t other) {
+    gr_buf list;
+    gr_buf_init(&list, 1 << 16);
+    gr_buf_printf(out, "transform(%s, [", by);
+    bool is_any = false;
+    for (int i = 0; i <= LAST_YEAR - FIRST_YEAR; i++) {
+        if (values[i] == other) continue;
+        gr_buf_printf(out, "%s%d", is_any ? ", " : "", FIRST_YEAR + i);
+        gr_buf_printf(&list, "%s%lld", is_any ? ", " : "", (long long)values[i]);
+        is_any = true;
+    }
+    if (!is_any) gr_buf_printf(out, "%d", FIRST_YEAR);
+    if (!is_any) gr_buf_printf(&list, "%lld", (long long)other);
+    gr_buf_printf(out, "], [" GR_FMT "], %lld)", GR_ARG(gr_buf_str(&list)), (long long)other);
+    gr_buf_done(&list);
+}
+
+gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant) {
+    const int64_t never = INT64_C(4294967296);
+    int64_t tables[2 * MOST_CHANGES + 1][LAST_YEAR - FIRST_YEAR + 1];
+    size_t most = 0;
+    for (int i = 0; i <= LAST_YEAR - FIRST_YEAR; i++) {
+        int64_t from = gr_civil_to_us((gr_civil){.year = FIRST_YEAR + i, .month = 1, .day = 1}) / 1000000;
+        int64_t to = gr_civil_to_us((gr_civil){.year = FIRST_YEAR + i + 1, .month = 1, .day = 1}) / 1000000;
+        year y = year_of(w->tz, from, to);
+        tables[0][i] = y.offset;
+        for (size_t k = 0; k < MOST_CHANGES; k++) {
+            tables[1 + 2 * k][i] = k < y.n ? y.at[k] : never;
+            tables[2 + 2 * k][i] = k < y.n ? y.by[k] : 0;
+        }
+        if (y.n > most) most = y.n;
+    }
+    gr_buf sum;
+    gr_buf_init(&sum, 1 << 20);
+    gr_str seconds = gr_arena_printf(w->arena, "toInt64(toUInt32(" GR_FMT "))", GR_ARG(instant));
+    const char *by = gr_arena_printf(w->arena, "toInt64(toYear(" GR_FMT ", 'UTC'))", GR_ARG(instant)).p;
+    gr_buf_printf(&sum, GR_FMT " + ", GR_ARG(seconds));
+    add_table(&sum, by, tables[0], tables[0][LAST_YEAR - FIRST_YEAR]);
+    for (size_t k = 0; k < most; k++) {
+        gr_buf_printf(&sum, " + (" GR_FMT " >= ", GR_ARG(seconds));
+        add_table(&sum, by, tables[1 + 2 * k], never);
+        gr_buf_z(&sum, ") * ");
+        add_table(&sum, by, tables[2 + 2 * k], 0);
+    }
+    gr_str text = gr_sqlw_op1(w, GR_SQL_AT_ZONE, gr_buf_str(&sum));
+    gr_buf_done(&sum);
+    return text;
 }

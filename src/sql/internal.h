@@ -22,6 +22,7 @@ struct gr_dialect {
     bool reads_alone;
     gr_str create_schema;           /* {0}: its quoted name */
     gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
+    gr_str truncs[GR_GRAIN__COUNT]; /* TRUNC by unit, where the engine has a function for each; or empty */
     bool refuses[GR_SQL_OP__COUNT]; /* stated on purpose: a test fails when an op is neither filled nor refused */
 };
 extern const gr_dialect gr_dialect_duckdb, gr_dialect_postgres, gr_dialect_postgres_hll, gr_dialect_clickhouse;
@@ -83,6 +84,7 @@ typedef struct gr_sqlw {
 
 /* writer.c */
 gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes);
+gr_str gr_sqlw_filled(gr_sqlw *w, gr_str template, const gr_str *holes);
 gr_str gr_sqlw_op1(gr_sqlw *w, gr_sql_op op, gr_str a);
 gr_str gr_sqlw_op2(gr_sqlw *w, gr_sql_op op, gr_str a, gr_str b);
 gr_str gr_sqlw_param(gr_sqlw *w, gr_value value);
@@ -110,7 +112,8 @@ gr_str gr_sqlw_table(gr_sqlw *w, const gr_cube *cube); /* `orders AS "orders"`, 
 
 /* alone.c: readings in a dialect that reads alone */
 gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where);
-bool gr_sqlw_alone_can_shift(const gr_tz *tz); /* its clocks tell the zone's wall clock */
+/* On the wall clock of the writer's zone, by the calendar of cal/. */
+gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant);
 
 /* The rows of a cube as a SELECT, without originals. */
 gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube);
@@ -198,6 +201,10 @@ size_t gr_sqlw_grain_n(const gr_sql_grain *grain);
 gr_str gr_sqlw_grain_name(const gr_sql_grain *grain, size_t i);
 gr_str gr_sqlw_grain_alias(gr_sqlw *w, const gr_sql_grain *grain, size_t i); /* the same, quoted */
 gr_str gr_sqlw_grain_text(gr_sqlw *w, const gr_sql_grain *grain, size_t i);
+/* In a dialect that reads alone: a decimal of 128 bits, or what may be one. 18.16 falls over where it is one of several
+ * keys; so rows are grouped by its text, and any of the equal values is taken. */
+bool gr_sqlw_is_wide_key(const gr_sqlw *w, const gr_sql_grain *grain, size_t i);
+gr_str gr_sqlw_key_alias(gr_sqlw *w, const gr_sql_grain *grain, size_t i); /* of a reading's group column */
 bool gr_sqlw_is_on_rows(const gr_sqlw *w, const gr_filter *filter);
 gr_str gr_sqlw_where(gr_sqlw *w); /* " WHERE …" of the query's rows, or empty */
 /* SELECT group columns, c0 … for each of `all` (NULL where the group lacks it). */

@@ -130,7 +130,7 @@ static gr_str alone_load(gr_sqlw *w, const gr_rollup *r) {
     gr_str reading = gr_sqlw_scan(w, &grain, &r->groups.v[0], &components);
     for (size_t i = 0; i < r->n_columns + r->n_components; i++) {
         bool is_column = i < r->n_columns;
-        gr_str own = is_column ? gr_sqlw_own_at(w, "g", i) : gr_sqlw_slot(w, i - r->n_columns);
+        gr_str own = is_column ? gr_sqlw_key_alias(w, &grain, i) : gr_sqlw_slot(w, i - r->n_columns);
         gr_str name = gr_sqlw_ident(w, is_column ? r->columns[i].name : r->components[i - r->n_columns].name);
         texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(own), GR_ARG(name));
     }

@@ -99,6 +99,40 @@ static gr_str named(gr_sqlw *w, gr_str text, gr_str alias) {
     return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(alias));
 }
 
+bool gr_sqlw_is_wide_key(const gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+    enum { MOST_DIGITS_OF_64_BITS = 18 };
+    const gr_member *m = NULL;
+    if (!w->dialect->reads_alone) return false;
+    if (g->load)
+        m = g->load->columns[i].granularity ? NULL : g->load->columns[i].member;
+    else if (g->query->columns[i].kind == GR_COLUMN_DIMENSION)
+        m = g->query->dimensions[g->query->columns[i].index].member;
+    if (!m || m->kind != GR_MEMBER_DIMENSION) return false;
+    const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    if (!type) return m->dim_type == GR_DIM_NUMBER;
+    return type->type == GR_TYPE_DECIMAL && (!type->precision || type->precision > MOST_DIGITS_OF_64_BITS);
+}
+
+gr_str gr_sqlw_key_alias(gr_sqlw *w, const gr_sql_grain *g, size_t i) {
+    return gr_sqlw_is_wide_key(w, g, i) ? gr_sqlw_own_at(w, "h", i) : gr_sqlw_grain_alias(w, g, i);
+}
+
+static gr_str any_of(gr_sqlw *w, gr_str key) { return gr_arena_printf(w->arena, "any(" GR_FMT ")", GR_ARG(key)); }
+
+/* As gr_sqlw_group_by, for a reading whose group columns are these texts. */
+static gr_str by_keys(gr_sqlw *w, const gr_sql_grain *g, const gr_str *keys, size_t n) {
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
+    if (!w->dialect->reads_alone || !n) return gr_sqlw_group_by(w, n);
+    for (size_t i = 0; i < n; i++) {
+        gr_str text = gr_sqlw_own_at(w, "g", i);
+        if (gr_sqlw_is_wide_key(w, g, i)) /* lower(), for of toString alone the server groups by what it is made of */
+            text = gr_arena_printf(w->arena, "lower(" GR_FMT ")", GR_ARG(gr_sqlw_op1(w, GR_SQL_TEXT, keys[i])));
+        texts[i] = text;
+    }
+    gr_str all = gr_sqlw_join(w, texts, n, ", ");
+    return gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(all));
+}
+
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n) {
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
     for (size_t i = 0; i < n; i++)
@@ -157,12 +191,21 @@ bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c) {
     return w->dialect->reads_alone && c->agg == GR_AGG_COUNT_DISTINCT_APPROX && !gr_scan_value_column(w->scan, c);
 }
 
+/* `key AS alias`, and the key itself for GROUP BY. */
+static gr_str key_text(gr_sqlw *w, const gr_sql_grain *grain, size_t i, gr_str key, gr_str *ret_key) {
+    *ret_key = key;
+    bool is_grouped_by_text = !w->is_unmerged && gr_sqlw_is_wide_key(w, grain, i);
+    gr_str alias = w->is_unmerged ? gr_sqlw_grain_alias(w, grain, i) : gr_sqlw_key_alias(w, grain, i);
+    return named(w, is_grouped_by_text ? any_of(w, key) : key, alias);
+}
+
 static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     size_t n = gr_sqlw_grain_n(grain);
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2), *group_keys = GR_NEW_N(w->arena, gr_str, n + 1);
     for (size_t i = 0; i < n; i++) {
         gr_str alias = gr_sqlw_grain_alias(w, grain, i);
-        texts[i] = named(w, gr_arena_printf(w->arena, "\"keys\"." GR_FMT, GR_ARG(alias)), alias);
+        gr_str key = gr_arena_printf(w->arena, "\"keys\"." GR_FMT, GR_ARG(alias));
+        texts[i] = key_text(w, grain, i, key, &group_keys[i]);
     }
     size_t count = n;
     for (size_t i = 0; i < all->n; i++) {
@@ -175,7 +218,7 @@ static gr_str keyed_select(gr_sqlw *w, const gr_sql_grain *grain, const gr_group
     }
     if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));
     gr_str list = gr_sqlw_join(w, texts, count, ", "), keys = distinct_keys(w, grain, group);
-    gr_str by = gr_sqlw_group_by(w, n);
+    gr_str by = by_keys(w, grain, group_keys, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM (" GR_FMT ") AS \"keys\"" GR_FMT, GR_ARG(list),
                            GR_ARG(keys), GR_ARG(by));
 }
@@ -184,11 +227,8 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
     w->tree = &group->tree;
     if (w->read == GR_READ_SOURCE && group->key_node != GR_TREE_NONE) return keyed_select(w, grain, group, all);
     size_t n = gr_sqlw_grain_n(grain);
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2);
-    for (size_t i = 0; i < n; i++) {
-        gr_str text = gr_sqlw_grain_text(w, grain, i);
-        texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
-    }
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 2), *keys = GR_NEW_N(w->arena, gr_str, n + 1);
+    for (size_t i = 0; i < n; i++) texts[i] = key_text(w, grain, i, gr_sqlw_grain_text(w, grain, i), &keys[i]);
     size_t count = n;
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, all->v[i].key);
@@ -200,7 +240,7 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
     if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));
     gr_str list = gr_sqlw_join(w, texts, count, ", "), where = gr_sqlw_where(w),
            from = gr_sqlw_from_for(w, &group->tree, list, where);
-    gr_str by = w->is_unmerged ? (gr_str){0} : gr_sqlw_group_by(w, n);
+    gr_str by = w->is_unmerged ? (gr_str){0} : by_keys(w, grain, keys, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where),
                            GR_ARG(by));
 }

@@ -25,10 +25,7 @@ gr_str gr_sqlw_instant(gr_sqlw *w, const gr_member *member, gr_str raw) {
 
 gr_str gr_sqlw_local(gr_sqlw *w, gr_str instant) {
     if (gr_tz_is_utc(w->tz)) return instant;
-    if (w->dialect->reads_alone && !gr_sqlw_alone_can_shift(w->tz))
-        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
-                            "The engine '" GR_FMT "' cannot tell the time in %s, where clocks moved by part of an hour",
-                            GR_ARG(w->dialect->name), gr_tz_name(w->tz).p);
+    if (w->dialect->reads_alone) return gr_sqlw_alone_local(w, instant);
     return gr_sqlw_op2(w, GR_SQL_AT_ZONE, instant, gr_sqlw_text_literal(w, gr_tz_name(w->tz)));
 }
 
@@ -47,6 +44,8 @@ static int64_t anchor_from_1970(const gr_granularity *g, int64_t anchor) {
 }
 
 gr_str gr_sqlw_trunc(gr_sqlw *w, gr_str local, const gr_granularity *g, int64_t anchor) {
+    bool has_own = g->grain != GR_GRAIN_CUSTOM && w->dialect->truncs[g->grain].n;
+    if (has_own) return gr_sqlw_filled(w, w->dialect->truncs[g->grain], &local);
     if (g->grain != GR_GRAIN_CUSTOM)
         return gr_sqlw_op2(w, GR_SQL_TRUNC, local, gr_sqlw_text_literal(w, gr_grain_name(g->grain)));
     anchor = gr_plan_anchor(g, anchor);

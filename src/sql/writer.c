@@ -58,6 +58,8 @@ static gr_str filled(gr_arena *arena, gr_str t, const gr_str *holes) {
     return (gr_str){out, (size_t)(p - out)};
 }
 
+gr_str gr_sqlw_filled(gr_sqlw *w, gr_str template, const gr_str *holes) { return filled(w->arena, template, holes); }
+
 gr_str gr_sqlw_op(gr_sqlw *w, gr_sql_op op, const gr_str *holes) {
     gr_str t = w->dialect->ops[op];
     if (!t.n)
