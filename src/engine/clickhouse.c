@@ -32,6 +32,9 @@ static void close_engine(gr_engine *engine) {
         free(s->user);
         free(s->password);
         free(s->database);
+        free(s->cluster);
+        for (size_t i = 0; i < s->n_nodes; i++) free(s->nodes[i]);
+        free(s->nodes);
         free(s);
     }
     pthread_mutex_destroy(&e->lock);
@@ -48,19 +51,26 @@ static const gr_clickhouse_source *source_named(gr_clickhouse *e, gr_str name) {
 
 static char *copy(gr_str s) { return gr_mem_dup(s.p, s.n); }
 
+static gr_str without_slash(gr_str url) {
+    while (url.n && url.p[url.n - 1] == '/') url.n--;
+    return url;
+}
+
 static gr_status attach(gr_engine *engine, const gr_source_config *source, bool want_write, gr_error *err) {
     (void)want_write, (void)err; /* who may write is the server's to say */
     gr_clickhouse *e = engine_of(engine);
     if (source_named(e, source->name)) return GR_OK;
     gr_clickhouse_source *s = gr_mem_calloc(1, sizeof *s);
-    gr_str url = source->url.value;
-    while (url.n && url.p[url.n - 1] == '/') url.n--;
     *s = (gr_clickhouse_source){.name = copy(source->name),
-                                .url = copy(url),
+                                .url = copy(without_slash(source->url.value)),
                                 .user = copy(source->user),
                                 .password = copy(source->password.value),
                                 .database = copy(source->schema.n ? source->schema : source->database),
-                                .memory_bytes = e->memory_bytes};
+                                .memory_bytes = e->memory_bytes,
+                                .cluster = copy(source->cluster)};
+    s->nodes = gr_mem_calloc(source->n_nodes + 1, sizeof *s->nodes);
+    for (; s->n_nodes < source->n_nodes; s->n_nodes++)
+        s->nodes[s->n_nodes] = copy(without_slash(source->nodes[s->n_nodes]));
     pthread_mutex_lock(&e->lock);
     s->next = e->sources;
     e->sources = s;
@@ -129,6 +139,8 @@ const gr_engine_driver gr_engine_clickhouse_driver = {
     .query = gr_engine_clickhouse_query,
     .update = gr_engine_clickhouse_update,
     .load = gr_engine_clickhouse_load,
+    .define = gr_engine_clickhouse_define,
+    .drop = gr_engine_clickhouse_drop,
     .describe = gr_engine_clickhouse_describe,
     .interrupt = interrupt,
     .forget_statements = forget,

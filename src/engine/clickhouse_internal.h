@@ -17,6 +17,9 @@ typedef struct gr_clickhouse_source { /* owned by the engine; never changed nor 
     struct gr_clickhouse_source *next;
     char *name, *url, *user, *password, *database; /* url: "http://127.0.0.1:8123" */
     int64_t memory_bytes;                          /* of one statement */
+    char *cluster;                                 /* or empty */
+    char **nodes;                                  /* their addresses */
+    size_t n_nodes;
 } gr_clickhouse_source;
 
 typedef struct gr_clickhouse {
@@ -128,6 +131,15 @@ gr_status gr_engine_clickhouse_describe(gr_engine_conn *conn, gr_str sql, gr_are
 gr_status gr_engine_clickhouse_load(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load,
                                     gr_stream *rows, int64_t *ret_rows, gr_error *err);
 void gr_engine_clickhouse_stream_detach(gr_clickhouse_conn *conn);
+
+/* ---- clusters (clickhouse_cluster.c) ------------------------------------------------------------------------------
+ */
+static inline bool gr_clickhouse_is_cluster(const gr_clickhouse_conn *conn) { return conn->source->n_nodes > 0; }
+/* On every node; without a cluster on the connection. */
+gr_status gr_engine_clickhouse_define(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_error *err);
+gr_status gr_engine_clickhouse_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
+/* `"schema"."name_l"` of `"schema"."name"`, which ends in its quote. */
+gr_str gr_engine_clickhouse_part(gr_str table, gr_arena *arena);
 
 /* ---- errors (clickhouse_error.c) ----------------------------------------------------------------------------------
  */

@@ -56,21 +56,35 @@ static gr_str table_text(const loader *l) {
     return gr_arena_printf(l->arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(name));
 }
 
-static gr_status run(loader *l, const gr_ctx *ctx, const char *before, gr_str after, gr_error *err) {
-    gr_str table = table_text(l);
-    gr_str sql = gr_arena_printf(l->arena, "%s" GR_FMT GR_FMT, before, GR_ARG(table), GR_ARG(after));
-    return gr_engine_clickhouse_run(l->conn, ctx, sql, l->arena, NULL, err);
-}
-
-static gr_status make_table(loader *l, const gr_ctx *ctx, gr_error *err) {
+static gr_str columns_text(const loader *l) {
     gr_str columns = GR_STR("");
     for (size_t i = 0; i < l->rows->n_columns; i++) {
         gr_str name = gr_engine_clickhouse_quote(column_name(l, i), '`', l->arena), type = type_text(l, i);
         columns = gr_arena_printf(l->arena, GR_FMT "%s" GR_FMT " " GR_FMT, GR_ARG(columns), i ? ", " : "", GR_ARG(name),
                                   GR_ARG(type));
     }
-    gr_str rest = gr_arena_printf(l->arena, " (" GR_FMT ") ENGINE = MergeTree ORDER BY tuple()", GR_ARG(columns));
-    return run(l, ctx, "CREATE TABLE ", rest, err);
+    return columns;
+}
+
+/* The parts first: what is spread over them can be read as soon as it is there. */
+static gr_status make_table(loader *l, const gr_ctx *ctx, gr_error *err) {
+    gr_str table = table_text(l), columns = columns_text(l), part = table;
+    gr_engine_conn *conn = &l->conn->base;
+    bool is_cluster = gr_clickhouse_is_cluster(l->conn);
+    if (is_cluster) part = gr_engine_clickhouse_part(table, l->arena);
+    gr_str make = gr_arena_printf(l->arena, "CREATE TABLE " GR_FMT " (" GR_FMT ") ENGINE = MergeTree ORDER BY tuple()",
+                                  GR_ARG(part), GR_ARG(columns));
+    GR_TRY(gr_engine_clickhouse_define(conn, ctx, make, err));
+    if (!is_cluster) return GR_OK;
+    gr_str schema = gr_engine_clickhouse_quote(l->load->schema, '\'', l->arena);
+    gr_str name =
+        gr_engine_clickhouse_quote(gr_arena_printf(l->arena, GR_FMT "_l", GR_ARG(l->load->name)), '\'', l->arena);
+    gr_str cluster = gr_engine_clickhouse_quote(gr_str_from(l->conn->source->cluster), '\'', l->arena);
+    make = gr_arena_printf(l->arena,
+                           "CREATE TABLE " GR_FMT " (" GR_FMT ") ENGINE = Distributed(" GR_FMT ", " GR_FMT ", " GR_FMT
+                           ", rand())",
+                           GR_ARG(table), GR_ARG(columns), GR_ARG(cluster), GR_ARG(schema), GR_ARG(name));
+    return gr_engine_clickhouse_define(conn, ctx, make, err);
 }
 
 /* ---- blocks --------------------------------------------------------------------------------------------------------
@@ -222,10 +236,11 @@ gr_status gr_engine_clickhouse_load(gr_engine_conn *base, const gr_ctx *ctx, con
     gr_engine_clickhouse_stream_detach(conn);
     gr_buf_init(&l.block, MOST_BLOCK);
     gr_status status = make_table(&l, ctx, err);
-    bool is_made = !status;
+    /* Of a cluster some nodes may have made it; unless it was there before (an error of SQL). */
+    bool is_ours = !status || (gr_clickhouse_is_cluster(conn) && status != GR_ERR_ENGINE_SQL);
     if (!status) status = insert(&l, ctx, err);
     gr_error ignored;
-    if (status && is_made) (void)!run(&l, NULL, "DROP TABLE IF EXISTS ", (gr_str){0}, &ignored);
+    if (status && is_ours) (void)!gr_engine_clickhouse_drop(base, NULL, table_text(&l), &ignored);
     gr_buf_done(&l.block);
     gr_arena_free(l.arena);
     if (!status && load->on_rows) load->on_rows(load->arg, l.n_rows, l.n_bytes);

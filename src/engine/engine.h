@@ -80,6 +80,10 @@ struct gr_engine_driver {
      * those of the rows. NULL: the engine cannot. */
     gr_status (*load)(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_stream *rows,
                       int64_t *ret_rows, gr_error *err);
+    /* Make something, or let it go, on every server that the source has. NULL: `update` does. */
+    gr_status (*define)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_error *err);
+    /* Drop a table that `load` made (qualified and quoted); one that is not there is no error. NULL: by DROP TABLE. */
+    gr_status (*drop)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err);
     /* Column names and types of a SELECT, without running it. */
     gr_status (*describe)(gr_engine_conn *conn, gr_str sql, gr_arena *arena, gr_column_schema **ret, size_t *ret_n,
                           gr_error *err);
@@ -97,6 +101,7 @@ extern const gr_engine_driver gr_engine_duckdb_driver;
 extern const gr_engine_driver gr_engine_postgres_driver;   /* no store in it; caps without CTAS_STORE */
 extern const gr_engine_driver gr_engine_fake_driver;       /* scripted answers, delays and failures; engine/fake.h */
 extern const gr_engine_driver gr_engine_clickhouse_driver; /* by HTTP; temporary tables and transactions it has none */
+/* A ClickHouse source with a cluster: `load` makes "name", which is spread over the shards, and on each "name_l". */
 
 /* In the DuckDB driver a source of another engine is a guest: nothing is attached, and connections for it see the store
  * and what they have loaded. `/` of two integers is there what it is in the guest's own engine. */

@@ -7,6 +7,12 @@
 
 static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
 
+/* Comparisons are UInt8 in ClickHouse: what the model calls boolean is one. */
+static bool has_integers_for_booleans(const gr_exec *exec, const gr_cube *cube) {
+    const gr_source_config *source = gr_config_source(exec->config, cube->data_source);
+    return source && source->kind == GR_SOURCE_CLICKHOUSE;
+}
+
 /* Types of a cube's dimensions as its source describes them. A source that cannot say (a missing table) leaves them
  * unknown: queries then take the general casts, or get the engine's own error. */
 static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, gr_diags *diags) {
@@ -32,7 +38,12 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
         gr_exec_types_recall(base->model, cube, known.decl.definition, base->arena, base->types);
     base->is_unknown[cube->index] = status != GR_OK;
     base->has_unknown_types |= status != GR_OK;
-    for (size_t i = 0; !status && i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
+    for (size_t i = 0; !status && i < n && i < n_columns; i++) {
+        bool is_boolean = members[i]->kind == GR_MEMBER_DIMENSION && members[i]->dim_type == GR_DIM_BOOLEAN;
+        if (is_boolean && has_integers_for_booleans(exec, cube) && columns[i].type == GR_TYPE_INT64)
+            columns[i].type = GR_TYPE_BOOL;
+        base->types[members[i]->index] = &columns[i];
+    }
     gr_arena_free(scratch);
 }
 

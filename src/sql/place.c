@@ -184,11 +184,12 @@ static gr_str join_sketch(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
 static gr_str fetched_group(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, size_t i) {
     gr_str alias = gr_sqlw_grain_alias(w, grain, i), text = gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(alias));
     const gr_query_column *c = grain->query ? &grain->query->columns[i] : NULL;
-    bool is_dimension = c && c->kind == GR_COLUMN_DIMENSION && w->snapshot->types;
-    const gr_member *m = is_dimension ? grain->query->dimensions[c->index].member : NULL;
-    const gr_column_schema *type = m ? w->snapshot->types[m->index] : NULL;
-    if (((const gr_dialect *)place->dialect)->reads_alone && type && type->type == GR_TYPE_BOOL)
-        text = gr_sqlw_op1(w, GR_SQL_BOOLEAN, text);
+    const gr_member *m = NULL;
+    if (c && c->kind == GR_COLUMN_DIMENSION) m = grain->query->dimensions[c->index].member;
+    if (grain->load && !grain->load->columns[i].granularity) m = grain->load->columns[i].member;
+    const gr_column_schema *type = m && w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    bool is_boolean = m && (m->kind == GR_MEMBER_SEGMENT || (type && type->type == GR_TYPE_BOOL));
+    if (((const gr_dialect *)place->dialect)->reads_alone && is_boolean) text = gr_sqlw_op1(w, GR_SQL_BOOLEAN, text);
     return gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(alias));
 }
 

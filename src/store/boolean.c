@@ -1,4 +1,4 @@
-/* Segments are stored as booleans: an engine without them (ClickHouse) sends 0 and 1. */
+/* Segments and boolean dimensions are stored as booleans: an engine without them (ClickHouse) sends 0 and 1. */
 #include "store/boolean.h"
 
 typedef struct booleans {
@@ -13,14 +13,15 @@ typedef struct booleans {
     size_t capacity;
 } booleans;
 
-static bool is_segment(const gr_rollup *r, size_t i) {
-    return i < r->n_columns && r->columns[i].member->kind == GR_MEMBER_SEGMENT;
+static bool is_boolean(const gr_rollup *r, size_t i) {
+    const gr_member *m = i < r->n_columns && !r->columns[i].granularity ? r->columns[i].member : NULL;
+    return m && (m->kind == GR_MEMBER_SEGMENT || (m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_BOOLEAN));
 }
 
 static void tell_schema(booleans *b) {
     memcpy(b->schema, b->from->schema, b->from->n_columns * sizeof *b->schema);
     for (size_t i = 0; i < b->from->n_columns; i++)
-        if (is_segment(b->rollup, i) && b->schema[i].type == GR_TYPE_INT64) b->schema[i].type = GR_TYPE_BOOL;
+        if (is_boolean(b->rollup, i) && b->schema[i].type == GR_TYPE_INT64) b->schema[i].type = GR_TYPE_BOOL;
 }
 
 static void convert(booleans *b, size_t i, size_t n) {
@@ -45,7 +46,7 @@ static gr_status next(gr_stream *stream, const gr_batch **ret, gr_error *err) {
     b->batch = *batch;
     memcpy(b->columns, batch->columns, batch->n_columns * sizeof *b->columns);
     for (size_t i = 0; i < batch->n_columns; i++)
-        if (is_segment(b->rollup, i) && b->columns[i].type == GR_TYPE_INT64) convert(b, i, batch->n_rows);
+        if (is_boolean(b->rollup, i) && b->columns[i].type == GR_TYPE_INT64) convert(b, i, batch->n_rows);
     b->batch.columns = b->columns;
     *ret = &b->batch;
     return GR_OK;
@@ -56,7 +57,7 @@ static void close_nothing(gr_stream *stream) { (void)stream; } /* `from` is its 
 gr_stream *gr_store_booleans(gr_stream *from, const gr_rollup *rollup, gr_arena *arena) {
     bool has_any = false;
     for (size_t i = 0; i < from->n_columns; i++)
-        has_any |= is_segment(rollup, i) && from->schema[i].type == GR_TYPE_INT64;
+        has_any |= is_boolean(rollup, i) && from->schema[i].type == GR_TYPE_INT64;
     if (!has_any) return from;
     booleans *b = GR_NEW(arena, booleans);
     *b = (booleans){.from = from, .rollup = rollup, .arena = arena};

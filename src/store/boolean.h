@@ -4,6 +4,6 @@
 #include "data/batch.h"
 #include "plan/plan.h"
 
-/* The rows of a load, with its segments as booleans; `from` itself when they are. */
+/* The rows of a load, with its segments and boolean dimensions as booleans; `from` itself when they are. */
 gr_stream *gr_store_booleans(gr_stream *from, const gr_rollup *rollup, gr_arena *arena);
 #endif

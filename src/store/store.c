@@ -150,10 +150,15 @@ typedef struct filling {
     const gr_rollup *rollup;
 } filling;
 
+static gr_status drop_table(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_error *err) {
+    if (conn->driver->drop) return conn->driver->drop(conn, ctx, table, err);
+    return run(conn, ctx, gr_arena_printf(ctx->arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(table)), err);
+}
+
 static gr_status drop_again(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table, gr_status status) {
     const gr_ctx after = {.arena = ctx->arena, .now_us = ctx->now_us};
     gr_error ignored;
-    (void)!run(conn, &after, gr_arena_printf(ctx->arena, "DROP TABLE " GR_FMT, GR_ARG(table)), &ignored);
+    (void)!drop_table(conn, &after, table, &ignored);
     return status;
 }
 
@@ -218,7 +223,7 @@ static gr_status make_schema(gr_engine_conn *conn, const gr_ctx *ctx, const gr_s
     for (int i = 0; i < TRIES; i++) {
         if (i) nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
         pthread_mutex_lock(&schema_lock);
-        status = run(conn, ctx, sql, err);
+        status = conn->driver->define ? conn->driver->define(conn, ctx, sql, err) : run(conn, ctx, sql, err);
         pthread_mutex_unlock(&schema_lock);
         if (status != GR_ERR_ENGINE_SQL) return status;
     }
@@ -319,8 +324,7 @@ gr_status gr_store_detach(gr_engine_conn *conn, const gr_ctx *ctx, gr_str table,
 }
 
 gr_status gr_store_drop(gr_engine_conn *conn, const gr_ctx *ctx, gr_str store_dir, gr_str table, gr_error *err) {
-    if (!gr_store_is_shared_table(table) || !store_dir.n)
-        return run(conn, ctx, gr_arena_printf(ctx->arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(table)), err);
+    if (!gr_store_is_shared_table(table) || !store_dir.n) return drop_table(conn, ctx, table, err);
     gr_str name = shared_name(table), file = file_of(store_dir, name, "", ctx->arena);
     GR_TRY(detach(conn, ctx, name, err));
     remove_part(file_of(store_dir, name, ".part", ctx->arena), ctx->arena);

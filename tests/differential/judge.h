@@ -29,6 +29,7 @@ typedef struct diff_case {
     diff_answer reference;
 } diff_case;
 
+bool diff_may_not_be_said(gr_status status);
 static inline bool diff_is_difference(diff_verdict v) { return v > DIFF_UNSURE; }
 const char *diff_verdict_text(diff_verdict verdict);
 

@@ -138,6 +138,10 @@ static void run_reversed(harness *h, diff_bench *bench, diff_world *world, uint6
 }
 
 static void refuse_model(harness *h, const diff_world *world, uint64_t group, const gr_error *err, gr_arena *arena) {
+    if (diff_may_not_be_said(err->status) || (diff_is_clickhouse && err->status == GR_ERR_PLAN_UNSUPPORTED)) {
+        h->n_by_verdict[DIFF_ENGINE_REFUSES] += CASES_PER_GROUP;
+        return;
+    }
     h->n_different++;
     h->n_by_verdict[DIFF_MODEL_ERROR]++;
     printf("\n=== seed %llu, case %llu: the model is not accepted: %s\n", (unsigned long long)h->seed,

@@ -91,7 +91,7 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_HASHED_VALUE] = GR_STR_INIT("ifNull(concat('=', toString({0})), '-')"),
                 [GR_SQL_HASH_SUM] = GR_STR_INIT("toString(sum(sipHash64({0})))"),
                 [GR_SQL_SKETCH_TO_TEXT] = GR_STR_INIT("hex({0})"),
-                [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),
+                [GR_SQL_ABS] = GR_STR_INIT("abs(toFloat64({0}))"), /* of Int64 it is UInt64 */
                 [GR_SQL_CONCAT_GEO] = GR_STR_INIT("concat(toString({0}), ',', toString({1}))"),
             },
         .refuses =
