@@ -38,6 +38,24 @@ static void show(void *arg, int64_t rows, int64_t bytes) {
     gr_cli_progress_callback(arg, -1);
 }
 
+/* `SELECT * … FROM table`; ClickHouse has times in whole seconds. */
+static gr_status reading_of(copying *c, const char *table, gr_str *ret, gr_error *err) {
+    gr_arena *arena = c->ctx.arena;
+    gr_column_schema *columns;
+    size_t n = 0;
+    gr_str all = gr_arena_printf(arena, "SELECT * FROM %s", table), cut = {0};
+    GR_TRY(c->read->driver->describe(c->read, all, arena, &columns, &n, err));
+    for (size_t i = 0; i < n && c->write->driver == &gr_engine_clickhouse_driver; i++) {
+        gr_str name = columns[i].name;
+        if (columns[i].type == GR_TYPE_TIMESTAMP)
+            cut = gr_arena_printf(arena, GR_FMT "%sdate_trunc('second', " GR_FMT ") AS " GR_FMT, GR_ARG(cut),
+                                  cut.n ? ", " : "", GR_ARG(name), GR_ARG(name));
+    }
+    if (cut.n) cut = gr_arena_printf(arena, " REPLACE (" GR_FMT ")", GR_ARG(cut));
+    *ret = gr_arena_printf(arena, "SELECT *" GR_FMT " FROM %s ORDER BY id", GR_ARG(cut), table);
+    return GR_OK;
+}
+
 static gr_status copy_table(copying *c, const char *table, gr_error *err) {
     gr_cli_progress bar;
     gr_stream *rows;
@@ -47,9 +65,12 @@ static gr_status copy_table(copying *c, const char *table, gr_error *err) {
     if (c->schema.n)
         name = gr_arena_printf(c->ctx.arena, GR_FMT "." GR_FMT, GR_ARG(gr_sql_quote(dialect, c->schema, c->ctx.arena)),
                                GR_ARG(name));
-    gr_str drop = gr_arena_printf(c->ctx.arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(name)),
-           read = gr_arena_printf(c->ctx.arena, "SELECT * FROM %s ORDER BY id", table);
-    GR_TRY(c->write->driver->update(c->write, &c->ctx, drop, NULL, 0, NULL, NULL, NULL, err));
+    gr_str drop = gr_arena_printf(c->ctx.arena, "DROP TABLE IF EXISTS " GR_FMT, GR_ARG(name)), read;
+    GR_TRY(reading_of(c, table, &read, err));
+    if (c->write->driver->drop)
+        GR_TRY(c->write->driver->drop(c->write, &c->ctx, name, err));
+    else
+        GR_TRY(c->write->driver->update(c->write, &c->ctx, drop, NULL, 0, NULL, NULL, NULL, err));
     GR_TRY(c->read->driver->query(c->read, &c->ctx, read, NULL, 0, false, &rows, err));
     gr_cli_progress_start(&bar, gr_str_from(table));
     const gr_engine_load load = {.schema = c->schema, .name = gr_str_from(table), .on_rows = show, .arg = &bar};

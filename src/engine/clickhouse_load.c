@@ -49,10 +49,17 @@ static gr_str type_text(const loader *l, size_t i) {
     return gr_arena_printf(l->arena, "Nullable(%s)", names[s->type]);
 }
 
+/* What is said to every node names its database, which need not be the one that they would take. */
+static gr_str schema_of(const loader *l) {
+    gr_str own = gr_str_from(l->conn->source->database);
+    if (l->load->schema.n || !gr_clickhouse_is_cluster(l->conn)) return l->load->schema;
+    return own.n ? own : GR_STR("default");
+}
+
 static gr_str table_text(const loader *l) {
     gr_str name = gr_engine_clickhouse_quote(l->load->name, '`', l->arena);
-    if (!l->load->schema.n) return name;
-    gr_str schema = gr_engine_clickhouse_quote(l->load->schema, '`', l->arena);
+    if (!schema_of(l).n) return name;
+    gr_str schema = gr_engine_clickhouse_quote(schema_of(l), '`', l->arena);
     return gr_arena_printf(l->arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(name));
 }
 
@@ -76,7 +83,7 @@ static gr_status make_table(loader *l, const gr_ctx *ctx, gr_error *err) {
                                   GR_ARG(part), GR_ARG(columns));
     GR_TRY(gr_engine_clickhouse_define(conn, ctx, make, err));
     if (!is_cluster) return GR_OK;
-    gr_str schema = gr_engine_clickhouse_quote(l->load->schema, '\'', l->arena);
+    gr_str schema = gr_engine_clickhouse_quote(schema_of(l), '\'', l->arena);
     gr_str name =
         gr_engine_clickhouse_quote(gr_arena_printf(l->arena, GR_FMT "_l", GR_ARG(l->load->name)), '\'', l->arena);
     gr_str cluster = gr_engine_clickhouse_quote(gr_str_from(l->conn->source->cluster), '\'', l->arena);

@@ -1,0 +1,252 @@
+// ClickHouse as a data source, as the place of rollups, and as a cluster of two shards that rollups are spread over; and
+// what goes wrong with servers.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import http from 'node:http';
+import { Server, serve, shared, until } from './helpers.mjs';
+import { ClickHouse } from './clickhouse.mjs';
+
+const house = new ClickHouse();
+const cluster = new ClickHouse(2);
+after(() => (house.close(), cluster.close()));
+
+if (!house.missing) {
+  await house.sql('CREATE DATABASE shop');
+  await house.sql("CREATE TABLE shop.users ENGINE = MergeTree ORDER BY id AS SELECT toInt64(number + 1) AS id, arrayElement(['DE', 'US', 'FR'], number % 3 + 1) AS country FROM numbers(90)");
+  await house.sql(`CREATE TABLE shop.orders ENGINE = MergeTree ORDER BY id AS SELECT toInt64(number + 1) AS id, toInt64(number % 100 + 1) AS user_id,
+    if(number % 4 = 3, CAST(NULL AS Nullable(String)), CAST(arrayElement(['new', 'do''ne', 'L\\\\ost'], number % 4 + 1) AS Nullable(String))) AS status,
+    toDecimal64(number % 500, 2) / 100 AS amount, number % 2 AS paid, toDateTime('2024-01-01 00:00:00', 'UTC') + number * 1860 AS created_at FROM numbers(9000)`);
+}
+
+const orders = (preaggs) => `cubes:
+  - name: orders
+    sql_table: orders
+    joins:
+      - {name: users, sql: "{CUBE}.user_id = {users.id}", relationship: many_to_one}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true, public: true}
+      - {name: status, sql: status, type: string}
+      - {name: paid, sql: paid, type: boolean}
+      - {name: created_at, sql: created_at, type: time}
+      - {name: of_user, sql: "{users.count}", type: number, sub_query: true}
+    measures:
+      - {name: count, type: count}
+      - {name: total, sql: amount, type: sum}
+      - {name: average, sql: amount, type: avg}
+      - {name: spread, sql: "stddev_samp({CUBE}.amount)", type: number}
+      - {name: buyers, sql: user_id, type: count_distinct_approx}
+      - {name: share, sql: "{total} / {count}", type: number}
+    segments:
+      - {name: big, sql: "{CUBE}.amount > 2"}
+    pre_aggregations:
+${preaggs.map((p) => `      - ${p}`).join('\n')}
+  - name: users
+    sql_table: users
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: country, sql: country, type: string}
+    measures: [{name: count, type: count}]
+`;
+const measures = ['count', 'total', 'average', 'spread', 'buyers', 'share'].map((m) => `orders.${m}`);
+const stored = 'measures: [count, total, average, spread, buyers]';
+const source = house.config?.replace('}', ', database: shop}');
+const files = (preaggs, more = '', storage = '') => ({
+  'granary.yml': `data_sources:\n  default: ${source}\n${more}model: model\nstorage: {source_schema: pre${storage}}\ncache: {max_bytes: 0}\n`,
+  'model/orders.yml': orders(preaggs),
+});
+const numbers = (rows, names) => rows.map((row) => names.map((n) => (typeof row[n] === 'boolean' || row[n] === null || Number.isNaN(Number(row[n])) ? row[n] : Number(Number(row[n]).toPrecision(11)))));
+
+describe('answers', { skip: house.missing }, () => {
+  const dimensions = ['status', 'paid', 'users.country'];
+  const main = (more) => `{name: main, ${more}${stored}, dimensions: [${dimensions.join(', ')}], segments: [big], time_dimension: created_at, granularity: hour, partition_granularity: month}`;
+  const servers = {
+    'from the source': [shared(files(['{name: none, measures: [count], dimensions: [id]}'])), []],
+    'from rollups in the store': [shared(files([main('')])), ['orders.main']],
+    'from rollups beside the data': [shared(files([main('external: false, ')])), ['orders.main']],
+    'from rollups on two shards': [shared(files([main('')], `  shards: ${cluster.config}\n`, ', store: shards')), ['orders.main']],
+  };
+  const range = { timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2024-02-01', '2024-03-31'] }] };
+  const filter = (member, operator, ...values) => ({ filters: [{ member: `orders.${member}`, operator, values }], ...range });
+  const queries = {
+    'by text': { dimensions: ['orders.status'], ...range },
+    'by a joined text and a boolean': { dimensions: ['users.country', 'orders.paid'], ...range },
+    'without groups': range,
+    'of no rows': { dimensions: ['orders.status'], timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2020-01-01', '2020-01-31'] }] },
+    'a segment': { segments: ['orders.big'], dimensions: ['orders.status'], ...range },
+    'not equal to two': filter('status', 'notEquals', 'new', 'x'),
+    'a quote in a value': filter('status', 'equals', "do'ne"),
+    'a backslash in a value': filter('status', 'contains', '\\o'),
+    'a boolean': filter('paid', 'equals', 'true'),
+    'not set': filter('status', 'notSet'),
+    'by week, where a day begins with a change of the clock': { timezone: 'Asia/Beirut', timeDimensions: [{ dimension: 'orders.created_at', granularity: 'week', dateRange: ['2024-03-04', '2024-04-14'] }] },
+    'by day, where clocks move by half an hour': { timezone: 'Australia/Lord_Howe', timeDimensions: [{ dimension: 'orders.created_at', granularity: 'day', dateRange: ['2024-04-05', '2024-04-09'] }] },
+    'with its edges from the source': { dimensions: ['orders.status'], timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2024-02-01T05:10:00', '2024-03-31T17:20:00'] }] },
+    'filtered by a measure': { dimensions: ['orders.status', 'users.country'], filters: [{ member: 'orders.total', operator: 'gt', values: ['400'] }], ...range },
+  };
+  const wanted = {};
+  for (const [where, [server, served]] of Object.entries(servers))
+    describe(where, () => {
+      for (const [what, query] of Object.entries(queries))
+        test(what, async () => {
+          const result = await server.result({ measures, order: Object.fromEntries((query.dimensions ?? []).map((d) => [d, 'asc'])), ...query });
+          const isHalfHours = what.includes('half an hour'); /* hours are not whole there */
+          assert.deepEqual(Server.served(result), isHalfHours ? [] : served);
+          const names = [...(query.dimensions ?? []), ...(query.timeDimensions?.[0].granularity ? [`orders.created_at.${query.timeDimensions[0].granularity}`] : []), ...measures];
+          const rows = numbers(result.data, names);
+          wanted[what] ??= rows;
+          assert.deepEqual(rows, wanted[what]);
+          if (what === 'of no rows') assert.equal(rows.length, 0);
+          else assert.ok(rows.length >= 1);
+        });
+    });
+  test('they are those of ClickHouse itself', async () => {
+    const [server] = servers['from rollups on two shards'];
+    const rows = await server.rows({ measures: measures.slice(0, 4), dimensions: ['orders.status'], order: { 'orders.status': 'asc' }, ...range });
+    const own = await house.sql("SELECT status, count(), sum(amount), avg(toFloat64(amount)), stddevSamp(toFloat64(amount)) FROM shop.orders WHERE created_at >= '2024-02-01 00:00:00' AND created_at < '2024-04-01 00:00:00' GROUP BY status ORDER BY status");
+    assert.deepEqual(numbers(rows, measures.slice(0, 4)), own.map((row) => row.slice(1).map((v) => Number(Number(v).toPrecision(11)))));
+    assert.deepEqual(rows.map((row) => row['orders.status']), ['L\\ost', "do'ne", 'new', null]);
+  });
+  test('what it is not asked for is refused with the reason', async () => {
+    const [server] = servers['from the source'];
+    for (const [query, reason] of [[{ dimensions: ['orders.status'], ungrouped: true }, /asks for rows/], [{ measures: ['orders.count'], dimensions: ['orders.of_user'] }, /orders\.of_user' is a sub_query dimension/]]) {
+      const answer = await server.load(query);
+      assert.equal(answer.status, 400, answer.text);
+      assert.equal(answer.body.id, 'plan.unsupported');
+      assert.match(answer.body.error, reason);
+    }
+  });
+  test('rollups are spread over the shards, and dropped from all', async (t) => {
+    const rows = async (node) => Number((await cluster.sql("SELECT sum(rows) FROM system.parts WHERE table LIKE 'orders_apart%' AND active", node))[0][0]);
+    const server = await serve(t, files([main('').replace('main', 'apart')], `  shards: ${cluster.config}\n`, ', store: shards'));
+    const build = () => server.post('/ops/pre-aggregations/orders.apart/build?force=true', '', { accept: 'text/event-stream' });
+    assert.match((await build()).text, /"status":"active"/);
+    const first = [await rows(0), await rows(1)];
+    assert.ok(first[0] > 500 && first[1] > 500, String(first));
+    assert.match((await server.granary(['preagg', 'list'])).stdout, /orders\.apart .*store:shards/);
+    assert.match((await build()).text, /"status":"active"/);
+    await until('the first version to go', async () => (await rows(0)) + (await rows(1)) === first[0] + first[1]);
+  });
+});
+
+describe('servers that fail', { skip: house.missing }, () => {
+  const cubes = `cubes:
+  - {name: local, sql_table: local, measures: [{name: count, type: count}]}
+  - {name: deals, data_source: ch, sql_table: shop.users, measures: [{name: count, type: count}], dimensions: [{name: country, sql: country, type: string}]}
+`;
+  const two = (config, model = cubes) => ({ 'granary.yml': `data_sources:\n  default: {type: duckdb, path: data}\n  ch: ${config}\nmodel: model\ncache: {max_bytes: 0}\n`, 'data/local.csv': 'n\n1\n', 'model/m.yml': model });
+  const count = (cube) => ({ measures: [`${cube}.count`] });
+
+  test('one that is down at the start: other sources answer, and it does when it is there', async (t) => {
+    house.stop();
+    const server = await serve(t, two(house.config));
+    assert.equal(Number((await server.rows(count('local')))[0]['local.count']), 1);
+    const down = await server.load(count('deals'));
+    assert.equal(down.body.id, 'engine.open');
+    assert.match(down.body.error, /data source "ch" cannot be reached/);
+    house.again();
+    await until('the source to answer', async () => (await server.load(count('deals'))).status === 200);
+    house.stop();
+    assert.ok((await server.load(count('deals'))).status >= 500);
+    house.again();
+    await until('the source to answer again', async () => (await server.load(count('deals'))).status === 200);
+  });
+  test('a wrong password is told without it', async (t) => {
+    const server = await serve(t, two(house.config.replace('secret', "'w%rong/pass wörd'")));
+    const answer = await server.load(count('deals'));
+    assert.ok(answer.status >= 400);
+    assert.match(answer.text, /password|Authentication/i);
+    for (const text of [answer.text, server.log(), (await server.granary(['doctor'])).stdout]) assert.doesNotMatch(text, /w%rong/);
+  });
+  test('user, password and database in the url', async (t) => {
+    const server = await serve(t, two(`{type: clickhouse, url: '${house.urls[0].replace('://', '://granary:secret@')}/shop'}`, cubes.replace('shop.users', 'users')));
+    assert.equal(Number((await server.rows(count('deals')))[0]['deals.count']), 90);
+  });
+  test('something else that listens there', async (t) => {
+    for (const answer of ['no ClickHouse', '\u0001\u0001\u0001x\u0005Array', '']) {
+      const other = http.createServer((request, response) => response.end(answer)).listen(0, '127.0.0.1');
+      await new Promise((resolve) => other.once('listening', resolve));
+      t.after(() => other.close());
+      const server = await serve(t, two(`{type: clickhouse, url: 'http://127.0.0.1:${other.address().port}'}`));
+      const failed = await server.load(count('deals'));
+      assert.ok(failed.status >= 500, failed.text);
+      assert.match(failed.body.error, /data source "ch": what answers is no ClickHouse/);
+    }
+  });
+  test('a table that is dropped under a running server, and made again', async (t) => {
+    await house.sql('CREATE TABLE shop.gone ENGINE = Memory AS SELECT 1 AS id');
+    const server = await serve(t, two(house.config, cubes.replace('shop.users', 'shop.gone').replace('sql: country', 'sql: id')));
+    assert.equal((await server.load(count('deals'))).status, 200);
+    await house.sql('DROP TABLE shop.gone');
+    const answer = await server.load(count('deals'));
+    assert.ok(answer.status >= 400);
+    assert.match(answer.text, /shop\.gone doesn't exist/);
+    await house.sql('CREATE TABLE shop.gone ENGINE = Memory AS SELECT 1 AS id UNION ALL SELECT 2');
+    assert.equal(Number((await server.rows(count('deals')))[0]['deals.count']), 2);
+  });
+  test('a rollup whose table somebody dropped is built again', async (t) => {
+    const server = await serve(t, { ...files(['{name: beside, external: false, measures: [count], dimensions: [status]}']), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_lost') });
+    const query = { measures: ['orders.count'], dimensions: ['orders.status'] };
+    assert.deepEqual(Server.served(await server.result(query)), ['orders.beside']);
+    for (const [table] of await house.sql('SHOW TABLES FROM pre_lost')) await house.sql(`DROP TABLE pre_lost.${table}`);
+    const result = await server.result(query);
+    assert.equal(result.data.reduce((sum, row) => sum + Number(row['orders.count']), 0), 9000);
+  });
+  test('a query that its reader gives up is stopped at the server', async (t) => {
+    const server = await serve(t, two(house.config, cubes.replace('sql_table: shop.users', "sql: 'SELECT number AS id, toString(number) AS country FROM system.numbers LIMIT 1000000000000'").replace('{name: count, type: count}], dim', '{name: count, type: sum, sql: id}], dim')));
+    const abort = new AbortController();
+    const waiting = server.fetch('/cubejs-api/v1/load?query=' + encodeURIComponent(JSON.stringify(count('deals'))), { signal: abort.signal }).catch(() => 'aborted');
+    const running = async () => Number((await house.sql("SELECT count() FROM system.processes WHERE query LIKE '%LIMIT 1000000000000%' AND query NOT LIKE '%system.processes%'"))[0][0]);
+    await until('the query to run', async () => (await running()) === 1);
+    abort.abort();
+    assert.equal(await waiting, 'aborted');
+    await until('the query to be stopped', async () => (await running()) === 0);
+  });
+  test('a configuration that is none', async (t) => {
+    for (const [config, message] of [["{type: clickhouse, url: 'tcp://127.0.0.1:9000'}", /none of HTTP/], ['{type: clickhouse, cluster: shards}', /needs both `cluster` and `nodes`/], ["{type: clickhouse, cluster: shards, nodes: ['127.0.0.1']}", /no HTTP address/]]) {
+      const run = await (await import('./helpers.mjs')).workspace(t, two(config)).granary(['check']);
+      assert.notEqual(run.code, 0);
+      assert.match(run.stdout + run.stderr, /granary\.yml:\d+:\d+/);
+      assert.match(run.stdout + run.stderr, message);
+    }
+  });
+  test('doctor says what it is and what to do', async (t) => {
+    const server = await serve(t, two(house.config));
+    assert.match((await server.granary(['doctor'])).stdout, /source ch: ClickHouse \d+\.\d+/);
+    const bad = await serve(t, two('{type: clickhouse, host: 127.0.0.1, port: 1}'));
+    const run = await bad.granary(['doctor']);
+    assert.match(run.stdout, /FAILED +source ch: .*cannot be reached/);
+    assert.notEqual(run.code, 0);
+  });
+});
+
+describe('a shard that is away', { skip: house.missing }, () => {
+  const main = `{name: main, ${stored}, dimensions: [status], time_dimension: created_at, granularity: day}`;
+  const query = { measures, dimensions: ['orders.status'], timeDimensions: [{ dimension: 'orders.created_at', dateRange: ['2024-02-01', '2024-03-31'] }] };
+  const more = `  shards: ${cluster.config}\n`;
+
+  test('is an error and never half an answer', async (t) => {
+    const server = await serve(t, files([main], more, ', store: shards'));
+    const whole = await server.result(query);
+    assert.deepEqual(Server.served(whole), ['orders.main']);
+    cluster.stop(2);
+    const answer = await server.load(query);
+    assert.equal(answer.body.id, 'engine.io', answer.text);
+    assert.match(answer.body.error, /data source "shards"/);
+    cluster.again(2);
+    await until('the shard to be back', async () => (await server.load(query)).status === 200);
+    assert.deepEqual((await server.result(query)).data, whole.data);
+  });
+  test('makes a build fail with its name, which leaves nothing and succeeds later', async (t) => {
+    const server = await serve(t, files([main.replace('main', 'late')], more, ', store: shards'));
+    cluster.stop(2);
+    const failed = await server.post('/ops/pre-aggregations/orders.late/build', '', { accept: 'text/event-stream' });
+    assert.match(failed.text, /"status":"failed"/);
+    assert.match(failed.text, /data source \\"shards\\", node http/);
+    const left = async () => (await cluster.sql("SELECT name FROM system.tables WHERE name LIKE 'orders_late%'")).length;
+    assert.equal(await left(), 0);
+    cluster.again(2);
+    const built = await server.post('/ops/pre-aggregations/orders.late/build?force=true', '', { accept: 'text/event-stream' });
+    assert.match(built.text, /"status":"active"/);
+    assert.equal(await left(), 2);
+  });
+});
