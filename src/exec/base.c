@@ -13,22 +13,44 @@ static bool has_integers_for_booleans(const gr_exec *exec, const gr_cube *cube) 
     return source && source->kind == GR_SOURCE_CLICKHOUSE;
 }
 
+/* Of all that is described, or of one member alone. */
+static gr_status describe(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, const gr_member *only,
+                          gr_engine_conn *conn, gr_arena *scratch, gr_error *err) {
+    const gr_member **members;
+    size_t n = 0, n_columns = 0;
+    gr_str text;
+    gr_column_schema *columns;
+    GR_TRY(gr_sql_describe_cube(base->model, cube, only, gr_exec_dialect_of(exec, cube->data_source), scratch, &members,
+                                &n, &text, err));
+    if (only && !n) return GR_OK;
+    GR_TRY(conn->driver->describe(conn, text, base->arena, &columns, &n_columns, err));
+    for (size_t i = 0; i < n && i < n_columns; i++) {
+        bool is_boolean = members[i]->kind == GR_MEMBER_DIMENSION && members[i]->dim_type == GR_DIM_BOOLEAN;
+        if (is_boolean && has_integers_for_booleans(exec, cube) && columns[i].type == GR_TYPE_INT64)
+            columns[i].type = GR_TYPE_BOOL;
+        base->types[members[i]->index] = &columns[i];
+    }
+    return GR_OK;
+}
+
+/* SQL of one member that the source does not take hides nothing of the others. */
+static void describe_each(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, gr_engine_conn *conn,
+                          gr_arena *scratch) {
+    gr_error ignored;
+    for (size_t i = 0; i < base->model->n_members; i++)
+        if (base->model->members[i]->cube == cube)
+            (void)!describe(exec, base, cube, base->model->members[i], conn, scratch, &ignored);
+}
+
 /* Types of a cube's dimensions as its source describes them. A source that cannot say (a missing table) leaves them
  * unknown: queries then take the general casts, or get the engine's own error. */
 static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, gr_diags *diags) {
     gr_arena *scratch = gr_arena_new();
     gr_ctx ctx = own_ctx(scratch);
-    const gr_member **members;
-    size_t n = 0, n_columns = 0;
-    gr_str text;
     gr_error err = {0};
     gr_engine_conn *conn = NULL;
-    gr_column_schema *columns;
-    gr_status status = gr_sql_describe_cube(base->model, cube, gr_exec_dialect_of(exec, cube->data_source), scratch,
-                                            &members, &n, &text, &err);
-    if (!status) status = gr_exec_take(exec, &ctx, cube->data_source, true, &conn, &err);
-    if (!status) status = conn->driver->describe(conn, text, base->arena, &columns, &n_columns, &err);
-    gr_exec_give(exec, conn);
+    gr_status status = gr_exec_take(exec, &ctx, cube->data_source, true, &conn, &err);
+    if (!status) status = describe(exec, base, cube, NULL, conn, scratch, &err);
     if (status) gr_diags_warn(diags, status, cube->loc, "cube '" GR_FMT "': %s", GR_ARG(cube->name), err.message);
     gr_node_row known;
     bool is_found = false;
@@ -36,14 +58,11 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
         !gr_catalog_node_get(exec->catalog, cube->name, (gr_str){0}, true, base->arena, &known, &is_found, NULL) &&
         is_found)
         gr_exec_types_recall(base->model, cube, known.decl.definition, base->arena, base->types);
+    bool is_of_some = status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_DATA || status == GR_ERR_PLAN_UNSUPPORTED;
+    if (conn && is_of_some) describe_each(exec, base, cube, conn, scratch);
+    gr_exec_give(exec, conn);
     base->is_unknown[cube->index] = status != GR_OK;
     base->has_unknown_types |= status != GR_OK;
-    for (size_t i = 0; !status && i < n && i < n_columns; i++) {
-        bool is_boolean = members[i]->kind == GR_MEMBER_DIMENSION && members[i]->dim_type == GR_DIM_BOOLEAN;
-        if (is_boolean && has_integers_for_booleans(exec, cube) && columns[i].type == GR_TYPE_INT64)
-            columns[i].type = GR_TYPE_BOOL;
-        base->types[members[i]->index] = &columns[i];
-    }
     gr_arena_free(scratch);
 }
 

@@ -244,16 +244,19 @@ static bool is_hashed(const gr_member *m, const gr_cube *cube) {
            m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
 }
 
-gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_dialect *dialect, gr_arena *arena,
-                               const gr_member ***ret_members, size_t *ret_n, gr_str *ret_text, gr_error *err) {
+gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_member *only,
+                               const gr_dialect *dialect, gr_arena *arena, const gr_member ***ret_members,
+                               size_t *ret_n, gr_str *ret_text, gr_error *err) {
     statement s = {0};
     gr_sqlw w = {
         .dialect = dialect, .tz = gr_tz_utc(), .arena = arena, .params = &s.params, .status = &s.status, .err = err};
     GR_VEC(const gr_member *) members = {0};
     for (size_t i = 0; i < cube->n_dimensions; i++)
-        if (member_stays_home(cube->dimensions[i])) GR_PUSH(arena, &members, cube->dimensions[i]);
+        if ((!only || cube->dimensions[i] == only) && member_stays_home(cube->dimensions[i]))
+            GR_PUSH(arena, &members, cube->dimensions[i]);
     for (size_t i = 0; i < model->n_members; i++)
-        if (is_hashed(model->members[i], cube) && member_stays_home(model->members[i]))
+        if ((!only || model->members[i] == only) && is_hashed(model->members[i], cube) &&
+            member_stays_home(model->members[i]))
             GR_PUSH(arena, &members, model->members[i]);
     gr_str *texts = GR_NEW_N(arena, gr_str, members.n + 1);
     for (size_t i = 0; i < members.n; i++) {

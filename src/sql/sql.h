@@ -109,9 +109,10 @@ GR_MUST_CHECK gr_status gr_sql_registered(const gr_rollup *rollup, const gr_sql_
                                           int64_t now_us, const gr_dialect *dialect, gr_arena *arena, gr_str *ret,
                                           gr_error *err);
 /* `SELECT <every dimension's expression, and what is hashed> FROM <cube>`: described, not run, to learn the types. */
-GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_dialect *dialect,
-                                             gr_arena *arena, const gr_member ***ret_members, size_t *ret_n,
-                                             gr_str *ret_text, gr_error *err);
+/* `only`: of this member alone, or NULL. */
+GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_member *only,
+                                             const gr_dialect *dialect, gr_arena *arena, const gr_member ***ret_members,
+                                             size_t *ret_n, gr_str *ret_text, gr_error *err);
 /* A query of the model, as a refresh key is: its holes are {cube.sql()}. */
 GR_MUST_CHECK gr_status gr_sql_key(const gr_expr *query, const gr_cube *owner, const gr_sql_places *places,
                                    gr_arena *arena, gr_str *ret, gr_error *err);

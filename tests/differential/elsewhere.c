@@ -35,6 +35,7 @@ bool diff_elsewhere_start(const char *engine, bool *ret_is_missing) {
     elsewhere.is_used = !*ret_is_missing;
     diff_divides_integers = elsewhere.is_used && is_postgres;
     diff_is_clickhouse = elsewhere.is_used && !is_postgres;
+    diff_speaks_clickhouse = diff_is_clickhouse && !modes[mode].is_store;
     return true;
 }
 

@@ -69,7 +69,7 @@ static diff_value arith_double(char op, const diff_value *a, const diff_value *b
     return r;
 }
 
-bool diff_divides_integers, diff_is_clickhouse;
+bool diff_divides_integers, diff_is_clickhouse, diff_speaks_clickhouse;
 
 diff_value diff_arith(char op, const diff_value *a, const diff_value *b) {
     if (a->kind == DIFF_ANY || b->kind == DIFF_ANY) return (diff_value){.kind = DIFF_ANY};

@@ -50,6 +50,7 @@ bool diff_same(const diff_value *a, const diff_value *b);
 /* The source's `/` of two integers is an integer; sums of integers are decimals there. */
 extern bool diff_divides_integers;
 extern bool diff_is_clickhouse;                                           /* the source, or the store of rollups */
+extern bool diff_speaks_clickhouse;                                       /* the SQL of models */
 diff_value diff_arith(char op, const diff_value *a, const diff_value *b); /* + - * / ; null with null */
 /* A decimal number as text, exactly; false when it is not one, or has more digits than fit. */
 bool diff_parse_number(gr_str text, diff_value *ret);

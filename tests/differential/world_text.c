@@ -113,8 +113,29 @@ static void add_aggregate(const writer *w, const diff_expr *e) {
     gr_buf_char(w->out, ')');
 }
 
+/* Over rows: it is worked out by the source. */
+static bool is_of_rows(const diff_expr *e) {
+    if (e->op == DIFF_OP_MEASURE || e->op == DIFF_OP_AGGREGATE) return false;
+    for (size_t i = 0; i < e->n_args; i++)
+        if (!is_of_rows(e->args[i])) return false;
+    return true;
+}
+
+/* Where ClickHouse's own words mean what DuckDB's do: letters beyond ASCII, null as a text, division of decimals. */
+static bool add_clickhouse(const writer *w, const diff_expr *e) {
+    const char *head = e->op == DIFF_OP_LOWER   ? "lowerUTF8("
+                       : e->op == DIFF_OP_UPPER ? "upperUTF8("
+                       : e->op == DIFF_OP_TEXT  ? "toString("
+                                                : NULL;
+    bool is_quotient = e->op == DIFF_OP_ARITH && e->symbol == '/' && is_of_rows(e);
+    if (head) add_args(w, e, head, "", ")");
+    if (is_quotient) add_args(w, e, "(toFloat64(", ") / toFloat64(", "))");
+    return head || is_quotient;
+}
+
 static void add_expr(const writer *w, const diff_expr *e) {
     char text[40];
+    if (diff_speaks_clickhouse && add_clickhouse(w, e)) return;
     switch (e->op) {
     case DIFF_OP_COLUMN:
         if (!e->is_bare) gr_buf_z(w->out, "{CUBE}.");
