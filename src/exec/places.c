@@ -85,7 +85,9 @@ gr_plan_defaults gr_exec_plan_defaults(const gr_config *config, gr_arena *arena)
     for (size_t i = 0; i < config->n_sources; i++) {
         const gr_engine_driver *driver = native_driver(config->sources[i].kind);
         if (!driver) continue;
-        remote[defaults.n_remote++] = (gr_plan_remote){config->sources[i].name, gr_str_from(driver->name)};
+        const gr_dialect *dialect = gr_dialect_get(gr_str_from(driver->dialect));
+        remote[defaults.n_remote++] =
+            (gr_plan_remote){config->sources[i].name, gr_str_from(driver->name), gr_dialect_is_for_groups(dialect)};
     }
     return defaults;
 }

@@ -40,6 +40,7 @@ static bool is_stored(const gr_rollup *r, const gr_member *member) {
 typedef struct search {
     const gr_scan *scan;
     const gr_rollup *rollup;
+    bool is_abroad; /* nothing is worked out there that is not stored */
 } search;
 
 static const gr_member *find(const search *s, const gr_member *member, int depth);
@@ -47,8 +48,8 @@ static const gr_member *find(const search *s, const gr_member *member, int depth
 static const gr_member *find_in(const search *s, const gr_member *member, const gr_expr *e, int depth) {
     if (!e) return NULL;
     gr_str why;
-    bool divides;
-    if (!gr_plan_expr_is_common(e, s->scan->snapshot, &divides, &why)) return member;
+    bool divides, is_alias = e->n_parts == 1 && e->parts[0].kind == GR_PART_MEMBER;
+    if (s->is_abroad ? !is_alias : !gr_plan_expr_is_common(e, s->scan->snapshot, &divides, &why)) return member;
     const gr_member *found = NULL;
     for (size_t i = 0; i < e->n_parts && !found; i++)
         if (e->parts[i].kind == GR_PART_MEMBER && !e->parts[i].granularity)
@@ -63,7 +64,7 @@ static const gr_member *find(const search *s, const gr_member *member, int depth
     if (is_measure && (!member->is_calculated || gr_measure_has_stage(member) || !gr_measure_is_decomposable(member)))
         return NULL;
     if (!is_measure && is_stored(s->rollup, member)) return NULL;
-    if (member->latitude || member->longitude) return member; /* numbers as texts */
+    if (member->latitude || member->longitude || (s->is_abroad && member->n_cases)) return member;
     const gr_member *found = find_in(s, member, member->sql, depth);
     for (size_t i = 0; i < member->n_cases && !found; i++) {
         found = find_in(s, member, member->cases[i].when, depth);
@@ -79,9 +80,28 @@ static const gr_member *find_in_filter(const search *s, const gr_filter *f) {
     return found;
 }
 
-/* The table is not in an engine of the source's kind; of a rollup_join, the tables are not in one database. */
-static bool is_elsewhere(const gr_rollup *r) {
-    bool is_apart = r->is_elsewhere;
+/* Dimensions, and filters on them: worked out where the table is. */
+static const gr_member *find_in_rows(const search *s, const gr_query *q) {
+    const gr_rollup *r = s->rollup;
+    const gr_member *found = NULL;
+    for (size_t i = 0; i < q->n_dimensions && !found; i++) found = find(s, q->dimensions[i].member, 0);
+    for (size_t i = 0; i < q->n_row_filters && !found; i++)
+        if (!gr_plan_filters_imply(r->filters, r->n_filters, NULL, 0, q->row_filters[i]))
+            found = find_in_filter(s, q->row_filters[i]);
+    return found;
+}
+
+/* Measures over measures: worked out where the table is when that is an engine of the source's kind, else here. */
+static const gr_member *find_in_measures(const search *s, const gr_query *q) {
+    const gr_member *found = NULL;
+    for (size_t i = 0; i < q->n_measures && !found; i++) found = find(s, q->measures[i].member, 0);
+    for (size_t i = 0; i < q->n_measure_filters && !found; i++) found = find_in_filter(s, q->measure_filters[i]);
+    return found;
+}
+
+/* The tables of a rollup_join meet here, unless they are in one database. */
+static bool meets_here(const gr_rollup *r) {
+    bool is_apart = false;
     for (size_t i = 0; i < r->n_links; i++) {
         const gr_rollup *from = r->links[i].from, *to = r->links[i].to;
         is_apart |= from->is_elsewhere || to->is_elsewhere;
@@ -91,15 +111,13 @@ static bool is_elsewhere(const gr_rollup *r) {
 }
 
 const gr_member *gr_match_engine_sql(const gr_scan *scan, const gr_rollup *r, bool is_merged) {
-    const search s = {scan, r};
     const gr_query *q = scan->query;
+    bool is_abroad = r->is_abroad && !r->n_links, is_here = r->n_links ? meets_here(r) : r->is_elsewhere;
+    const search rows = {scan, r, is_abroad}, measures = {scan, r, is_abroad && q->is_ungrouped};
     const gr_member *found = NULL;
-    if (!is_elsewhere(r) && !(r->is_remote && is_merged)) return NULL;
-    for (size_t i = 0; i < q->n_dimensions && !found; i++) found = find(&s, q->dimensions[i].member, 0);
-    for (size_t i = 0; i < q->n_measures && !found; i++) found = find(&s, q->measures[i].member, 0);
-    for (size_t i = 0; i < q->n_measure_filters && !found; i++) found = find_in_filter(&s, q->measure_filters[i]);
-    for (size_t i = 0; i < q->n_row_filters && !found; i++)
-        if (!gr_plan_filters_imply(r->filters, r->n_filters, NULL, 0, q->row_filters[i]))
-            found = find_in_filter(&s, q->row_filters[i]);
+    if (is_abroad || (r->is_remote && is_here)) found = find_in_rows(&rows, q);
+    bool are_rows_elsewhere = is_abroad && q->is_ungrouped;
+    if (!found && (are_rows_elsewhere || (r->is_remote && (is_here || is_merged))))
+        found = find_in_measures(&measures, q);
     return found;
 }

@@ -311,11 +311,16 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     return false;
 }
 
-/* Empty: the embedded one. */
-static gr_str engine_of(gr_plan_defaults defaults, gr_str source) {
+/* NULL: the embedded engine sees it. */
+static const gr_plan_remote *remote_of(gr_plan_defaults defaults, gr_str source) {
     for (size_t i = 0; i < defaults.n_remote; i++)
-        if (gr_str_eq(defaults.remote[i].name, source)) return defaults.remote[i].engine;
-    return (gr_str){0};
+        if (gr_str_eq(defaults.remote[i].name, source)) return &defaults.remote[i];
+    return NULL;
+}
+
+static gr_str engine_of(gr_plan_defaults defaults, gr_str source) {
+    const gr_plan_remote *remote = remote_of(defaults, source);
+    return remote ? remote->engine : (gr_str){0};
 }
 
 gr_str gr_plan_place_of(const gr_preagg *p, gr_plan_defaults defaults, bool *ret_is_external) {
@@ -333,9 +338,12 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
     r->place = gr_plan_place_of(p, defaults, &r->is_external);
+    const gr_plan_remote *at = remote_of(defaults, r->place);
     gr_str from = engine_of(defaults, p->cube->data_source);
     r->is_remote = from.n > 0;
-    r->is_elsewhere = r->is_remote && !gr_str_eq(from, engine_of(defaults, r->place));
+    r->is_elsewhere = !gr_str_eq(from, at ? at->engine : (gr_str){0});
+    r->is_abroad = r->is_elsewhere && at;
+    r->is_for_groups = at && at->is_for_groups;
     r->is_non_strict = p->is_non_strict < 0 ? defaults.is_non_strict : p->is_non_strict != 0;
     if (p->type == GR_PREAGG_ORIGINAL_SQL) {
         prepare_original(r, arena);

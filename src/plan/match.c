@@ -155,6 +155,7 @@ static bool pins_one_value(const matcher *m, const gr_filter *f) {
 
 /* Ungrouped: one stored row must be one joined row, so the keys of all joined cubes are stored (2.5, 4.7.9). */
 static bool check_ungrouped(matcher *m) {
+    if (m->rollup->is_for_groups && !refuse(m, GR_RULE_UNGROUPED, NULL, NULL)) return false;
     if (m->rollup->n_facts > 1 || m->stored_tree->n != m->tree->n) return refuse(m, GR_RULE_UNGROUPED, NULL, NULL);
     for (size_t i = 0; i < m->stored_tree->n; i++) {
         const gr_cube *cube = m->stored_tree->nodes[i].cube;

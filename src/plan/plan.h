@@ -129,7 +129,9 @@ struct gr_rollup {
     bool depends_on_zone; /* then every time zone is an entity of its own */
     bool is_external;     /* in the store that the configuration names; else in the source */
     bool is_remote;       /* its rows come from an engine that the embedded one does not see */
-    bool is_elsewhere;    /* and its table is not in an engine of that kind */
+    bool is_elsewhere;    /* its table is not in an engine of the kind that its rows come from */
+    bool is_abroad;       /* and not in the embedded one either */
+    bool is_for_groups;   /* its table is in an engine that is only asked for groups */
     gr_str place;         /* where its table is: a data source; empty: the embedded store */
     bool is_non_strict;
     bool can_build; /* else: why not */
@@ -150,6 +152,7 @@ typedef struct gr_plan_index gr_plan_index;
 /* A data source that the embedded engine does not see. */
 typedef struct gr_plan_remote {
     gr_str name, engine; /* "postgres": sources of one engine work out the same SQL alike */
+    bool is_for_groups;  /* no rows are asked of it, and queries are not finished there */
 } gr_plan_remote;
 /* What a pre-aggregation is that does not say. */
 typedef struct gr_plan_defaults {

@@ -28,10 +28,10 @@ static bool is_elsewhere(const gr_sqlw *w, const gr_cube *owner) {
 }
 
 static gr_str common_text(gr_sqlw *w, const gr_expr *expr, const gr_cube *owner, const gr_part *part) {
-    bool divides;
-    gr_str why;
-    if (expr->n_parts == 1 || !is_elsewhere(w, owner)) return part->text;
-    if (gr_plan_expr_is_common(expr, w->snapshot, &divides, &why))
+    bool divides, is_abroad = w->from && w->from->is_abroad && !w->from->n_links && w->dialect != &gr_dialect_duckdb;
+    gr_str why = part->text;
+    if (expr->n_parts == 1 || (!is_abroad && !is_elsewhere(w, owner))) return part->text;
+    if (!is_abroad && gr_plan_expr_is_common(expr, w->snapshot, &divides, &why))
         return gr_expr_common_text(part->text, divides, w->arena);
     return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
                         "The SQL `" GR_FMT "` of '" GR_FMT "' is the source's own (" GR_FMT

@@ -63,6 +63,7 @@ static bool is_made_there(const gr_sql_place *place, const gr_plan *plan) {
     const gr_scan *scan = &plan->pieces[0].scan;
     if (place->is_embedded || place->dialect->reads_alone) return false;
     if (plan->query->is_ungrouped) return true;
+    if (scan->rollup && scan->rollup->is_abroad) return false; /* measures over measures are not its own SQL */
     bool is_merged = scan->rollup || scan->group.key_node != GR_TREE_NONE;
     bool is_made = !scan->rollup && gr_sql_lacks_sketches(place, &scan->group.components);
     return !is_made && !(is_merged && lacks_merge(place, &scan->group.components));

@@ -15,6 +15,8 @@ const gr_dialect *gr_dialect_get(gr_str name) {
     return NULL;
 }
 
+bool gr_dialect_is_for_groups(const gr_dialect *dialect) { return dialect->reads_alone; }
+
 gr_str gr_sqlw_fail(gr_sqlw *w, gr_status status, const char *format, ...) {
     if (!*w->status) {
         char text[512];

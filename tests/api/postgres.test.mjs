@@ -312,6 +312,26 @@ describe('rollups in a database that is neither the source nor the store', { ski
     await server.open(model);
     await assertServed(server, ['orders.main']);
   });
+  test('measures over measures of a DuckDB source are worked out as DuckDB does', async (t) => {
+    const server = await serve(t, {
+      'granary.yml': `data_sources:\n  default: {type: duckdb, path: data}\n  away: ${pg.config}\nmodel: model\nstorage: {store: away}\ncache: {max_bytes: 0}\n`,
+      'data/parts.csv': 'id,kind,n\n1,a,2\n2,a,3\n3,b,7\n',
+      'model/m.yml': `cubes:
+  - name: parts
+    sql_table: parts
+    dimensions: [{name: kind, sql: kind, type: string}, {name: n, sql: n, type: number}, {name: half, sql: '{n} / 2', type: number}]
+    measures: [{name: count, type: count}, {name: total, sql: n, type: sum}, {name: share, sql: '{total} / {count}', type: number}]
+    pre_aggregations: [{name: main, measures: [count, total], dimensions: [kind, n]}]
+`,
+    });
+    const shares = { measures: ['parts.share'], dimensions: ['parts.kind'], order: { 'parts.kind': 'asc' } };
+    const served = await server.result(shares);
+    assert.deepEqual(Server.served(served), ['parts.main']);
+    assert.deepEqual(served.data.map((row) => Number(row['parts.share'])), [2.5, 7]);
+    const halves = await server.result({ measures: ['parts.count'], dimensions: ['parts.half'], order: { 'parts.half': 'asc' } });
+    assert.deepEqual(halves.data.map((row) => Number(row['parts.half'])), [1, 1.5, 3.5]);
+    assert.deepEqual(Server.served(halves), []);
+  });
   test('a store that is no data source is refused, with its place', async (t) => {
     const run = await workspace(t, files([rollup('nowhere')])).granary(['check']);
     assert.notEqual(run.code, 0);

@@ -9,9 +9,9 @@ static const struct {
     bool is_source; /* the tables are there, and rollups beside them */
     bool is_store;  /* the rollups are there, and the tables in DuckDB */
 } modes[] = {
-    {"postgres", GR_SOURCE_POSTGRES, false, false},          {"postgres-source", GR_SOURCE_POSTGRES, true, false},
-    {"clickhouse", GR_SOURCE_CLICKHOUSE, false, false},      {"clickhouse-source", GR_SOURCE_CLICKHOUSE, true, false},
-    {"clickhouse-store", GR_SOURCE_CLICKHOUSE, false, true},
+    {"postgres", GR_SOURCE_POSTGRES, false, false},           {"postgres-source", GR_SOURCE_POSTGRES, true, false},
+    {"postgres-store", GR_SOURCE_POSTGRES, false, true},      {"clickhouse", GR_SOURCE_CLICKHOUSE, false, false},
+    {"clickhouse-source", GR_SOURCE_CLICKHOUSE, true, false}, {"clickhouse-store", GR_SOURCE_CLICKHOUSE, false, true},
 };
 
 static struct {
@@ -33,7 +33,7 @@ bool diff_elsewhere_start(const char *engine, bool *ret_is_missing) {
     if (is_postgres ? postgres_start(&elsewhere.server) : clickhouse_start(&elsewhere.house, 1)) return false;
     *ret_is_missing = is_postgres ? !elsewhere.server.connection[0] : !elsewhere.house.urls[0][0];
     elsewhere.is_used = !*ret_is_missing;
-    diff_divides_integers = elsewhere.is_used && is_postgres;
+    diff_divides_integers = elsewhere.is_used && is_postgres && !modes[mode].is_store;
     diff_is_clickhouse = elsewhere.is_used && !is_postgres;
     diff_speaks_clickhouse = diff_is_clickhouse && !modes[mode].is_store;
     return true;

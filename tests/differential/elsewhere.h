@@ -4,7 +4,8 @@
 #include "differential/world.h"
 #include "exec/exec.h"
 
-/* "duckdb"; "postgres": rollups in the store; "postgres-source": beside the data. False: not known. *ret_is_missing:
+/* "duckdb"; "postgres": rollups in the store; "postgres-source": beside the data; "postgres-store": the tables in
+ * DuckDB, and the rollups there; the same of "clickhouse". False: not known. *ret_is_missing:
  * there is no such server on this machine. */
 bool diff_elsewhere_start(const char *engine, bool *ret_is_missing);
 void diff_elsewhere_stop(void);

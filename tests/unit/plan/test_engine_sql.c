@@ -5,7 +5,7 @@ static const char head[] =
     "cubes:\n"
     "- name: orders\n  sql_table: orders\n"
     "  dimensions:\n"
-    "  - {name: id, sql: id, type: number, primary_key: true}\n"
+    "  - {name: id, sql: id, type: number, primary_key: true, public: true}\n"
     "  - {name: status, sql: status, type: string}\n"
     "  - {name: size, sql: size, type: number}\n"
     "  - {name: at, sql: at, type: time}\n"
@@ -32,6 +32,8 @@ static const char tail[] =
 #define IN_STORE "  - {name: main, external: true, measures: [count, total], dimensions: [status, size]}\n"
 #define BESIDE "  - {name: main, external: false, measures: [count, total], dimensions: [status, size]}\n"
 #define IN_OTHER "  - {name: main, store: other, measures: [count, total], dimensions: [status, size]}\n"
+#define IN_KEYS "  - {name: main, store: other, measures: [count], dimensions: [id, status]}\n"
+#define IN_OWN_KEYS "  - {name: main, measures: [count], dimensions: [id, status]}\n"
 #define IN_SAME "  - {name: main, store: same, measures: [count, total], dimensions: [status, size]}\n"
 #define BY_DAY                                                                                                         \
     "  - {name: main, external: false, measures: [count, total], dimensions: [status], time_dimension: at, "           \
@@ -57,8 +59,15 @@ static const test_case cases[] = {
     {IN_STORE, "count", "status", "", FILTER("share", "gt", "'1'"), "main", "nothing"},
     {BESIDE, "whole twice", "word label cased", "", "", "main", "nothing"},
     {IN_SAME, "whole twice", "word label cased", "", "", "main", "nothing"},
+    /* In another engine nothing is worked out of stored columns, and measures over measures are worked out here. */
     {IN_OTHER, "whole", "status", "", "", "source", "engine_sql"},
-    {IN_OTHER, "share", "tag", "", "", "main", "nothing"},
+    {IN_OTHER, "share", "same", "", "", "main", "nothing"},
+    {IN_OTHER, "share", "tag", "", "", "source", "engine_sql"},
+    {IN_OTHER, "count", "is_done", "", "", "source", "engine_sql"},
+    {IN_OTHER, "count", "cased", "", "", "source", "engine_sql"},
+    {IN_OTHER, "count", "", "", FILTER("tag", "equals", "'a!'"), "source", "engine_sql"},
+    {IN_KEYS, "count", "id", "", "'ungrouped':true", "source", "ungrouped"},
+    {IN_OWN_KEYS, "count", "id", "", "'ungrouped':true", "main", "nothing"},
     /* Of what is stored as it is, the source worked it out; of an aggregate in a call, that is the aggregate alone. */
     {OWN, "own", "status", "", "", "source", "engine_sql"},
     {"  - {name: main, measures: [count], dimensions: [word, label]}\n", "count", "word", "", "", "main", "nothing"},
@@ -73,9 +82,9 @@ static const test_case cases[] = {
 static void test_cases(void **state) {
     (void)state;
     size_t n_bad = 0;
-    static const gr_plan_remote remote[] = {{GR_STR_INIT("default"), GR_STR_INIT("postgres")},
-                                            {GR_STR_INIT("same"), GR_STR_INIT("postgres")},
-                                            {GR_STR_INIT("other"), GR_STR_INIT("clickhouse")}};
+    static const gr_plan_remote remote[] = {{GR_STR_INIT("default"), GR_STR_INIT("postgres"), false},
+                                            {GR_STR_INIT("same"), GR_STR_INIT("postgres"), false},
+                                            {GR_STR_INIT("other"), GR_STR_INIT("clickhouse"), true}};
     const gr_plan_defaults defaults = {.is_external = true, .remote = remote, .n_remote = COUNT(remote)};
     for (size_t i = 0; i < COUNT(cases); i++) {
         gr_arena *arena = gr_arena_new();
@@ -97,7 +106,32 @@ static void test_embedded(void **state) {
     test_check_cases(head, tail, seen, COUNT(seen), false);
 }
 
+/* … whose rollups are in another engine: that works out nothing. */
+static void test_abroad(void **state) {
+    (void)state;
+    static const test_case kept[] = {
+        {IN_OTHER, "whole twice share", "status same", "", "", "main", "nothing"},
+        {IN_OTHER, "count", "word", "", "", "source", "engine_sql"},
+        {IN_OTHER, "count", "tag", "", "", "source", "engine_sql"},
+    };
+    static const gr_plan_remote other = {GR_STR_INIT("other"), GR_STR_INIT("postgres"), false};
+    size_t n_bad = 0;
+    for (size_t i = 0; i < COUNT(kept); i++) {
+        gr_arena *arena = gr_arena_new();
+        gr_str yaml = gr_arena_printf(arena, "%s%s%s", head, kept[i].rollups, tail);
+        gr_snapshot s = test_snapshot_with(yaml.p, (gr_plan_defaults){.remote = &other, .n_remote = 1}, arena);
+        n_bad += !test_case_holds(&s, &kept[i], i, false, arena);
+        gr_model_unref(s.model);
+        gr_arena_free(arena);
+    }
+    assert_int_equal(n_bad, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_embedded)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_abroad),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
