@@ -226,7 +226,7 @@ gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant) {
         gr_buf_z(&sum, ") * ");
         add_table(&sum, by, tables[2 + 2 * k], 0);
     }
-    gr_str text = gr_sqlw_op1(w, GR_SQL_AT_ZONE, gr_buf_str(&sum));
+    gr_str text = gr_sqlw_op1(w, GR_SQL_TIME_OF_SECONDS, gr_buf_str(&sum));
     gr_buf_done(&sum);
     return text;
 }

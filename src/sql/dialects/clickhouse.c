@@ -8,7 +8,7 @@
  *   sums of integers wrap around: where the sum in floating point says that they did, the statement fails
  *   quantities of decimals: averages are of toFloat64
  *   NULL NOT IN (…) is true on old servers: who writes it adds IS NOT NULL
- *   its zone rules are wrong around changes: who writes AT_ZONE gives it a sum of seconds (alone.c)
+ *   its zone rules are wrong around changes: alone.c has the offsets instead of AT_ZONE
  *   18.16 falls over where a decimal of 128 bits is one of several keys of groups (scan.c)
  *   units of time have a function each, and truncating to a week and more gives dates
  *
@@ -44,8 +44,7 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_INSTANT_OF_TIMESTAMP] = GR_STR_INIT("toDateTime({0}, 'UTC')"),
                 [GR_SQL_INSTANT_OF_DATE] = GR_STR_INIT("toDateTime({0}, 'UTC')"),
                 [GR_SQL_INSTANT_OF_TIMESTAMPTZ] = GR_STR_INIT("toDateTime({0}, 'UTC')"),
-                /* Of a sum of seconds (alone.c). */
-                [GR_SQL_AT_ZONE] = GR_STR_INIT("toDateTime(toUInt32({0})" NOT_IF("({0}) < 0") ", 'UTC')"),
+                [GR_SQL_TIME_OF_SECONDS] = GR_STR_INIT("toDateTime(toUInt32({0})" NOT_IF("({0}) < 0") ", 'UTC')"),
                 [GR_SQL_TRUNC] =
                     GR_STR_INIT("multiIf(" STARTS("minute", START("toStartOfMinute"))
                                     STARTS("hour", START("toStartOfHour")) STARTS("day", START("toStartOfDay")) STARTS("week", START(
@@ -96,6 +95,7 @@ const gr_dialect gr_dialect_clickhouse =
             },
         .refuses =
             {
+                [GR_SQL_AT_ZONE] = true,        /* alone.c has the offsets */
                 [GR_SQL_INSTANT_OF_ANY] = true, /* types are learned; a text is a time only to its own reader */
                 [GR_SQL_HLL_ADD] = true,
                 [GR_SQL_HLL_UNION] = true,

@@ -18,6 +18,7 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_INSTANT_OF_TIMESTAMPTZ] = GR_STR_INIT("make_timestamp(epoch_us({0}))"),
             [GR_SQL_INSTANT_OF_ANY] = GR_STR_INIT("make_timestamp(epoch_us(CAST({0} AS TIMESTAMPTZ)))"),
             [GR_SQL_AT_ZONE] = GR_STR_INIT("granary_local({0}, {1})"),
+            [GR_SQL_TIME_OF_SECONDS] = GR_STR_INIT("make_timestamp(CAST({0} AS BIGINT) * 1000000)"),
             [GR_SQL_TRUNC] = GR_STR_INIT("date_trunc({1}, {0})"),
             /* Month ends clamp, so that bin k starts at origin + k months; one step back where that overshot. */
             [GR_SQL_BIN_MONTHS] =

@@ -24,6 +24,7 @@
         GR_STR_INIT("(CASE WHEN " LATER(BIN) " > {0} THEN " LATER("(" BIN " - 1)") " ELSE " LATER(BIN) " END)"),       \
     [GR_SQL_BIN_MICROS] = GR_STR_INIT("date_bin({1} * interval '1 microsecond', {0}, {2})"),                           \
     [GR_SQL_TIMESTAMP_LITERAL] = GR_STR_INIT("TIMESTAMP {0}"), [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count(*)"),          \
+    [GR_SQL_TIME_OF_SECONDS] = GR_STR_INIT("(TIMESTAMP '1970-01-01 00:00:00' + {0} * interval '1 second')"),           \
     [GR_SQL_EXACT_SUM] = GR_STR_INIT("sum({0})"), [GR_SQL_GROUP_KEY] = GR_STR_INIT("{0}"),                             \
     [GR_SQL_COUNT] = GR_STR_INIT("count({0})"), [GR_SQL_SUM] = GR_STR_INIT("sum({0} + 0)"),                            \
     [GR_SQL_SUM_JOINED] = GR_STR_INIT("sum({0} + 0)"), [GR_SQL_MIN] = GR_STR_INIT("min({0})"),                         \

@@ -61,6 +61,7 @@ static const operation operations[] = {
     {GR_SQL_AT_ZONE, {"x", "'Australia/Lord_Howe'"}, TIMES, false},
     {GR_SQL_AT_ZONE, {"x", "'Asia/Kathmandu'"}, TIMES, false},
     {GR_SQL_AT_ZONE, {"x", "'Europe/Berlin'"}, TIMES, false},
+    {GR_SQL_TIME_OF_SECONDS, {"86461"}, TIMES, false},
     {GR_SQL_TRUNC, {"x", "'second'"}, TIMES, false},
     {GR_SQL_TRUNC, {"x", "'minute'"}, TIMES, false},
     {GR_SQL_TRUNC, {"x", "'hour'"}, TIMES, false},
@@ -166,7 +167,8 @@ static void every_operation_answers_the_same(void **state) {
 /* What a dialect refuses is on a list, so that nothing is refused by accident. */
 static void refusals_are_listed(void **state) {
     (void)state;
-    static const gr_sql_op refused[] = {GR_SQL_HLL_ADD, GR_SQL_HLL_UNION, GR_SQL_HLL_CARDINALITY, GR_SQL_MERGE_M2};
+    static const gr_sql_op refused[] = {GR_SQL_HLL_ADD,  GR_SQL_HLL_UNION,      GR_SQL_HLL_CARDINALITY,
+                                        GR_SQL_MERGE_M2, GR_SQL_SKETCH_TO_TEXT, GR_SQL_SKETCH_OF_TEXT};
     const gr_dialect *postgres = gr_dialect_get(GR_STR("postgres"));
     size_t n = 0;
     for (int op = 0; op < GR_SQL_OP__COUNT; op++) n += postgres->refuses[op];
