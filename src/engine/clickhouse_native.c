@@ -303,9 +303,7 @@ static gr_status take_type(gr_clickhouse_reader *r, size_t i, gr_str name, gr_st
         gr_error_hint(err, "write toString(…), or another type that fits, in the model");
         return GR_ERR_ENGINE_DATA;
     }
-    r->schema[i] =
-        (gr_column_schema){gr_arena_dup(r->arena, name), b->type.to, b->type.precision, b->type.scale, false};
-    if (b->type.to != GR_TYPE_DECIMAL) r->schema[i].scale = 0;
+    r->schema[i] = gr_engine_clickhouse_schema(gr_arena_dup(r->arena, name), &b->type);
     return GR_OK;
 }
 

@@ -173,8 +173,7 @@ static gr_status take_columns(const gr_clickhouse_conn *conn, const gr_batch *ba
             gr_error_hint(err, "write toString(…), or another type that fits, in the model");
             return GR_ERR_ENGINE_DATA;
         }
-        uint8_t scale = type.to == GR_TYPE_DECIMAL ? type.scale : 0;
-        GR_PUSH(arena, out, ((gr_column_schema){name, type.to, type.precision, scale, false}));
+        GR_PUSH(arena, out, gr_engine_clickhouse_schema(name, &type));
     }
     return GR_OK;
 }

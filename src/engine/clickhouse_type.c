@@ -150,3 +150,8 @@ bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type 
     ret->is_nullable = is_nullable;
     return is_known;
 }
+
+gr_column_schema gr_engine_clickhouse_schema(gr_str name, const gr_clickhouse_type *t) {
+    bool is_text_of_other = t->to == GR_TYPE_UTF8 && t->form != GR_CH_STRING; /* 'zz' is an error beside an enum */
+    return (gr_column_schema){name, t->to, t->precision, t->to == GR_TYPE_DECIMAL ? t->scale : 0, is_text_of_other};
+}

@@ -106,6 +106,27 @@ describe('answers', { skip: house.missing }, () => {
     assert.deepEqual(numbers(rows, measures.slice(0, 4)), own.map((row) => row.slice(1).map((v) => Number(Number(v).toPrecision(11)))));
     assert.deepEqual(rows.map((row) => row['orders.status']), ['L\\ost', "do'ne", 'new', null]);
   });
+  test('enums, UUIDs and texts of fixed length are texts, whatever serves', async (t) => {
+    await house.sql("CREATE TABLE IF NOT EXISTS shop.odd ENGINE = Memory AS SELECT CAST(number % 3 + 1 AS Enum8('new' = 1, 'paid' = 2, 'lost' = 3)) AS mood, toUUID(concat('00000000-0000-0000-0000-0000000000', hex(toUInt8(160 + number % 4)))) AS id, toFixedString(arrayElement(['a', 'bc', 'B'], number % 3 + 1), 4) AS code FROM numbers(100)");
+    const names = ['mood', 'id', 'code'];
+    const model = (more) => `cubes:\n  - name: odd\n    sql_table: odd\n    dimensions:\n${names.map((n) => `      - {name: ${n}, sql: ${n}, type: string}\n`).join('')}    measures: [{name: count, type: count}]\n    pre_aggregations: [${more}]\n`;
+    const filters = [['mood', 'equals', 'paid'], ['mood', 'equals', 'zz'], ['mood', 'gt', 'new'], ['mood', 'contains', 'A'], ['id', 'equals', '00000000-0000-0000-0000-0000000000a1'], ['id', 'equals', '00000000-0000-0000-0000-0000000000A1'], ['code', 'equals', 'bc'], ['code', 'lt', 'a']];
+    const seen = [];
+    for (const more of ['', '{name: main, measures: [count], dimensions: [mood, id, code]}', '{name: main, external: false, measures: [count], dimensions: [mood, id, code]}']) {
+      const server = await serve(t, { ...files([]), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_odd'), 'model/orders.yml': model(more) });
+      const answers = [];
+      for (const [name, operator, value] of filters) {
+        const result = await server.result({ measures: ['odd.count'], filters: [{ member: `odd.${name}`, operator, values: [value] }] });
+        assert.deepEqual(Server.served(result), more ? ['odd.main'] : []);
+        answers.push(Number(result.data[0]['odd.count']));
+      }
+      for (const name of names) answers.push((await server.rows({ measures: ['odd.count'], dimensions: [`odd.${name}`], order: { [`odd.${name}`]: 'asc' } })).map((row) => [row[`odd.${name}`], Number(row['odd.count'])]));
+      seen.push(answers);
+    }
+    assert.deepEqual(seen[0].slice(0, filters.length), [33, 0, 33, 33, 25, 0, 33, 33]);
+    assert.deepEqual(seen[1], seen[0]);
+    assert.deepEqual(seen[2], seen[0]);
+  });
   test('what it is not asked for is refused with the reason', async () => {
     const [server] = servers['from the source'];
     for (const [query, reason] of [[{ dimensions: ['orders.status'], ungrouped: true }, /asks for rows/], [{ measures: ['orders.count'], dimensions: ['orders.of_user'] }, /orders\.of_user' is a sub_query dimension/]]) {
