@@ -70,8 +70,9 @@ typedef struct gr_sqlw {
     size_t n_originals;
     const gr_rollup_column *limited; /* loads: only this range of the column, or NULL */
     const gr_range *limits;
-    bool is_given_only; /* scans leave out components that they do not give */
-    bool is_unmerged;   /* STORED: rows as they are stored, for somebody else to merge */
+    bool is_given_only;              /* scans leave out components that they do not give */
+    const gr_partition_table *table; /* STORED: this one alone, of all that the scan reads; or NULL */
+    bool is_unmerged;                /* STORED: rows as they are stored, for somebody else to merge */
     const gr_tz *tz;
     int64_t now_us;
     gr_arena *arena;
@@ -187,6 +188,11 @@ gr_status gr_sqlw_finish(const gr_sql_statement *s, const gr_sql_home *home, gr_
 
 /* partition.c: what a reading (NULL: all) has of a state's tables, for FROM */
 gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *rollup, const gr_rollup_state *state, const gr_reading *reading);
+
+/* By table of the state: it is among those that the reading (NULL: all) is of; *ret_n: how many are. */
+bool *gr_sqlw_tables_of(gr_sqlw *w, const gr_rollup_state *state, const gr_reading *reading, size_t *ret_n);
+/* What is read of one of them, as a condition on the column; only with `live`. */
+gr_str gr_sqlw_live(gr_sqlw *w, gr_str column, const gr_partition_table *table);
 
 /* filter.c */
 gr_str gr_sqlw_filter(gr_sqlw *w, const gr_filter *filter); /* empty when it has no conditions */

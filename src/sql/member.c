@@ -229,9 +229,10 @@ gr_str gr_sqlw_from(gr_sqlw *w, const gr_tree *tree) {
     if (w->from && w->from->n_links) return from_parts(w);
     if (w->from) {
         const gr_rollup_state *s = w->scan->state;
-        gr_str table = s && w->scan->reading.v ? gr_sqlw_partitions(w, w->from, s, &w->scan->reading)
-                       : s                     ? s->table
-                                               : gr_sqlw_ident(w, w->from->entity->preagg->alias);
+        gr_str table = w->table                  ? w->table->text
+                       : s && w->scan->reading.v ? gr_sqlw_partitions(w, w->from, s, &w->scan->reading)
+                       : s                       ? s->table
+                                                 : gr_sqlw_ident(w, w->from->entity->preagg->alias);
         gr_str alias = rollup_alias(w, NULL);
         return gr_arena_printf(w->arena, " FROM " GR_FMT " AS " GR_FMT, GR_ARG(table), GR_ARG(alias));
     }

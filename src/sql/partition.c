@@ -7,32 +7,45 @@
 #include "sql/internal.h"
 
 static gr_str run_text(gr_sqlw *w, gr_str column, const gr_run *run) {
-    gr_str from = gr_sqlw_stamp(w, run->from_us), to = gr_sqlw_stamp(w, run->to_us);
-    if (run->from_us == INT64_MIN && run->to_us == INT64_MAX)
-        return gr_arena_printf(w->arena, GR_FMT " IS NOT NULL", GR_ARG(column));
-    if (run->from_us == INT64_MIN) return gr_arena_printf(w->arena, GR_FMT " < " GR_FMT, GR_ARG(column), GR_ARG(to));
-    if (run->to_us == INT64_MAX) return gr_arena_printf(w->arena, GR_FMT " >= " GR_FMT, GR_ARG(column), GR_ARG(from));
-    return gr_arena_printf(w->arena, "(" GR_FMT " >= " GR_FMT " AND " GR_FMT " < " GR_FMT ")", GR_ARG(column),
-                           GR_ARG(from), GR_ARG(column), GR_ARG(to));
+    bool has_from = run->from_us != INT64_MIN, has_to = run->to_us != INT64_MAX;
+    gr_str text = {0};
+    if (!has_from && !has_to) return gr_arena_printf(w->arena, GR_FMT " IS NOT NULL", GR_ARG(column));
+    if (has_from)
+        text = gr_arena_printf(w->arena, GR_FMT " >= " GR_FMT, GR_ARG(column), GR_ARG(gr_sqlw_stamp(w, run->from_us)));
+    if (!has_to) return text;
+    gr_str below = gr_arena_printf(w->arena, GR_FMT " < " GR_FMT, GR_ARG(column), GR_ARG(gr_sqlw_stamp(w, run->to_us)));
+    return has_from ? gr_arena_printf(w->arena, "(" GR_FMT " AND " GR_FMT ")", GR_ARG(text), GR_ARG(below)) : below;
 }
 
-static gr_str live_text(gr_sqlw *w, gr_str column, const gr_partition_table *t) {
+gr_str gr_sqlw_live(gr_sqlw *w, gr_str column, const gr_partition_table *t) {
     gr_str *texts = GR_NEW_N(w->arena, gr_str, t->n_live + 1);
     size_t n = 0;
     for (size_t i = 0; i < t->n_live; i++) texts[n++] = run_text(w, column, &t->live[i]);
     if (t->has_null) texts[n++] = gr_arena_printf(w->arena, GR_FMT " IS NULL", GR_ARG(column));
-    gr_str all = gr_sqlw_join(w, texts, n, " OR ");
+    return gr_sqlw_join(w, texts, n, " OR ");
+}
+
+static gr_str live_text(gr_sqlw *w, gr_str column, const gr_partition_table *t) {
+    gr_str all = gr_sqlw_live(w, column, t);
     return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT " WHERE " GR_FMT, GR_ARG(t->text), GR_ARG(all));
 }
 
-gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *r, const gr_rollup_state *s, const gr_reading *reading) {
+bool *gr_sqlw_tables_of(gr_sqlw *w, const gr_rollup_state *s, const gr_reading *reading, size_t *ret_n) {
     bool *is_read = GR_NEW_N(w->arena, bool, s->n_tables + 1);
+    for (size_t i = 0; i < s->n_tables; i++) is_read[i] = false;
     for (size_t i = 0; i < s->n_partitions; i++)
         if (!reading) is_read[s->partitions[i].table] = true;
     for (size_t i = 0; reading && i < reading->n; i++) is_read[reading->v[i]->table] = true;
+    *ret_n = 0;
+    for (size_t i = 0; i < s->n_tables; i++) *ret_n += is_read[i];
+    return is_read;
+}
+
+gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *r, const gr_rollup_state *s, const gr_reading *reading) {
+    size_t n_read, n = 0, last = 0;
+    bool *is_read = gr_sqlw_tables_of(w, s, reading, &n_read);
     gr_str column = gr_sqlw_ident(w, r->ranged->name);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, s->n_tables + 1);
-    size_t n = 0, last = 0;
     for (size_t i = 0; i < s->n_tables; i++) {
         const gr_partition_table *t = &s->tables[i];
         if (!is_read[i]) continue;

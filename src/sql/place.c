@@ -230,17 +230,45 @@ gr_str gr_sqlw_fetched_whole(gr_sqlw *w, const gr_sql_place *place, const gr_rol
     return with_bytes(w, gr_sqlw_fetched(w, place, &s, is_named ? names : NULL, select), names, is_text, n);
 }
 
-/* Stored rows that the place cannot merge are merged here:
+/* Tables of a rollup each by itself: of a table that is spread over shards, those group, and of a union of such tables
+ * one server would read all rows. Not of what is counted anew from stored values. */
+static bool is_read_by_table(gr_sqlw *w, const gr_sql_place *place, const gr_group *group) {
+    const gr_scan *scan = w->scan;
+    size_t n;
+    if (!((const gr_dialect *)place->dialect)->reads_alone || w->read != GR_READ_STORED) return false;
+    if (!scan->state || !scan->reading.v || scan->rollup->n_links) return false;
+    for (size_t i = 0; i < group->components.n; i++)
+        if (gr_scan_value_column(scan, &group->components.v[i])) return false;
+    (void)gr_sqlw_tables_of(w, scan->state, &scan->reading, &n);
+    return n > 1;
+}
+
+/* `SELECT … FROM table1 … GROUP BY … UNION ALL SELECT … FROM table2 …` */
+static gr_str each_table(gr_sqlw *p, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
+    const gr_rollup_state *state = p->scan->state;
+    size_t n_read, n = 0;
+    const bool *is_read = gr_sqlw_tables_of(p, state, &p->scan->reading, &n_read);
+    gr_str *texts = GR_NEW_N(p->arena, gr_str, n_read + 1);
+    for (size_t i = 0; i < state->n_tables; i++) {
+        if (!is_read[i]) continue;
+        p->table = &state->tables[i];
+        texts[n++] = gr_sqlw_scan(p, grain, group, all);
+    }
+    return gr_sqlw_join(p, texts, n, " UNION ALL ");
+}
+
+/* Stored rows that the place cannot merge, and groups of several tables, are merged here:
  *
  *      SELECT group columns, merge(c0) … FROM (SELECT group columns, stored columns … FROM table) GROUP BY … */
 static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
-                          const gr_components *all) {
+                          const gr_components *all, bool is_by_table) {
     gr_sql_statement s = {0};
     gr_sqlw p = gr_sqlw_for_place(w, place, &s), u = *w;
     size_t n = gr_sqlw_grain_n(grain), n_names = n;
     gr_str *names = GR_NEW_N(w->arena, gr_str, n + all->n + 2), *texts = GR_NEW_N(w->arena, gr_str, n + all->n + 1);
     bool *is_text = GR_NEW_N(w->arena, bool, n + all->n + 2);
-    p.is_given_only = p.is_unmerged = true;
+    p.is_given_only = true;
+    p.is_unmerged = !is_by_table;
     u.read = GR_READ_UNION;
     u.components = all;
     u.rows = GR_STR("\"a\"");
@@ -251,7 +279,7 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i), text = GR_STR("NULL");
-        if (c) is_text[n_names] = gr_sqlw_is_sent_as_text(&p, c);
+        if (c) is_text[n_names] = p.is_unmerged && gr_sqlw_is_sent_as_text(&p, c);
         if (c) names[n_names++] = gr_arena_printf(w->arena, "c%zu", i);
         if (c && gr_scan_value_column(w->scan, c))
             text = gr_sqlw_accumulated(&u, c, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(slot)));
@@ -259,7 +287,8 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
             text = gr_sqlw_merged(&u, &all->v[i]);
         texts[n + i] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(slot));
     }
-    gr_str rows = gr_sqlw_fetched(w, place, &s, names, gr_sqlw_scan(&p, grain, group, all));
+    gr_str reading = is_by_table ? each_table(&p, grain, group, all) : gr_sqlw_scan(&p, grain, group, all);
+    gr_str rows = gr_sqlw_fetched(w, place, &s, names, reading);
     rows = with_bytes(w, rows, names, is_text, n_names);
     gr_str list = gr_sqlw_join(w, texts, n + all->n, ", "), by = gr_sqlw_group_by(w, n);
     return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT " AS \"a\"" GR_FMT, GR_ARG(list), GR_ARG(rows),
@@ -273,7 +302,8 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
                             "The query asks for rows, and '" GR_FMT "' (" GR_FMT ") is only asked for groups",
                             GR_ARG(place->name), GR_ARG(((const gr_dialect *)place->dialect)->name));
     if (w->read == GR_READ_STORED && lacks_merge(place, &group->components))
-        return merged_here(w, place, grain, group, all);
+        return merged_here(w, place, grain, group, all, false);
+    if (is_read_by_table(w, place, group)) return merged_here(w, place, grain, group, all, true);
     bool lacks = w->read == GR_READ_SOURCE && gr_sql_lacks_sketches(place, &group->components);
     gr_group rest = *group; /* without the sketches that are made here */
     size_t n = gr_sqlw_grain_n(grain), count = n + all->n;
@@ -284,9 +314,7 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
     gr_str *texts = GR_NEW_N(w->arena, gr_str, count + 1);
     gr_str rows = fetch_groups(w, place, grain, &rest, all);
     gr_str from = gr_arena_printf(w->arena, GR_FMT " AS \"a\"", GR_ARG(rows));
-    for (size_t i = 0; i < n; i++) {
-        texts[i] = fetched_group(w, place, grain, i);
-    }
+    for (size_t i = 0; i < n; i++) texts[i] = fetched_group(w, place, grain, i);
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i);

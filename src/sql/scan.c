@@ -47,6 +47,10 @@ gr_str gr_sqlw_where(gr_sqlw *w) {
         add_text(w, &all, gr_sqlw_point(w, w->limited->member, ">=", w->limits, true));
     if (w->limited && w->limits && w->limits->to_local_us != INT64_MAX)
         add_text(w, &all, gr_sqlw_point(w, w->limited->member, "<", w->limits, false));
+    if (w->table && w->table->live) {
+        gr_str column = gr_sqlw_stored(w, NULL, w->from->ranged->name), live = gr_sqlw_live(w, column, w->table);
+        add_text(w, &all, gr_arena_printf(w->arena, "(" GR_FMT ")", GR_ARG(live)));
+    }
     if (!all.n) return (gr_str){0};
     gr_str text = gr_sqlw_join(w, all.v, all.n, " AND ");
     return gr_arena_printf(w->arena, " WHERE " GR_FMT, GR_ARG(text));

@@ -93,6 +93,17 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_ABS] = GR_STR_INIT("abs(toFloat64({0}))"), /* of Int64 it is UInt64 */
                 [GR_SQL_CONCAT_GEO] = GR_STR_INIT("concat(toString({0}), ',', toString({1}))"),
             },
+        .truncs =
+            {
+                [GR_GRAIN_SECOND] = GR_STR_INIT("toDateTime({0}, 'UTC')"),
+                [GR_GRAIN_MINUTE] = GR_STR_INIT(START("toStartOfMinute")),
+                [GR_GRAIN_HOUR] = GR_STR_INIT(START("toStartOfHour")),
+                [GR_GRAIN_DAY] = GR_STR_INIT(START("toStartOfDay")),
+                [GR_GRAIN_WEEK] = GR_STR_INIT("(" WEEK ")"),
+                [GR_GRAIN_MONTH] = GR_STR_INIT(START("toStartOfMonth")),
+                [GR_GRAIN_QUARTER] = GR_STR_INIT(START("toStartOfQuarter")),
+                [GR_GRAIN_YEAR] = GR_STR_INIT(START("toStartOfYear")),
+            },
         .refuses =
             {
                 [GR_SQL_AT_ZONE] = true,        /* alone.c has the offsets */

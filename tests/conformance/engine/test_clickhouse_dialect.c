@@ -236,6 +236,26 @@ static void sums_do_not_wrap_around(void **state) {
     }
 }
 
+/* By the function of each unit, as by the operation of all. */
+static void units_have_functions(void **state) {
+    (void)state;
+    const gr_dialect *dialect = gr_dialect_get(GR_STR("clickhouse"));
+    gr_status status = GR_OK;
+    gr_sqlw w = {.dialect = dialect, .tz = gr_tz_utc(), .arena = f.arena, .status = &status, .err = &f.err};
+    gr_str from = from_of(&times, 1);
+    for (int g = GR_GRAIN_SECOND; g < GR_GRAIN_CUSTOM; g++) {
+        gr_str unit = gr_sqlw_text_literal(&w, gr_grain_name((gr_grain)g));
+        gr_str one = gr_sqlw_filled(&w, dialect->truncs[g], &(gr_str){"x", 1});
+        gr_str all = gr_sqlw_op2(&w, GR_SQL_TRUNC, GR_STR("x"), unit);
+        gr_table *t = ask(&f, &sides[1],
+                          gr_arena_printf(f.arena,
+                                          "SELECT toInt64(count()), toInt64(countIf(ifNull(toString(" GR_FMT
+                                          "), '-') = ifNull(toString(" GR_FMT "), '-'))) FROM " GR_FMT,
+                                          GR_ARG(one), GR_ARG(all), GR_ARG(from)));
+        assert_true(gr_str_eq(t->cells[0].text, t->cells[1].text));
+    }
+}
+
 /* Where days begin with a change, clocks move by half an hour, four times a year, or a day is left out. */
 static void wall_clocks_are_ours(void **state) {
     (void)state;
@@ -316,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_answers_the_same),
         cmocka_unit_test(sums_do_not_wrap_around),
+        cmocka_unit_test(units_have_functions),
         cmocka_unit_test(wall_clocks_are_ours),
         cmocka_unit_test(hashes_tell_rows_apart),
         cmocka_unit_test(refusals_are_listed),
