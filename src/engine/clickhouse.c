@@ -139,6 +139,7 @@ const gr_engine_driver gr_engine_clickhouse_driver = {
     .query = gr_engine_clickhouse_query,
     .update = gr_engine_clickhouse_update,
     .load = gr_engine_clickhouse_load,
+    .fill = gr_engine_clickhouse_fill,
     .define = gr_engine_clickhouse_define,
     .drop = gr_engine_clickhouse_drop,
     .describe = gr_engine_clickhouse_describe,

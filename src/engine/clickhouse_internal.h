@@ -132,6 +132,25 @@ gr_status gr_engine_clickhouse_describe(gr_engine_conn *conn, gr_str sql, gr_are
 gr_status gr_engine_clickhouse_load(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load,
                                     gr_stream *rows, int64_t *ret_rows, gr_error *err);
 void gr_engine_clickhouse_stream_detach(gr_clickhouse_conn *conn);
+/* "`a` Int64, `b` Nullable(String)": the columns of a SELECT, as a table would have them. */
+gr_status gr_engine_clickhouse_columns(gr_clickhouse_conn *conn, gr_str sql, gr_arena *arena, gr_str *ret,
+                                       gr_error *err);
+
+/* ---- tables (clickhouse_table.c) ----------------------------------------------------------------------------------
+ */
+typedef struct gr_clickhouse_table {
+    gr_clickhouse_conn *conn;
+    const gr_engine_load *load;
+    gr_arena *arena;
+    gr_str text; /* qualified and quoted */
+} gr_clickhouse_table;
+gr_clickhouse_table gr_engine_clickhouse_table(gr_clickhouse_conn *conn, const gr_engine_load *load, gr_arena *arena);
+/* *ret_is_ours: it has to be dropped when what follows fails. */
+gr_status gr_engine_clickhouse_make(const gr_clickhouse_table *table, const gr_ctx *ctx, gr_str columns,
+                                    bool *ret_is_ours, gr_error *err);
+gr_status gr_engine_clickhouse_fill(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_str select,
+                                    const gr_value *params, size_t n_params,
+                                    void (*on_progress)(void *arg, double fraction), void *arg, gr_error *err);
 
 /* ---- clusters (clickhouse_cluster.c) ------------------------------------------------------------------------------
  */

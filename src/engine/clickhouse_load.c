@@ -16,6 +16,7 @@ enum { OPEN_SCALE = 10, MOST_BLOCK = 1 << 30, TICK_US = 100 * 1000 };
 typedef struct loader {
     gr_clickhouse_conn *conn;
     const gr_engine_load *load;
+    gr_clickhouse_table table;
     gr_stream *rows;
     gr_arena *arena;
     gr_buf block;
@@ -49,20 +50,6 @@ static gr_str type_text(const loader *l, size_t i) {
     return gr_arena_printf(l->arena, "Nullable(%s)", names[s->type]);
 }
 
-/* What is said to every node names its database, which need not be the one that they would take. */
-static gr_str schema_of(const loader *l) {
-    gr_str own = gr_str_from(l->conn->source->database);
-    if (l->load->schema.n || !gr_clickhouse_is_cluster(l->conn)) return l->load->schema;
-    return own.n ? own : GR_STR("default");
-}
-
-static gr_str table_text(const loader *l) {
-    gr_str name = gr_engine_clickhouse_quote(l->load->name, '`', l->arena);
-    if (!schema_of(l).n) return name;
-    gr_str schema = gr_engine_clickhouse_quote(schema_of(l), '`', l->arena);
-    return gr_arena_printf(l->arena, GR_FMT "." GR_FMT, GR_ARG(schema), GR_ARG(name));
-}
-
 static gr_str columns_text(const loader *l) {
     gr_str columns = GR_STR("");
     for (size_t i = 0; i < l->rows->n_columns; i++) {
@@ -71,27 +58,6 @@ static gr_str columns_text(const loader *l) {
                                   GR_ARG(type));
     }
     return columns;
-}
-
-/* The parts first: what is spread over them can be read as soon as it is there. */
-static gr_status make_table(loader *l, const gr_ctx *ctx, gr_error *err) {
-    gr_str table = table_text(l), columns = columns_text(l), part = table;
-    gr_engine_conn *conn = &l->conn->base;
-    bool is_cluster = gr_clickhouse_is_cluster(l->conn);
-    if (is_cluster) part = gr_engine_clickhouse_part(table, l->arena);
-    gr_str make = gr_arena_printf(l->arena, "CREATE TABLE " GR_FMT " (" GR_FMT ") ENGINE = MergeTree ORDER BY tuple()",
-                                  GR_ARG(part), GR_ARG(columns));
-    GR_TRY(gr_engine_clickhouse_define(conn, ctx, make, err));
-    if (!is_cluster) return GR_OK;
-    gr_str schema = gr_engine_clickhouse_quote(schema_of(l), '\'', l->arena);
-    gr_str name =
-        gr_engine_clickhouse_quote(gr_arena_printf(l->arena, GR_FMT "_l", GR_ARG(l->load->name)), '\'', l->arena);
-    gr_str cluster = gr_engine_clickhouse_quote(gr_str_from(l->conn->source->cluster), '\'', l->arena);
-    make = gr_arena_printf(l->arena,
-                           "CREATE TABLE " GR_FMT " (" GR_FMT ") ENGINE = Distributed(" GR_FMT ", " GR_FMT ", " GR_FMT
-                           ", rand())",
-                           GR_ARG(table), GR_ARG(columns), GR_ARG(cluster), GR_ARG(schema), GR_ARG(name));
-    return gr_engine_clickhouse_define(conn, ctx, make, err);
 }
 
 /* ---- blocks --------------------------------------------------------------------------------------------------------
@@ -221,7 +187,7 @@ static gr_status insert(loader *l, const gr_ctx *ctx, gr_error *err) {
         gr_str name = gr_engine_clickhouse_quote(column_name(l, i), '`', l->arena);
         names = gr_arena_printf(l->arena, GR_FMT "%s" GR_FMT, GR_ARG(names), i ? ", " : "", GR_ARG(name));
     }
-    gr_str table = table_text(l);
+    gr_str table = l->table.text;
     gr_str sql =
         gr_arena_printf(l->arena, "INSERT INTO " GR_FMT " (" GR_FMT ") FORMAT Native", GR_ARG(table), GR_ARG(names));
     GR_TRY(next_block(l, err));
@@ -242,12 +208,12 @@ gr_status gr_engine_clickhouse_load(gr_engine_conn *base, const gr_ctx *ctx, con
     atomic_store(&conn->is_interrupted, false);
     gr_engine_clickhouse_stream_detach(conn);
     gr_buf_init(&l.block, MOST_BLOCK);
-    gr_status status = make_table(&l, ctx, err);
-    /* Of a cluster some nodes may have made it; unless it was there before (an error of SQL). */
-    bool is_ours = !status || (gr_clickhouse_is_cluster(conn) && status != GR_ERR_ENGINE_SQL);
+    bool is_ours;
+    l.table = gr_engine_clickhouse_table(conn, load, l.arena);
+    gr_status status = gr_engine_clickhouse_make(&l.table, ctx, columns_text(&l), &is_ours, err);
     if (!status) status = insert(&l, ctx, err);
     gr_error ignored;
-    if (status && is_ours) (void)!gr_engine_clickhouse_drop(base, NULL, table_text(&l), &ignored);
+    if (status && is_ours) (void)!gr_engine_clickhouse_drop(base, NULL, l.table.text, &ignored);
     gr_buf_done(&l.block);
     gr_arena_free(l.arena);
     if (!status && load->on_rows) load->on_rows(load->arg, l.n_rows, l.n_bytes);

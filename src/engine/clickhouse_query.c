@@ -197,6 +197,29 @@ static gr_status ask_columns(gr_clickhouse_conn *conn, gr_str sql, gr_arena *are
     return status;
 }
 
+gr_status gr_engine_clickhouse_columns(gr_clickhouse_conn *conn, gr_str sql, gr_arena *arena, gr_str *ret,
+                                       gr_error *err) {
+    gr_clickhouse_stream *s;
+    gr_str text = gr_arena_printf(arena, "DESCRIBE TABLE (" GR_FMT ")", GR_ARG(without_semicolon(sql))), all = {0};
+    atomic_store(&conn->is_interrupted, false);
+    gr_engine_clickhouse_stream_detach(conn);
+    GR_TRY(open_stream(conn, NULL, text, &s, err));
+    const gr_batch *batch = NULL;
+    gr_status status = next(&s->base, &batch, err);
+    while (!status && batch) {
+        for (size_t i = 0; i < batch->n_rows; i++) {
+            gr_str name = gr_engine_clickhouse_quote(gr_column_text(&batch->columns[0], i), '`', arena);
+            gr_str type = gr_column_text(&batch->columns[1], i);
+            all = gr_arena_printf(arena, GR_FMT "%s" GR_FMT " " GR_FMT, GR_ARG(all), all.n ? ", " : "", GR_ARG(name),
+                                  GR_ARG(type));
+        }
+        status = next(&s->base, &batch, err);
+    }
+    close_stream(&s->base);
+    if (!status) *ret = all;
+    return status;
+}
+
 gr_status gr_engine_clickhouse_query(gr_engine_conn *base, const gr_ctx *ctx, gr_str sql, const gr_value *params,
                                      size_t n_params, bool hint_cache, gr_stream **ret, gr_error *err) {
     gr_clickhouse_conn *conn = (gr_clickhouse_conn *)(void *)base;

@@ -284,8 +284,7 @@ gr_str gr_engine_duckdb_source_catalog(const gr_source_config *source, gr_arena 
 const gr_engine_driver gr_engine_duckdb_driver = {
     .name = "duckdb",
     .dialect = "duckdb",
-    .caps = GR_ENGINE_CAP_CTAS | GR_ENGINE_CAP_STREAM | GR_ENGINE_CAP_BIND | GR_ENGINE_CAP_CTAS_STORE |
-            GR_ENGINE_CAP_PROGRESS,
+    .caps = GR_ENGINE_CAP_STREAM | GR_ENGINE_CAP_BIND | GR_ENGINE_CAP_CTAS_STORE | GR_ENGINE_CAP_PROGRESS,
     .open = duckdb_driver_open,
     .close = duckdb_driver_close,
     .attach = gr_engine_duckdb_attach,

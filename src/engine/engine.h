@@ -21,7 +21,6 @@ enum {
     GR_ENGINE_CAP_CTAS_STORE = 1 << 2, /* CREATE TABLE AS may read a source and write the embedded store */
     GR_ENGINE_CAP_PROGRESS = 1 << 3,
     GR_ENGINE_CAP_INDEX = 1 << 4, /* tables have indexes that queries need */
-    GR_ENGINE_CAP_CTAS = 1 << 5,  /* CREATE TABLE … AS SELECT makes a table of its own, whole or not at all */
 };
 
 typedef struct gr_engine_options {
@@ -80,6 +79,11 @@ struct gr_engine_driver {
      * those of the rows. NULL: the engine cannot. */
     gr_status (*load)(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_stream *rows,
                       int64_t *ret_rows, gr_error *err);
+    /* Make the table, and fill it by a SELECT of the same source, without a way through here; whole or not at all, as
+     * `load`. `on_progress` as of `update`. NULL: by CREATE TABLE AS. */
+    gr_status (*fill)(gr_engine_conn *conn, const gr_ctx *ctx, const gr_engine_load *load, gr_str select,
+                      const gr_value *params, size_t n_params, void (*on_progress)(void *arg, double fraction),
+                      void *arg, gr_error *err);
     /* Make something, or let it go, on every server that the source has. NULL: `update` does. */
     gr_status (*define)(gr_engine_conn *conn, const gr_ctx *ctx, gr_str sql, gr_error *err);
     /* Drop a table that `load` made (qualified and quoted); one that is not there is no error. NULL: by DROP TABLE. */

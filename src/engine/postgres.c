@@ -147,7 +147,7 @@ static void reset(gr_engine_conn *base) {
 const gr_engine_driver gr_engine_postgres_driver = {
     .name = "postgres",
     .dialect = "postgres",
-    .caps = GR_ENGINE_CAP_CTAS | GR_ENGINE_CAP_STREAM | GR_ENGINE_CAP_BIND | GR_ENGINE_CAP_INDEX,
+    .caps = GR_ENGINE_CAP_STREAM | GR_ENGINE_CAP_BIND | GR_ENGINE_CAP_INDEX,
     .open = open_engine,
     .close = close_engine,
     .attach = attach,

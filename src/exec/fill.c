@@ -2,8 +2,7 @@
  *
  *      the statement is of the store's own engine   CREATE TABLE AS, in one go
  *      it reads what is fetched                     the same, over what was fetched
- *      it is of another engine                      its rows stream into the store, a batch at a time; so they do
- *                                                   where CREATE TABLE AS cannot be one step */
+ *      it is of another engine                      its rows stream into the store, a batch at a time */
 #include "exec/build.h"
 
 static void told_fraction(void *arg, double fraction) { gr_exec_job_tell(arg, fraction); }
@@ -37,7 +36,7 @@ static gr_status transfer(gr_exec_job *j, bool tells, gr_engine_conn *conn, cons
 
 gr_status gr_exec_fill(gr_exec_job *j, bool tells, gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table,
                        const gr_sql *load, gr_error *err) {
-    if (!gr_exec_is_for(j->exec, conn, load) || !(conn->driver->caps & GR_ENGINE_CAP_CTAS)) {
+    if (!gr_exec_is_for(j->exec, conn, load)) {
         GR_TRY(transfer(j, tells, conn, ctx, table, load, err));
         return gr_store_index(conn, ctx, j->rollup, table, err);
     }

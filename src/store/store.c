@@ -164,6 +164,11 @@ static gr_status drop_again(gr_engine_conn *conn, const gr_ctx *ctx, gr_str tabl
 
 static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_table *table, const filling *f,
                         gr_error *err) {
+    if (f->select && conn->driver->fill) {
+        const gr_engine_load load = {.catalog = table->catalog, .schema = table->schema, .name = table->name};
+        return conn->driver->fill(conn, ctx, &load, f->select->text, f->select->params, f->select->n_params,
+                                  f->on_progress, f->arg, err);
+    }
     if (f->select) {
         gr_str sql = gr_arena_printf(ctx->arena, "CREATE TABLE " GR_FMT " AS " GR_FMT, GR_ARG(table->local),
                                      GR_ARG(f->select->text));
