@@ -238,6 +238,7 @@ struct gr_preagg {
     bool is_cheapest;       /* selection: cheapest; one such rollup makes the choice of its cube one by rows */
     int is_external;        /* -1 unset, 0, 1 */
     gr_str store;           /* data source that its table is kept in; empty = as the configuration says */
+    gr_str distribute_by;   /* a dimension's name, or empty */
     int is_non_strict;      /* allow_non_strict_date_range_match: -1 unset, 0, 1 */
     const gr_yaml *refresh_key, *indexes, *build_range_start, *build_range_end; /* as written, or NULL */
     const gr_refresh_key *refresh;  /* refresh_key, read; NULL when there is none */

@@ -225,6 +225,7 @@ static void read_kept(gr_loader *l, gr_preagg *p, const gr_fields *f) {
     p->unions_source = gr_fields_flag(f, GR_KEY_PREAGG_UNION_WITH_SOURCE_DATA, false);
     p->is_external = -1; /* also of original_sql: our default place is the embedded store (decisions 21) */
     p->store = gr_fields_text(f, GR_KEY_PREAGG_STORE);
+    p->distribute_by = gr_fields_text(f, GR_KEY_PREAGG_DISTRIBUTE_BY);
     if (gr_fields_get(f, GR_KEY_PREAGG_EXTERNAL)) p->is_external = gr_fields_flag(f, GR_KEY_PREAGG_EXTERNAL, true);
     p->is_non_strict =
         gr_fields_get(f, GR_KEY_PREAGG_NON_STRICT) ? gr_fields_flag(f, GR_KEY_PREAGG_NON_STRICT, true) : -1;

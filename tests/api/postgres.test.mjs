@@ -332,6 +332,19 @@ describe('rollups in a database that is neither the source nor the store', { ski
     assert.deepEqual(halves.data.map((row) => Number(row['parts.half'])), [1, 1.5, 3.5]);
     assert.deepEqual(Server.served(halves), []);
   });
+  test('distribute_by is handed to Citus, where it is', async (t) => {
+    // A stand-in for the function of Citus, which Debian does not have.
+    pg.sql('CREATE DATABASE spread');
+    const inside = Object.assign(Object.create(Postgres.prototype), { connection: pg.connection.replace('dbname=postgres', 'dbname=spread') });
+    inside.sql(`CREATE TABLE calls (what text, by_what text); CREATE FUNCTION create_distributed_table(t regclass, c text) RETURNS void LANGUAGE sql AS $$ INSERT INTO calls VALUES (t::text, c) $$`);
+    const build = async (by) => {
+      const server = await serve(t, files([rollup('away', `, distribute_by: ${by}`)], `default: ${pg.config}\n  away: ${pg.config.replace('database: postgres', 'database: spread')}`));
+      return (await server.post('/ops/pre-aggregations/orders.main/build', '', { accept: 'text/event-stream' })).text;
+    };
+    assert.match(await build('status'), /"status":"active"/);
+    assert.match(inside.sql('SELECT what, by_what FROM calls').join(), /^granary\.orders_main_[0-9a-z_]+,orders__status$|^pre\.orders_main_[0-9a-z_]+,orders__status$/);
+    assert.match(await build('colour'), /'orders\.main' is distributed by 'colour', which is none of its dimensions/);
+  });
   test('a store that is no data source is refused, with its place', async (t) => {
     const run = await workspace(t, files([rollup('nowhere')])).granary(['check']);
     assert.notEqual(run.code, 0);
