@@ -220,6 +220,8 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
 /* The same, fetched from the place that the statement does not see. */
 gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, const gr_group *group,
                          const gr_components *all);
+/* `"a"."status" AS "status"`, of what was fetched from there. */
+gr_str gr_sqlw_fetched_column(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, size_t i);
 /* A stored sketch that a fetch sends as hexadecimal text. */
 bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c);
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */

@@ -182,7 +182,7 @@ static gr_str join_sketch(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
 }
 
 /* `"a"."status" AS "status"`; a boolean of an engine that has integers for them is one again. */
-static gr_str fetched_group(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, size_t i) {
+gr_str gr_sqlw_fetched_column(gr_sqlw *w, const gr_sql_place *place, const gr_sql_grain *grain, size_t i) {
     gr_str alias = gr_sqlw_grain_alias(w, grain, i), text = gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(alias));
     const gr_query_column *c = grain->query ? &grain->query->columns[i] : NULL;
     const gr_member *m = NULL;
@@ -274,7 +274,7 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
     u.rows = GR_STR("\"a\"");
     for (size_t i = 0; i < n; i++) {
         names[i] = gr_sqlw_grain_name(grain, i);
-        texts[i] = fetched_group(w, place, grain, i);
+        texts[i] = gr_sqlw_fetched_column(w, place, grain, i);
     }
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
@@ -314,7 +314,7 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
     gr_str *texts = GR_NEW_N(w->arena, gr_str, count + 1);
     gr_str rows = fetch_groups(w, place, grain, &rest, all);
     gr_str from = gr_arena_printf(w->arena, GR_FMT " AS \"a\"", GR_ARG(rows));
-    for (size_t i = 0; i < n; i++) texts[i] = fetched_group(w, place, grain, i);
+    for (size_t i = 0; i < n; i++) texts[i] = gr_sqlw_fetched_column(w, place, grain, i);
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i);

@@ -119,8 +119,61 @@ static bool is_direct(const gr_sqlw *w, const gr_plan *plan) {
     return (!place || gr_sqlw_sees(w, place)) && (p->scan.rollup || p->scan.group.key_node == GR_TREE_NONE);
 }
 
-static gr_str body(gr_sqlw *w, const gr_plan *plan) {
+/* ` ORDER BY "granary_o2" DESC NULLS LAST, …`: as order_text, by the names of a reading. */
+static gr_str order_of_rows(gr_sqlw *w) {
+    const gr_query *q = w->query;
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, q->n_order + q->n_columns + 1);
+    bool *is_named = GR_NEW_N(w->arena, bool, q->n_columns + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < q->n_columns; i++) is_named[i] = false;
+    for (size_t i = 0; i < q->n_order + q->n_columns; i++) {
+        size_t column = i < q->n_order ? q->order[i].column : i - q->n_order;
+        bool is_desc = i < q->n_order && q->order[i].is_desc;
+        if (is_named[column]) continue;
+        is_named[column] = true;
+        texts[n++] = gr_arena_printf(w->arena, GR_FMT " %s NULLS LAST", GR_ARG(gr_sqlw_own_at(w, "o", column)),
+                                     is_desc ? "DESC" : "ASC");
+    }
+    return gr_sqlw_join(w, texts, n, ", ");
+}
+
+/* The rows that are asked for, of a place that reads alone: put in order and cut there, and once more here. */
+static gr_str rows_of_place(gr_sqlw *w, const gr_plan *plan, const gr_sql_place *place, bool is_cut) {
+    const gr_query *q = w->query;
+    const gr_scan *scan = &plan->pieces[0].scan;
+    gr_sql_statement s = {0};
+    gr_sqlw of_scan = gr_sqlw_for_scan(w, scan), p = gr_sqlw_for_place(&of_scan, place, &s);
+    gr_sql_grain grain = {.query = q};
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, q->n_columns + 1), *names = GR_NEW_N(w->arena, gr_str, q->n_columns + 1);
+    for (size_t i = 0; i < q->n_columns; i++) {
+        const gr_query_column *c = &q->columns[i];
+        const gr_member *m = c->kind == GR_COLUMN_MEASURE ? q->measures[c->index].member : NULL;
+        if (m && m->is_calculated)
+            return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                                "'" GR_FMT
+                                "' is computed from other measures, and cannot be asked ungrouped of '" GR_FMT "'",
+                                GR_ARG(m->id), GR_ARG(place->name));
+        names[i] = c->alias;
+        texts[i] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(column_text(&p, &grain, i)),
+                                   GR_ARG(gr_sqlw_own_at(&p, "o", i)));
+    }
+    gr_str list = gr_sqlw_join(w, texts, q->n_columns, ", "), where = gr_sqlw_where(&p);
+    gr_str from = gr_sqlw_from_for(&p, &scan->group.tree, list, where), order = order_of_rows(&p);
+    gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where));
+    if (is_cut)
+        text = gr_arena_printf(w->arena, GR_FMT " ORDER BY " GR_FMT " LIMIT %lld", GR_ARG(text), GR_ARG(order),
+                               (long long)(q->limit + q->offset));
+    gr_str rows = gr_sqlw_fetched(w, place, &s, names, text);
+    for (size_t i = 0; i < q->n_columns; i++) texts[i] = gr_sqlw_fetched_column(w, place, &grain, i);
+    list = gr_sqlw_join(w, texts, q->n_columns, ", ");
+    return gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT " AS \"a\"", GR_ARG(list), GR_ARG(rows));
+}
+
+static gr_str body(gr_sqlw *w, const gr_plan *plan, bool is_cut) {
     if (plan->n_pieces == 0) return gr_sqlw_fail(w, GR_ERR_INTERNAL, "The plan is not finished");
+    bool is_one = plan->n_pieces == 1 && plan->pieces[0].kind == GR_PIECE_SCAN;
+    const gr_sql_place *place = is_one && w->places ? gr_sql_place_of_scan(w->places, &plan->pieces[0].scan) : NULL;
+    if (w->query->is_ungrouped && place && !gr_sqlw_sees(w, place)) return rows_of_place(w, plan, place, is_cut);
     gr_sqlw r;
     gr_str from, where = {0}, list, conditions;
     gr_str by = w->query->is_ungrouped ? (gr_str){0} : gr_sqlw_group_by(w, count_groups(w->query));
@@ -160,7 +213,7 @@ gr_status gr_sql_query(const gr_plan *plan, const gr_sql_places *places, gr_aren
     statement s = {0};
     const gr_sql_home home = gr_sql_home_of_plan(places, plan);
     gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
-    gr_str select = body(&w, plan);
+    gr_str select = body(&w, plan, true);
     bool may_collate = w.dialect->collation.n && w.snapshot->types;
     gr_str order = may_collate ? collated(&w, &select) : order_text(&w);
     gr_str text = gr_arena_printf(arena, GR_FMT GR_FMT " LIMIT %lld", GR_ARG(select), GR_ARG(order),
@@ -185,7 +238,7 @@ gr_status gr_sql_total(const gr_plan *plan, const gr_sql_places *places, gr_aren
     statement s = {0};
     const gr_sql_home home = gr_sql_home_of_plan(places, plan);
     gr_sqlw w = writer_of(plan, places, &home, &s, arena, err);
-    gr_str select = body(&w, plan);
+    gr_str select = body(&w, plan, false);
     return gr_sqlw_finish(&s, &home,
                           gr_arena_printf(arena,
                                           "SELECT count(*) AS \"total_count\" FROM (" GR_FMT ") AS \"original_query\"",

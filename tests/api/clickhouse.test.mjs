@@ -127,9 +127,19 @@ describe('answers', { skip: house.missing }, () => {
     assert.deepEqual(seen[1], seen[0]);
     assert.deepEqual(seen[2], seen[0]);
   });
+  test('rows', async () => {
+    const [server] = servers['from rollups beside the data'];
+    const query = { measures: ['orders.total', 'orders.count'], dimensions: ['orders.id', 'orders.status', 'orders.paid', 'users.country'], ungrouped: true, filters: [{ member: 'orders.status', operator: 'notEquals', values: ['new'] }], order: { 'orders.total': 'desc', 'orders.id': 'asc' }, limit: 3, offset: 4, total: true };
+    const result = await server.result(query);
+    assert.deepEqual(Server.served(result), []);
+    const own = await house.sql("SELECT o.id, status, paid, country, amount FROM shop.orders AS o ALL LEFT JOIN shop.users AS u ON o.user_id = u.id WHERE status != 'new' OR status IS NULL ORDER BY amount DESC, o.id LIMIT 4, 3");
+    const wanted = own.map(([id, status, paid, country, amount]) => [Number(id), status === '\\N' ? null : status.replaceAll('\\\\', '\\').replaceAll("\\'", "'"), paid === '1', country === '\\N' ? null : country, Number(amount), 1]);
+    assert.deepEqual(result.data.map((row) => [Number(row['orders.id']), row['orders.status'], row['orders.paid'], row['users.country'], Number(row['orders.total']), Number(row['orders.count'])]), wanted);
+    assert.equal(result.total, Number((await house.sql("SELECT count() FROM shop.orders WHERE status != 'new' OR status IS NULL"))[0][0]));
+  });
   test('what it is not asked for is refused with the reason', async () => {
     const [server] = servers['from the source'];
-    for (const [query, reason] of [[{ dimensions: ['orders.status'], ungrouped: true }, /asks for rows/], [{ measures: ['orders.count'], dimensions: ['orders.of_user'] }, /orders\.of_user' is a sub_query dimension/]]) {
+    for (const [query, reason] of [[{ measures: ['orders.share'], dimensions: ['orders.status'], ungrouped: true }, /orders\.share' is computed from other measures/], [{ measures: ['orders.count'], dimensions: ['orders.of_user'] }, /orders\.of_user' is a sub_query dimension/]]) {
       const answer = await server.load(query);
       assert.equal(answer.status, 400, answer.text);
       assert.equal(answer.body.id, 'plan.unsupported');
