@@ -42,7 +42,9 @@ static const struct {
     {153, GR_ERR_ENGINE_DATA, ""},
     {321, GR_ERR_ENGINE_DATA, ""},
     {349, GR_ERR_ENGINE_DATA, ""},
-    {395, GR_ERR_ENGINE_DATA, "a sum that passes 64 bits: sum toDecimal128(…, 0) instead, when no SQL of yours throws"},
+    {395, GR_ERR_ENGINE_DATA,
+     "a sum that passes 64 bits (sum toDecimal128(…, 0) instead), or a bucket or wall clock before 1970; when no SQL "
+     "of yours throws"},
     {407, GR_ERR_ENGINE_DATA, ""},
 };
 

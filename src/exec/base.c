@@ -7,7 +7,8 @@
 
 static gr_ctx own_ctx(gr_arena *arena) { return (gr_ctx){.arena = arena, .now_us = gr_clock_now_us()}; }
 
-/* Comparisons are UInt8 in ClickHouse: what the model calls boolean is one. */
+/* Comparisons are UInt8 in ClickHouse: what the model calls boolean is one (gr_sqlw_seen). */
+static const gr_column_schema boolean = {GR_STR_INIT("boolean"), GR_TYPE_BOOL, 0, 0, false};
 static bool has_integers_for_booleans(const gr_exec *exec, const gr_cube *cube) {
     const gr_source_config *source = gr_config_source(exec->config, cube->data_source);
     return source && source->kind == GR_SOURCE_CLICKHOUSE;
@@ -24,12 +25,7 @@ static gr_status describe(gr_exec *exec, gr_exec_base *base, const gr_cube *cube
                                 &n, &text, err));
     if (only && !n) return GR_OK;
     GR_TRY(conn->driver->describe(conn, text, base->arena, &columns, &n_columns, err));
-    for (size_t i = 0; i < n && i < n_columns; i++) {
-        bool is_boolean = members[i]->kind == GR_MEMBER_DIMENSION && members[i]->dim_type == GR_DIM_BOOLEAN;
-        if (is_boolean && has_integers_for_booleans(exec, cube) && columns[i].type == GR_TYPE_INT64)
-            columns[i].type = GR_TYPE_BOOL;
-        base->types[members[i]->index] = &columns[i];
-    }
+    for (size_t i = 0; i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
     return GR_OK;
 }
 
@@ -61,6 +57,8 @@ static void learn_types(gr_exec *exec, gr_exec_base *base, const gr_cube *cube, 
     bool is_of_some = status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_DATA || status == GR_ERR_PLAN_UNSUPPORTED;
     if (conn && is_of_some) describe_each(exec, base, cube, conn, scratch);
     gr_exec_give(exec, conn);
+    for (size_t i = 0; has_integers_for_booleans(exec, cube) && i < cube->n_dimensions; i++)
+        if (cube->dimensions[i]->dim_type == GR_DIM_BOOLEAN) base->types[cube->dimensions[i]->index] = &boolean;
     base->is_unknown[cube->index] = status != GR_OK;
     base->has_unknown_types |= status != GR_OK;
     gr_arena_free(scratch);

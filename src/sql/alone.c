@@ -19,6 +19,7 @@ typedef struct table {
     const gr_cube *cube;
     gr_str alias; /* quoted */
     names_vec columns;
+    names_vec keys; /* that it is joined by, as the right side */
 } table;
 
 static bool is_word_char(char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -54,11 +55,11 @@ static gr_str column_at(gr_str s, size_t i, gr_arena *arena) {
     return (gr_str){out, n};
 }
 
-static void add_column(gr_sqlw *w, table *t, gr_str name) {
+static void add_name(gr_sqlw *w, names_vec *names, gr_str name) {
     if (!name.n) return;
-    for (size_t i = 0; i < t->columns.n; i++)
-        if (gr_str_eq(t->columns.v[i], name)) return;
-    GR_PUSH(w->arena, &t->columns, name);
+    for (size_t i = 0; i < names->n; i++)
+        if (gr_str_eq(names->v[i], name)) return;
+    GR_PUSH(w->arena, names, name);
 }
 
 /* Every `alias.column` of the text. */
@@ -72,7 +73,7 @@ static void find_columns(gr_sqlw *w, table *tables, size_t n, gr_str text) {
         size_t end = quoted_end(text, i);
         gr_str name = gr_str_sub(text, i, end - i);
         for (size_t k = 0; c == '"' && k < n && end < text.n && text.p[end] == '.'; k++)
-            if (gr_str_eq(tables[k].alias, name)) add_column(w, &tables[k], column_at(text, end + 1, w->arena));
+            if (gr_str_eq(tables[k].alias, name)) add_name(w, &tables[k].columns, column_at(text, end + 1, w->arena));
         i = end;
     }
 }
@@ -81,15 +82,63 @@ static gr_str dotted(gr_sqlw *w, const table *t, gr_str column) {
     return gr_sqlw_ident(w, gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->cube->alias), GR_ARG(column)));
 }
 
+/* What a right side is joined by, under a name of its own: 18.16 calls the column of a key nullable and does not make
+ * it so, and reading it gives 0 for null, other rows, or the end of the server. */
+static gr_str key_name(gr_sqlw *w, const table *t, gr_str column) {
+    return gr_sqlw_ident(
+        w, gr_arena_printf(w->arena, "granary_key_" GR_FMT "." GR_FMT, GR_ARG(t->cube->alias), GR_ARG(column)));
+}
+
+/* ON, with the right side's columns under those names. */
+static gr_str with_keys(gr_sqlw *w, table *t, gr_str on) {
+    gr_str out = GR_STR("");
+    for (size_t i = 0; i < on.n;) {
+        char c = on.p[i];
+        size_t end = c == '"' || c == '\'' || c == '`' ? quoted_end(on, i) : i + 1;
+        gr_str part = gr_str_sub(on, i, end - i);
+        bool is_column = c == '"' && gr_str_eq(part, t->alias) && end < on.n && on.p[end] == '.';
+        if (is_column) {
+            gr_str column = column_at(on, end + 1, w->arena);
+            bool is_quoted = end + 1 < on.n && (on.p[end + 1] == '"' || on.p[end + 1] == '`');
+            end = is_quoted ? quoted_end(on, end + 1) : end + 1 + column.n;
+            add_name(w, &t->keys, column);
+            part = key_name(w, t, column);
+        }
+        out = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(out), GR_ARG(part));
+        i = end;
+    }
+    return out;
+}
+
+/* An enum, a UUID: read as a text anyway, and beside a row that is not there the server has no value of it. */
+static bool is_text_of_other(const gr_sqlw *w, const table *t, gr_str column) {
+    const gr_cube *cube = t->cube;
+    for (size_t i = 0; w->snapshot && w->snapshot->types && i < cube->n_dimensions; i++) {
+        const gr_member *m = cube->dimensions[i];
+        const gr_column_schema *type = w->snapshot->types[m->index];
+        const gr_expr *e = m->sql;
+        if (!type || !type->is_text_of_other || !e || !e->n_parts) continue;
+        gr_str last = e->parts[e->n_parts - 1].text;
+        bool is_of_table = e->n_parts == 2 && e->parts[0].kind == GR_PART_TABLE && last.n && last.p[0] == '.';
+        if (!e->is_column && !is_of_table) continue;
+        if (gr_str_eq(column_at(last, is_of_table ? 1 : 0, w->arena), column)) return true;
+    }
+    return false;
+}
+
 /* `(SELECT "orders"."amount" AS "orders.amount", … FROM orders AS "orders")` */
 static gr_str renamed(gr_sqlw *w, const table *t) {
-    gr_str *texts = GR_NEW_N(w->arena, gr_str, t->columns.n + 1);
-    for (size_t i = 0; i < t->columns.n; i++) {
-        gr_str column = gr_sqlw_ident(w, t->columns.v[i]), name = dotted(w, t, t->columns.v[i]);
-        texts[i] =
-            gr_arena_printf(w->arena, GR_FMT "." GR_FMT " AS " GR_FMT, GR_ARG(t->alias), GR_ARG(column), GR_ARG(name));
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, t->columns.n + t->keys.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < t->columns.n + t->keys.n; i++) {
+        bool is_key = i >= t->columns.n;
+        gr_str of = is_key ? t->keys.v[i - t->columns.n] : t->columns.v[i];
+        gr_str name = is_key ? key_name(w, t, of) : dotted(w, t, of);
+        gr_str value = gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->alias), GR_ARG(gr_sqlw_ident(w, of)));
+        if (!is_key && is_text_of_other(w, t, of)) value = gr_sqlw_op1(w, GR_SQL_TEXT, value);
+        texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(value), GR_ARG(name));
     }
-    gr_str list = t->columns.n ? gr_sqlw_join(w, texts, t->columns.n, ", ") : GR_STR("1 AS \"granary_one\"");
+    gr_str list = n ? gr_sqlw_join(w, texts, n, ", ") : GR_STR("1 AS \"granary_one\"");
     gr_str from = gr_sqlw_table(w, t->cube);
     return gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT ")", GR_ARG(list), GR_ARG(from));
 }
@@ -111,7 +160,7 @@ static gr_str joined(gr_sqlw *w, const gr_tree *tree, table *tables, gr_str text
     }
     find_columns(w, tables, tree->n, texts);
     for (size_t i = 1; i < tree->n; i++) {
-        on[i] = gr_sqlw_expr(w, tree->nodes[i].join->sql, tree->nodes[i].join->from);
+        on[i] = with_keys(w, &tables[i], gr_sqlw_expr(w, tree->nodes[i].join->sql, tree->nodes[i].join->from));
         find_columns(w, tables, tree->n, on[i]);
     }
     gr_str text = renamed(w, &tables[0]);

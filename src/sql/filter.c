@@ -94,6 +94,7 @@ static gr_str value_param(gr_sqlw *w, const gr_member *m, gr_str text) {
 static gr_str subject(gr_sqlw *w, const gr_member *m, bool want_text) {
     if (is_measure(m)) return gr_sqlw_operand(w, gr_sqlw_measure(w, m));
     gr_str raw = gr_sqlw_operand(w, gr_sqlw_member(w, m));
+    if (gr_sqlw_is_integer_for_boolean(w, m)) return gr_sqlw_seen(w, m);
     if (is_time(m) && !want_text) return gr_sqlw_instant(w, m, raw);
     gr_type type = column_type(w, m);
     bool is_text = (type == GR_TYPE_UTF8 && !gr_sqlw_is_text_of_other(w, m)) ||
@@ -116,9 +117,16 @@ static bool is_mixed(const gr_filter *f) {
     return false;
 }
 
+/* Beside a number of another type, an engine that reads alone must not look whether the column is sorted. */
+static gr_str beside(gr_sqlw *w, gr_str column, gr_str param) {
+    bool is_cast = w->dialect->reads_alone && gr_str_starts(param, GR_STR("CAST("));
+    return is_cast ? gr_sqlw_op1(w, GR_SQL_GROUP_KEY, column) : column;
+}
+
 static gr_str one_equality(gr_sqlw *w, const gr_filter *f, gr_str c, gr_str value, bool is_negated) {
     if (is_time(f->field.member)) return time_equality(w, f->field.member, value, is_negated);
     gr_str param = value_param(w, f->field.member, value);
+    c = beside(w, c, param);
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), is_negated ? "<>" : "=", GR_ARG(param));
 }
 
@@ -139,6 +147,7 @@ static gr_str equality(gr_sqlw *w, const gr_filter *f, bool is_negated) {
     for (size_t i = 0; i < f->n_values; i++) params[i] = value_param(w, f->field.member, f->values[i]);
     gr_str list = gr_sqlw_join(w, params, f->n_values, ", ");
     const char *one = is_negated ? "<>" : "=", *not = is_negated ? "NOT " : "";
+    if (f->n_values == 1) c = beside(w, c, list);
     gr_str test = f->n_values == 1
                       ? gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), one, GR_ARG(list))
                       : gr_arena_printf(w->arena, GR_FMT " %sIN (" GR_FMT ")", GR_ARG(c), not, GR_ARG(list));
@@ -178,6 +187,7 @@ static gr_str compare(gr_sqlw *w, const gr_filter *f, const char *op) {
     gr_str c = subject(w, m, false), p = value_param(w, m, f->values[0]);
     if (!is_measure(m) && m->dim_type == GR_DIM_STRING && column_type(w, m) == GR_TYPE_UTF8) /* as what is stored */
         c = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(c), GR_ARG(w->dialect->collation));
+    c = beside(w, c, p);
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(c), op, GR_ARG(p));
 }
 

@@ -102,6 +102,7 @@ gr_str gr_sqlw_operand(gr_sqlw *w, gr_str text);            /* in brackets unles
  * grouped and ordered as one everywhere. `seen`: its value as answered and stored. */
 bool gr_sqlw_is_text_of_other(const gr_sqlw *w, const gr_member *member);
 gr_str gr_sqlw_seen(gr_sqlw *w, const gr_member *member);
+bool gr_sqlw_is_integer_for_boolean(const gr_sqlw *w, const gr_member *member); /* any that is not 0 is true */
 gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *member); /* as answered: times on the wall clock */
 /* A column of the rollup that is read, or of one of its parts. */
 gr_str gr_sqlw_stored(gr_sqlw *w, const gr_rollup *part, gr_str column);

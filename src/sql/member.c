@@ -138,8 +138,13 @@ bool gr_sqlw_is_text_of_other(const gr_sqlw *w, const gr_member *m) {
     return !w->from && s && s->is_text_of_other;
 }
 
+bool gr_sqlw_is_integer_for_boolean(const gr_sqlw *w, const gr_member *m) {
+    return w->dialect->reads_alone && !w->from && m->kind == GR_MEMBER_DIMENSION && m->dim_type == GR_DIM_BOOLEAN;
+}
+
 gr_str gr_sqlw_seen(gr_sqlw *w, const gr_member *m) {
     gr_str raw = gr_sqlw_member(w, m);
+    if (gr_sqlw_is_integer_for_boolean(w, m)) return gr_sqlw_op1(w, GR_SQL_BOOLEAN, raw);
     return gr_sqlw_is_text_of_other(w, m) ? gr_sqlw_op1(w, GR_SQL_TEXT, raw) : raw;
 }
 

@@ -127,6 +127,72 @@ describe('answers', { skip: house.missing }, () => {
     assert.deepEqual(seen[1], seen[0]);
     assert.deepEqual(seen[2], seen[0]);
   });
+  describe('of a joined table the key, an enum and what is counted of it', () => {
+    const model = (more) => `cubes:
+  - name: a
+    sql_table: a
+    joins:
+      - {name: b, relationship: many_to_one, sql: "{CUBE}.k = {b.id}"}
+      - {name: c, relationship: many_to_one, sql: "{CUBE}.ks = {c.code}"}
+    dimensions:
+      - {name: id, sql: "{CUBE}.id", type: number, primary_key: true, public: true}
+      - {name: flag, sql: "{CUBE}.flag", type: boolean}
+      - {name: ks, sql: "{CUBE}.ks", type: string}
+      - {name: known, type: string, case: {when: [{sql: "{b.id} IS NULL", label: anonymous}], else: {label: known}}}
+      - {name: is_known, type: boolean, sql: "{b.id} IS NOT NULL"}
+    measures:
+      - {name: count, type: count}
+      - {name: linked, type: count_distinct, sql: "{b.id}"}
+      - {name: last, type: max, sql: "{b.e}"}
+      - {name: any_flag, type: max, sql: "{CUBE}.flag != 0"}
+    pre_aggregations: [${more}]
+  - name: b
+    sql_table: b
+    dimensions: [{name: id, sql: "{CUBE}.id", type: number, primary_key: true, public: true}, {name: e, sql: e, type: string}, {name: u, sql: "{CUBE}.u", type: string}]
+    measures: [{name: count, type: count}]
+  - {name: c, sql_table: b, dimensions: [{name: code, sql: "{CUBE}.code", type: string, primary_key: true, public: true}], measures: [{name: count, type: count}]}
+`;
+    const by = (dimension, ...names) => [{ measures: names, dimensions: [dimension], order: { [dimension]: 'asc' } }, [dimension, ...names]];
+    const filtered = (member, operator, ...values) => [{ measures: ['a.count'], filters: [{ member, operator, values }] }, ['a.count']];
+    const cases = [
+      [by('b.id', 'a.count'), [[1, 2], [2, 1], [null, 1]]],
+      [by('c.code', 'a.count'), [['x', 2], ['y', 1], [null, 1]]],
+      [filtered('b.id', 'notSet'), [[1]]],
+      [filtered('b.id', 'lt', '1'), [[0]]],
+      [by('a.ks', 'a.count', 'b.count'), [['nope', 1, 0], ['x', 2, 1], ['y', 1, 1]]],
+      [by('a.known', 'a.count'), [['anonymous', 1], ['known', 3]]],
+      [by('a.is_known', 'a.count'), [[false, 1], [true, 3]]],
+      [by('a.ks', 'a.linked'), [['nope', 0], ['x', 1], ['y', 1]]],
+      [[{ measures: ['a.linked'] }, ['a.linked']], [[2]]],
+      [by('b.e', 'a.count'), [['b', 1], ['c', 2], [null, 1]]],
+      [filtered('b.e', 'equals', 'zz'), [[0]]],
+      [by('b.u', 'a.count'), [['00000000-0000-0000-0000-000000000001', 2], ['ffffffff-0000-0000-ffff-000000000003', 1], [null, 1]]],
+      [by('a.flag', 'a.count'), [[false, 1], [true, 3]]],
+      [filtered('a.flag', 'equals', 'true'), [[3]]],
+      [filtered('a.id', 'gt', '1.5'), [[3]]],
+      [filtered('a.id', 'equals', '1.5'), [[0]]],
+      [filtered('a.id', 'equals', '18446744073709551616'), [[0]]],
+    ];
+    const rollup = (more) => `{name: main, ${more}measures: [count, linked, b.count], dimensions: [id, flag, ks, known, is_known, b.id, b.e, b.u, c.code]}`;
+    for (const [what, more] of Object.entries({ 'from the source': '', 'from a rollup': rollup(''), 'from a rollup beside the data': rollup('external: false, ') }))
+      test(what, async (t) => {
+        await house.sql('CREATE DATABASE IF NOT EXISTS joined');
+        await house.sql('CREATE TABLE IF NOT EXISTS joined.a (id UInt64, k UInt64, ks String, v Decimal(9,2), flag UInt8) ENGINE = MergeTree ORDER BY id');
+        await house.sql("CREATE TABLE IF NOT EXISTS joined.b (id UInt64, code String, e Enum8('a' = 1, 'c' = 2, 'b' = 3, 'z' = 4), u UUID) ENGINE = MergeTree ORDER BY id");
+        if (!Number((await house.sql('SELECT count() FROM joined.a'))[0][0])) {
+          await house.sql("INSERT INTO joined.a VALUES (1,1,'x',1,1),(2,1,'x',2,0),(3,2,'y',3,5),(4,99,'nope',4,1)");
+          await house.sql("INSERT INTO joined.b VALUES (1,'x','c','00000000-0000-0000-0000-000000000001'),(2,'y','b','ffffffff-0000-0000-ffff-000000000003')");
+        }
+        const server = await serve(t, { 'granary.yml': files([])['granary.yml'].replace('database: shop', 'database: joined').replace('source_schema: pre', 'source_schema: pre_joined'), 'model/m.yml': model(more) });
+        let served = 0;
+        for (const [[query, names], wanted] of cases) {
+          const result = await server.result(query);
+          served += Server.served(result).length;
+          assert.deepEqual(numbers(result.data, names), wanted, JSON.stringify(query));
+        }
+        assert.ok(more ? served >= 8 : served === 0, String(served));
+      });
+  });
   test('rows', async () => {
     const [server] = servers['from rollups beside the data'];
     const query = { measures: ['orders.total', 'orders.count'], dimensions: ['orders.id', 'orders.status', 'orders.paid', 'users.country'], ungrouped: true, filters: [{ member: 'orders.status', operator: 'notEquals', values: ['new'] }], order: { 'orders.total': 'desc', 'orders.id': 'asc' }, limit: 3, offset: 4, total: true };
