@@ -25,7 +25,8 @@ static gr_status describe(gr_exec *exec, gr_exec_base *base, const gr_cube *cube
                                 &n, &text, err));
     if (only && !n) return GR_OK;
     GR_TRY(conn->driver->describe(conn, text, base->arena, &columns, &n_columns, err));
-    for (size_t i = 0; i < n && i < n_columns; i++) base->types[members[i]->index] = &columns[i];
+    for (size_t i = 0; i < n && i < n_columns; i++)
+        (gr_sql_describes_value(members[i]) ? base->values : base->types)[members[i]->index] = &columns[i];
     return GR_OK;
 }
 
@@ -84,6 +85,7 @@ static gr_exec_base *base_of(const gr_exec *exec, gr_model *model) {
 gr_exec_base *gr_exec_base_new(gr_exec *exec, gr_model *model, gr_diags *diags) {
     gr_exec_base *base = base_of(exec, gr_model_ref(model));
     base->types = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
+    base->values = GR_NEW_N(base->arena, const gr_column_schema *, model->n_members + 1);
     base->is_unknown = GR_NEW_N(base->arena, bool, model->n_cubes + 1);
     for (size_t i = 0; i < model->n_cubes; i++)
         if (!model->cubes[i]->is_view) learn_types(exec, base, model->cubes[i], diags);
@@ -193,6 +195,7 @@ gr_exec_base *gr_exec_base_extend(gr_exec *exec, gr_exec_base *of, const gr_exec
     base->files = files;
     atomic_fetch_add(&files->refs, 1);
     base->types = files->types;
+    base->values = files->values;
     base->is_unknown = files->is_unknown;
     base->has_unknown_types = files->has_unknown_types;
     base->nodes = files->nodes;
@@ -214,7 +217,11 @@ void gr_exec_base_unref(gr_exec_base *base) {
 }
 
 gr_snapshot gr_exec_base_view(const gr_exec_base *base) {
-    return (gr_snapshot){.model = base->model, .index = base->index, .types = base->types, .now_us = gr_clock_now_us()};
+    return (gr_snapshot){.model = base->model,
+                         .index = base->index,
+                         .types = base->types,
+                         .values = base->values,
+                         .now_us = gr_clock_now_us()};
 }
 
 gr_str gr_exec_base_version(const gr_exec_base *base, gr_str node) {

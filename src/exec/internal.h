@@ -35,8 +35,8 @@ typedef struct gr_exec_base {
     gr_arena *arena;
     gr_model *model;
     gr_plan_index *index;
-    const gr_column_schema **types;
-    bool *is_unknown; /* by cube index: its source could not say what its columns are */
+    const gr_column_schema **types, **values; /* values: of measures that are a min or max (gr_snapshot) */
+    bool *is_unknown;                         /* by cube index: its source could not say what its columns are */
     bool has_unknown_types;
     struct gr_exec_base *files; /* that types come from; NULL: itself */
     gr_exec_definitions definitions;

@@ -263,8 +263,9 @@ typedef struct gr_snapshot {
     gr_model *model;
     gr_plan_index *index;
     const gr_column_schema *
-        *types;               /* by member index: type of a dimension's expression at the source, NULL = unknown */
-    gr_rollup_state **states; /* by preagg index: the zones known */
+        *types; /* by member index: type of a dimension's expression at the source, NULL = unknown */
+    const gr_column_schema **values; /* of what a min or max is taken of, by member index; NULL = unknown */
+    gr_rollup_state **states;        /* by preagg index: the zones known */
     size_t *n_states;
     gr_rollup_state **old_states; /* the same for builds of earlier versions, which serve only who pins one (decisions
                                      19); NULL: none */

@@ -138,6 +138,8 @@ gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empt
 gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);   /* what one row contributes; empty: every row */
 gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *measure, gr_str value); /* as sketches take it */
 gr_str gr_sqlw_log2m(gr_sqlw *w, const gr_component *component);
+/* Of what a min or max is taken of; NULL: it is neither, or the type is not known. */
+const gr_column_schema *gr_sqlw_ordered_type(const gr_sqlw *w, const gr_component *component);
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);
 /* Stored values of a component as one: `count` and `sum` are those of an M2. */
 gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *component, gr_str value, gr_str count, gr_str sum);

@@ -74,6 +74,20 @@ gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *m, gr_str value) {
     return gr_sqlw_op1(w, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT, value);
 }
 
+const gr_column_schema *gr_sqlw_ordered_type(const gr_sqlw *w, const gr_component *c) {
+    bool is_ordered = c->agg == GR_AGG_MIN || c->agg == GR_AGG_MAX;
+    return is_ordered && w->snapshot && w->snapshot->values ? w->snapshot->values[c->measure->index] : NULL;
+}
+
+/* The least and the greatest text are so by their bytes, as in the embedded engine; and an enum is a text. */
+static gr_str ordered(gr_sqlw *w, const gr_component *c, gr_str value, bool is_stored) {
+    const gr_column_schema *type = gr_sqlw_ordered_type(w, c);
+    if (!type || type->type != GR_TYPE_UTF8) return value;
+    if (type->is_text_of_other && !is_stored) value = gr_sqlw_op1(w, GR_SQL_TEXT, value);
+    if (!w->dialect->collation.n) return value;
+    return gr_arena_printf(w->arena, "(" GR_FMT ")" GR_FMT, GR_ARG(value), GR_ARG(w->dialect->collation));
+}
+
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     static const gr_sql_op ops[GR_AGG__COUNT] = {
         [GR_AGG_COUNT] = GR_SQL_COUNT, [GR_AGG_SUM] = GR_SQL_SUM, [GR_AGG_MIN] = GR_SQL_MIN,
@@ -82,6 +96,7 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
     if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
         return gr_sqlw_op2(w, GR_SQL_HLL_ADD, gr_sqlw_hashed(w, c->measure, value), gr_sqlw_log2m(w, c));
+    value = ordered(w, c, value, w->read != GR_READ_SOURCE);
     bool is_joined = w->read == GR_READ_SOURCE ? w->tree && (w->tree->n > 1 || w->sub_queries.n)
                                                : w->from && w->from->n_parts; /* a rollup_join */
     return gr_sqlw_op1(w, c->agg == GR_AGG_SUM && is_joined ? GR_SQL_SUM_JOINED : ops[c->agg], value);
@@ -100,6 +115,7 @@ gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *c, gr_str value, gr_
         [GR_AGG_STAGE] = GR_SQL_MERGE_ONE,
     };
     if (c->agg == GR_AGG_M2) return gr_sqlw_op(w, GR_SQL_MERGE_M2, (gr_str[]){count, sum, value});
+    value = ordered(w, c, value, true);
     return gr_sqlw_op1(w, ops[c->agg], value);
 }
 

@@ -243,6 +243,18 @@ static bool is_read_by_table(gr_sqlw *w, const gr_sql_place *place, const gr_gro
     return n > 1;
 }
 
+/* The greatest of booleans is one. */
+static gr_str as_boolean(gr_sqlw *w, const gr_sql_place *place, const gr_component *c, gr_str value) {
+    const gr_column_schema *type = gr_sqlw_ordered_type(w, c);
+    bool is_boolean = ((const gr_dialect *)place->dialect)->reads_alone && type && type->type == GR_TYPE_BOOL;
+    return is_boolean ? gr_sqlw_op1(w, GR_SQL_BOOLEAN, value) : value;
+}
+
+static gr_str fetched_slot(gr_sqlw *w, const gr_sql_place *place, const gr_component *c, gr_str slot) {
+    gr_str value = gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(slot));
+    return c ? as_boolean(w, place, c, value) : value;
+}
+
 /* `SELECT … FROM table1 … GROUP BY … UNION ALL SELECT … FROM table2 …` */
 static gr_str each_table(gr_sqlw *p, const gr_sql_grain *grain, const gr_group *group, const gr_components *all) {
     const gr_rollup_state *state = p->scan->state;
@@ -284,7 +296,7 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
         if (c && gr_scan_value_column(w->scan, c))
             text = gr_sqlw_accumulated(&u, c, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(slot)));
         else if (c)
-            text = gr_sqlw_merged(&u, &all->v[i]);
+            text = as_boolean(w, place, c, gr_sqlw_merged(&u, &all->v[i]));
         texts[n + i] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(text), GR_ARG(slot));
     }
     gr_str reading = is_by_table ? each_table(&p, grain, group, all) : gr_sqlw_scan(&p, grain, group, all);
@@ -321,8 +333,9 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
         bool is_made = c && !given(&rest, c);
         gr_str join = is_made ? join_sketch(w, place, grain, group, c, i) : (gr_str){0};
         if (is_made) from = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(from), GR_ARG(join));
+        gr_str own = fetched_slot(w, place, c, slot);
         texts[n + i] = is_made ? gr_arena_printf(w->arena, "\"b%zu\".\"h\" AS " GR_FMT, i, GR_ARG(slot))
-                       : c     ? gr_arena_printf(w->arena, "\"a\"." GR_FMT " AS " GR_FMT, GR_ARG(slot), GR_ARG(slot))
+                       : c     ? gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(own), GR_ARG(slot))
                                : gr_arena_printf(w->arena, "NULL AS " GR_FMT, GR_ARG(slot));
     }
     if (!count) texts[count++] = GR_STR("\"one\"");

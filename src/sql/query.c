@@ -291,10 +291,14 @@ static bool expr_stays_home(const gr_expr *expr) {
     return true;
 }
 
-/* A measure whose values are hashed: how depends on their type (decisions 23). */
-static bool is_hashed(const gr_member *m, const gr_cube *cube) {
+bool gr_sql_describes_value(const gr_member *m) {
+    return m->kind == GR_MEMBER_MEASURE && (m->agg == GR_MEASURE_MIN || m->agg == GR_MEASURE_MAX);
+}
+
+/* A measure whose values are hashed or put in order: how depends on their type (decisions 23). */
+static bool is_by_type(const gr_member *m, const gr_cube *cube) {
     return m->kind == GR_MEMBER_MEASURE && m->cube == cube && !m->alias_of && m->sql &&
-           m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
+           (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX || gr_sql_describes_value(m));
 }
 
 gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_member *only,
@@ -308,7 +312,7 @@ gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const
         if ((!only || cube->dimensions[i] == only) && member_stays_home(cube->dimensions[i]))
             GR_PUSH(arena, &members, cube->dimensions[i]);
     for (size_t i = 0; i < model->n_members; i++)
-        if ((!only || model->members[i] == only) && is_hashed(model->members[i], cube) &&
+        if ((!only || model->members[i] == only) && is_by_type(model->members[i], cube) &&
             member_stays_home(model->members[i]))
             GR_PUSH(arena, &members, model->members[i]);
     gr_str *texts = GR_NEW_N(arena, gr_str, members.n + 1);

@@ -110,6 +110,8 @@ GR_MUST_CHECK gr_status gr_sql_registered(const gr_rollup *rollup, const gr_sql_
                                           int64_t now_us, const gr_dialect *dialect, gr_arena *arena, gr_str *ret,
                                           gr_error *err);
 /* `SELECT <every dimension's expression, and what is hashed> FROM <cube>`: described, not run, to learn the types. */
+/* Of a measure that is a min or max the type of what it is taken of is described. */
+bool gr_sql_describes_value(const gr_member *member);
 /* `only`: of this member alone, or NULL. */
 GR_MUST_CHECK gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_member *only,
                                              const gr_dialect *dialect, gr_arena *arena, const gr_member ***ret_members,

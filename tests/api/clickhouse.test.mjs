@@ -165,6 +165,8 @@ describe('answers', { skip: house.missing }, () => {
       [by('a.ks', 'a.linked'), [['nope', 0], ['x', 1], ['y', 1]]],
       [[{ measures: ['a.linked'] }, ['a.linked']], [[2]]],
       [by('b.e', 'a.count'), [['b', 1], ['c', 2], [null, 1]]],
+      [by('a.ks', 'a.last', 'a.any_flag'), [['nope', null, 1], ['x', 'c', 1], ['y', 'b', 1]]],
+      [[{ measures: ['a.last'] }, ['a.last']], [['c']]],
       [filtered('b.e', 'equals', 'zz'), [[0]]],
       [by('b.u', 'a.count'), [['00000000-0000-0000-0000-000000000001', 2], ['ffffffff-0000-0000-ffff-000000000003', 1], [null, 1]]],
       [by('a.flag', 'a.count'), [[false, 1], [true, 3]]],
@@ -173,7 +175,7 @@ describe('answers', { skip: house.missing }, () => {
       [filtered('a.id', 'equals', '1.5'), [[0]]],
       [filtered('a.id', 'equals', '18446744073709551616'), [[0]]],
     ];
-    const rollup = (more) => `{name: main, ${more}measures: [count, linked, b.count], dimensions: [id, flag, ks, known, is_known, b.id, b.e, b.u, c.code]}`;
+    const rollup = (more) => `{name: main, ${more}measures: [count, linked, last, any_flag, b.count], dimensions: [id, flag, ks, known, is_known, b.id, b.e, b.u, c.code]}`;
     for (const [what, more] of Object.entries({ 'from the source': '', 'from a rollup': rollup(''), 'from a rollup beside the data': rollup('external: false, ') }))
       test(what, async (t) => {
         await house.sql('CREATE DATABASE IF NOT EXISTS joined');

@@ -155,8 +155,8 @@ ${source}    dimensions:
     sql_table: sales.odd
     dimensions:
 ${names.map((n) => `      - {name: ${n}, sql: '${n}', type: string}\n`).join('')}      - {name: day, sql: day, type: time}
-    measures: [{name: count, type: count}]
-${more ? `    pre_aggregations:\n${names.map((n) => `      - {name: by_${n}, ${more}, measures: [count], dimensions: [${n}], time_dimension: day, granularity: day, partition_granularity: month}\n`).join('')}` : ''}`;
+    measures: [{name: count, type: count}, {name: top_mood, type: max, sql: mood}, {name: low_word, type: min, sql: word}, {name: top_word, type: max, sql: word}]
+${more ? `    pre_aggregations:\n      - {name: ends, ${more}, measures: [top_mood, low_word, top_word], dimensions: [code, word], time_dimension: day, granularity: day}\n${names.map((n) => `      - {name: by_${n}, ${more}, measures: [count], dimensions: [${n}], time_dimension: day, granularity: day, partition_granularity: month}\n`).join('')}` : ''}`;
     const filters = [['mood', 'gt', 'new'], ['mood', 'lt', 'paid'], ['mood', 'contains', 'AI'], ['mood', 'equals', 'nothing'], ['id', 'equals', '00000000-0000-0000-0000-0000000000AA'], ['id', 'equals', '00000000-0000-0000-0000-0000000000aa'], ['at', 'gt', '12:00'], ['at', 'equals', '01:01:00'], ['code', 'equals', 'c1'], ['code', 'endsWith', '1'], ['doc', 'equals', '{"aa": 1, "b": 1}'], ['doc', 'equals', '{"b": 1, "aa": 1}'], ['raw', 'notEquals', '{"b" : 1}'], ['ci', 'equals', 'AB'], ['ci', 'equals', 'aB'], ['word', 'gt', 'a'], ['word', 'lte', 'B']];
     const dateRange = ['2024-01-01', '2024-03-31'];
     const results = {};
@@ -171,6 +171,10 @@ ${more ? `    pre_aggregations:\n${names.map((n) => `      - {name: by_${n}, ${m
           assert.deepEqual(Server.served(result), more ? [`odd.by_${name}`] : []);
           seen.push([name, operator, value, Number(result.data[0]['odd.count'])]);
         }
+        const ends = await server.result({ measures: ['odd.top_mood', 'odd.low_word', 'odd.top_word'], dimensions: ['odd.code'], order: { 'odd.code': 'asc' }, timeDimensions: [{ dimension: 'odd.day', dateRange }] });
+        assert.deepEqual(Server.served(ends), more ? ['odd.ends'] : []);
+        seen.push(ends.data.map((row) => [row['odd.code'], row['odd.top_mood'], row['odd.low_word'], row['odd.top_word']]));
+        assert.deepEqual(seen.at(-1)[0].slice(1), ['shipped', 'B', 'b']);
         for (const name of names) {
           const result = await server.result({ measures: ['odd.count'], dimensions: [`odd.${name}`], order: { [`odd.${name}`]: 'asc' }, limit: 3, timeDimensions: [{ dimension: 'odd.day', dateRange }] });
           seen.push(result.data.map((row) => [row[`odd.${name}`], Number(row['odd.count'])]));
