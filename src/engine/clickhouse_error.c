@@ -75,6 +75,11 @@ gr_status gr_engine_clickhouse_fail(const gr_clickhouse_conn *conn, gr_str body,
         status = codes[i].status;
         hint = codes[i].hint;
     }
+    /* Servers of a cluster are there, and one of them has not the table: that is no server that is away. */
+    if (status == GR_ERR_ENGINE_IO && code && gr_str_find_str(body, GR_STR("There is no table")) != SIZE_MAX) {
+        status = GR_ERR_ENGINE_SQL;
+        hint = "the table is gone on a server of the cluster; of a rollup it is built again";
+    }
     char line[MOST + 1];
     size_t n = 0;
     for (size_t i = 0; i < text.n && n < MOST; i++) line[n++] = (unsigned char)text.p[i] < ' ' ? ' ' : text.p[i];

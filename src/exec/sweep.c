@@ -21,7 +21,15 @@ static bool is_gone(gr_engine_conn *conn, gr_arena *arena, gr_str table) {
     size_t n;
     gr_str probe = gr_arena_printf(arena, "SELECT * FROM " GR_FMT " AS \"p\"", GR_ARG(table));
     gr_status status = conn->driver->describe(conn, probe, arena, &columns, &n, &err);
-    return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
+    if (status || conn->driver == &gr_engine_duckdb_driver)
+        return status == GR_ERR_ENGINE_SQL || status == GR_ERR_ENGINE_IO;
+    /* Of a table that is spread a part may be gone, which only who reads it is told. */
+    gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
+    gr_stream *rows;
+    gr_str read = gr_arena_printf(arena, "SELECT 1 AS one FROM " GR_FMT " AS \"p\" WHERE 1 = 0", GR_ARG(table));
+    status = conn->driver->query(conn, &ctx, read, NULL, 0, false, &rows, &err);
+    if (!status) rows->close(rows);
+    return status == GR_ERR_ENGINE_SQL;
 }
 
 bool gr_exec_is_gone(gr_exec *exec, const gr_ctx *ctx, const gr_rollup *rollup, gr_str table) {
