@@ -279,3 +279,24 @@ gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant) {
     gr_buf_done(&sum);
     return text;
 }
+
+/* ---- times beside times --------------------------------------------------------------------------------------------
+ *
+ * Its times are whole seconds of 1970 to 2106, and so are its literals: a bound between two seconds is the next one for
+ * `<` and `>=`, the one before for `<=` and `>`; of a bound outside it is known what is on which side. */
+gr_str gr_sqlw_alone_compare(gr_sqlw *w, gr_str value, const char *comparison, int64_t us) {
+    const int64_t second = 1000000, last_us = (int64_t)UINT32_MAX * second;
+    bool is_equality = !strcmp(comparison, "="), is_other = !strcmp(comparison, "<>");
+    bool is_below = comparison[0] == '<' && !is_other; /* values before the bound pass */
+    bool is_out = us < 0 || us > last_us, is_between = us % second != 0;
+    bool none = is_equality || is_below == (us < 0);
+    if (is_out || (is_between && (is_equality || is_other))) {
+        if (is_other || (is_out && !is_equality && !none))
+            return gr_arena_printf(w->arena, GR_FMT " IS NOT NULL", GR_ARG(value));
+        return GR_STR("1 = 0");
+    }
+    bool is_up = !strcmp(comparison, "<") || !strcmp(comparison, ">=");
+    int64_t whole = us - us % second + (is_between && is_up ? second : 0);
+    gr_str param = gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = whole});
+    return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), comparison, GR_ARG(param));
+}

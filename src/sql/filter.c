@@ -31,6 +31,7 @@ static gr_str time_equality(gr_sqlw *w, const gr_member *m, gr_str text, bool is
         return gr_sqlw_fail(w, GR_ERR_QUERY_DATE, "Can't parse date: '" GR_FMT "'", GR_ARG(text));
     gr_str value = gr_sqlw_instant(w, m, gr_sqlw_member(w, m));
     if (part == GR_TIME_NAIVE) value = gr_sqlw_local(w, value);
+    if (w->dialect->reads_alone) return gr_sqlw_alone_compare(w, value, is_negated ? "<>" : "=", us);
     gr_str param = gr_sqlw_param(w, (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us});
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), is_negated ? "<>" : "=", GR_ARG(param));
 }

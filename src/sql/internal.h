@@ -114,6 +114,8 @@ gr_str gr_sqlw_table(gr_sqlw *w, const gr_cube *cube); /* `orders AS "orders"`, 
 
 /* alone.c: readings in a dialect that reads alone */
 gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where);
+/* `value < $1`, with a bound that it has no word for. */
+gr_str gr_sqlw_alone_compare(gr_sqlw *w, gr_str value, const char *comparison, int64_t us);
 /* On the wall clock of the writer's zone, by the calendar of cal/. */
 gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant);
 

@@ -295,9 +295,16 @@ bool gr_sql_describes_value(const gr_member *m) {
     return m->kind == GR_MEMBER_MEASURE && (m->agg == GR_MEASURE_MIN || m->agg == GR_MEASURE_MAX);
 }
 
+/* Taken of rows, not of other measures. */
+static bool is_of_rows(const gr_expr *e) {
+    for (size_t i = 0; i < e->n_parts; i++)
+        if (e->parts[i].kind == GR_PART_MEMBER && e->parts[i].member->kind == GR_MEMBER_MEASURE) return false;
+    return true;
+}
+
 /* A measure whose values are hashed or put in order: how depends on their type (decisions 23). */
 static bool is_by_type(const gr_member *m, const gr_cube *cube) {
-    return m->kind == GR_MEMBER_MEASURE && m->cube == cube && !m->alias_of && m->sql &&
+    return m->kind == GR_MEMBER_MEASURE && m->cube == cube && !m->alias_of && m->sql && is_of_rows(m->sql) &&
            (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX || gr_sql_describes_value(m));
 }
 

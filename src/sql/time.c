@@ -101,6 +101,7 @@ static gr_str bound(gr_sqlw *w, gr_str value, bool is_instant, const char *compa
         is_instant = false;
     }
     int64_t us = is_instant ? (is_from ? r->from_utc_us : r->to_utc_us) : (is_from ? r->from_local_us : r->to_local_us);
+    if (w->dialect->reads_alone) return gr_sqlw_alone_compare(w, value, comparison, us);
     gr_str param = gr_sqlw_param(w, stamp(us));
     return gr_arena_printf(w->arena, GR_FMT " %s " GR_FMT, GR_ARG(value), comparison, GR_ARG(param));
 }

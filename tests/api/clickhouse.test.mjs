@@ -195,6 +195,25 @@ describe('answers', { skip: house.missing }, () => {
         assert.ok(more ? served >= 8 : served === 0, String(served));
       });
   });
+  test('bounds between seconds, before 1970 and after 2106', async (t) => {
+    await house.sql("CREATE TABLE IF NOT EXISTS shop.edges ENGINE = Memory AS SELECT toDateTime(arrayJoin([0, 1, 1704067200, 1704067201, 4294967295]), 'UTC') AS at");
+    const at = ['1970-01-01T00:00:00', '1970-01-01T00:00:01', '2024-01-01T00:00:00', '2024-01-01T00:00:01', '2106-02-07T06:28:15'];
+    const model = (more) => `cubes:\n  - {name: edges, sql_table: edges, dimensions: [{name: at, sql: at, type: time}], measures: [{name: count, type: count}], pre_aggregations: [${more}]}\n`;
+    const bounds = ['1969-12-31T23:59:59', '1970-01-01T00:00:00', '1970-01-01T00:00:00.500', '2024-01-01T00:00:00', '2024-01-01T00:00:00.001', '2024-01-01T00:00:01', '2106-02-07T06:28:15', '2150-01-01T00:00:00'];
+    const kept = { beforeDate: (a, b) => a < b, beforeOrOnDate: (a, b) => a <= b, afterDate: (a, b) => a > b, afterOrOnDate: (a, b) => a >= b, equals: (a, b) => a === b, notEquals: (a, b) => a !== b };
+    for (const more of ['', '{name: main, measures: [count], time_dimension: at, granularity: second, external: false}']) {
+      const server = await serve(t, { ...files([]), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_edges'), 'model/orders.yml': model(more) });
+      const count = async (query) => Number((await server.rows({ measures: ['edges.count'], ...query }))[0]['edges.count']);
+      for (const bound of bounds) {
+        for (const [operator, keeps] of Object.entries(kept)) {
+          const wanted = at.filter((a) => keeps(Date.parse(`${a}Z`), Date.parse(`${bound}Z`))).length;
+          assert.equal(await count({ filters: [{ member: 'edges.at', operator, values: [bound] }] }), wanted, `${operator} ${bound} ${more}`);
+        }
+        const wanted = at.filter((a) => Date.parse(`${a}Z`) === Date.parse(`${bound}Z`)).length;
+        assert.equal(await count({ timeDimensions: [{ dimension: 'edges.at', dateRange: [bound, bound] }] }), wanted, `${bound} ${more}`);
+      }
+    }
+  });
   test('rows', async () => {
     const [server] = servers['from rollups beside the data'];
     const query = { measures: ['orders.total', 'orders.count'], dimensions: ['orders.id', 'orders.status', 'orders.paid', 'users.country'], ungrouped: true, filters: [{ member: 'orders.status', operator: 'notEquals', values: ['new'] }], order: { 'orders.total': 'desc', 'orders.id': 'asc' }, limit: 3, offset: 4, total: true };

@@ -110,6 +110,10 @@ static void run_case(harness *h, diff_bench *bench, const diff_world *world, uin
     gr_arena_free(arena);
 }
 
+static bool may_refuse_model(const gr_error *err) {
+    return diff_may_not_be_said(err->status) || (diff_is_clickhouse && err->status == GR_ERR_PLAN_UNSUPPORTED);
+}
+
 /* Which of several rollups serves may change with their order, the numbers may not. */
 static void run_reversed(harness *h, diff_bench *bench, diff_world *world, uint64_t group) {
     enum { N = 2 };
@@ -119,7 +123,12 @@ static void run_reversed(harness *h, diff_bench *bench, diff_world *world, uint6
     gr_error err = {0};
     for (size_t i = 0; i < N; i++) queries[i] = diff_generate_query(world, h->seed, group, which[i], arena);
     reverse_rollups(world);
-    bool is_used = !diff_bench_use(bench, world, &err);
+    bool is_used = !diff_bench_use(bench, world, &err), is_refused = !is_used && may_refuse_model(&err);
+    if (is_refused) {
+        for (size_t i = 0; i < N; i++) json_decref(queries[i]);
+        gr_arena_free(arena);
+        return;
+    }
     if (!is_used)
         printf("seed %llu, group %llu: reversed: %s\n", (unsigned long long)h->seed, (unsigned long long)group,
                err.message);
@@ -138,7 +147,7 @@ static void run_reversed(harness *h, diff_bench *bench, diff_world *world, uint6
 }
 
 static void refuse_model(harness *h, const diff_world *world, uint64_t group, const gr_error *err, gr_arena *arena) {
-    if (diff_may_not_be_said(err->status) || (diff_is_clickhouse && err->status == GR_ERR_PLAN_UNSUPPORTED)) {
+    if (may_refuse_model(err)) {
         h->n_by_verdict[DIFF_ENGINE_REFUSES] += CASES_PER_GROUP;
         return;
     }
