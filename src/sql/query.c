@@ -162,7 +162,7 @@ static gr_str rows_of_place(gr_sqlw *w, const gr_plan *plan, const gr_sql_place 
     gr_str text = gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from), GR_ARG(where));
     if (is_cut)
         text = gr_arena_printf(w->arena, GR_FMT " ORDER BY " GR_FMT " LIMIT %lld", GR_ARG(text), GR_ARG(order),
-                               (long long)(q->limit + q->offset));
+                               (long long)q->limit + (long long)q->offset);
     gr_str rows = gr_sqlw_fetched(w, place, &s, names, text);
     for (size_t i = 0; i < q->n_columns; i++) texts[i] = gr_sqlw_fetched_column(w, place, &grain, i);
     list = gr_sqlw_join(w, texts, q->n_columns, ", ");
