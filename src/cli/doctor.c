@@ -94,6 +94,7 @@ static gr_status ask_engine(gr_engine_conn *conn, gr_arena *arena, gr_str sql, g
 /* What is asked of a source of each kind: its version, and how many tables a name without schema may mean. */
 typedef struct questions {
     const char *product, *version, *tables, *extra; /* extra: a note, or no row; NULL: none */
+    const char *rights;                             /* a note on who may make tables; NULL: none */
     const char *empty;                              /* what to do without tables */
 } questions;
 
@@ -101,7 +102,7 @@ static const questions questions_of[GR_SOURCE_KIND__COUNT] = {
     [GR_SOURCE_DUCKDB] = {"", "SELECT ''",
                           "SELECT count(*)::VARCHAR FROM information_schema.tables WHERE table_catalog = "
                           "current_database() AND table_schema = current_schema()",
-                          NULL,
+                          NULL, NULL,
                           "point its path at a DuckDB file with tables, or at a folder of Parquet, CSV or JSON files"},
     [GR_SOURCE_POSTGRES] = {"PostgreSQL ", "SELECT current_setting('server_version')",
                             "SELECT CAST(count(*) AS text) FROM information_schema.tables WHERE table_schema = "
@@ -109,9 +110,13 @@ static const questions questions_of[GR_SOURCE_KIND__COUNT] = {
                             "SELECT CASE WHEN extname = 'hll' THEN 'sketches by the extension hll ' ELSE 'distributed "
                             "by Citus ' END || extversion FROM pg_catalog.pg_extension WHERE extname IN ('hll', "
                             "'citus') ORDER BY extname DESC LIMIT 1",
+                            "SELECT 'the user ' || CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN "
+                            "'may' ELSE 'may not' END || ' create schemas for rollups'",
                             "set `schema` of the source, or grant this user the right to read the tables"},
     [GR_SOURCE_CLICKHOUSE] = {"ClickHouse ", "SELECT version()",
                               "SELECT toString(count()) FROM system.tables WHERE database = currentDatabase()", NULL,
+                              "SELECT if(value = '1', 'the user may not set anything, which queries need', if(value = "
+                              "'2', 'the user may not make rollups', '')) FROM system.settings WHERE name = 'readonly'",
                               "set `database` of the source, or grant this user the right to read the tables"},
 };
 
@@ -119,16 +124,17 @@ static gr_status ask_source(gr_engine *engine, const gr_source_config *source, g
                             gr_str *ret_tables, gr_error *err) {
     const questions *q = &questions_of[source->kind];
     gr_engine_conn *conn;
-    gr_str version, extra = {0};
+    gr_str version, extra = {0}, rights = {0};
     GR_TRY(engine->driver->attach(engine, source, false, err));
     GR_TRY(engine->driver->connect(engine, source->name, &conn, err));
     gr_status status = ask_engine(conn, arena, gr_str_from(q->version), &version, err);
     if (!status) status = ask_engine(conn, arena, gr_str_from(q->tables), ret_tables, err);
     if (!status && q->extra) status = ask_engine(conn, arena, gr_str_from(q->extra), &extra, err);
+    if (!status && q->rights) status = ask_engine(conn, arena, gr_str_from(q->rights), &rights, err);
     engine->driver->disconnect(conn);
     if (!status)
-        *ret_text = gr_arena_printf(arena, "%s" GR_FMT "%s" GR_FMT, q->product, GR_ARG(version), extra.n ? ", " : "",
-                                    GR_ARG(extra));
+        *ret_text = gr_arena_printf(arena, "%s" GR_FMT "%s" GR_FMT "%s" GR_FMT, q->product, GR_ARG(version),
+                                    extra.n ? ", " : "", GR_ARG(extra), rights.n ? ", " : "", GR_ARG(rights));
     return status;
 }
 
@@ -156,7 +162,7 @@ static void look_at_source(doctor *d, gr_engine *engine, const gr_source_config 
         found_error(d, what, &err,
                     is_server ? "check the source's address and user in granary.yml, and that the server runs"
                               : "check data_sources in granary.yml, and that the path can be read");
-    else if (gr_str_eq_z(tables, "0"))
+    else if (gr_str_eq_z(tables, "0") && !gr_str_eq(source->name, d->config->storage_store))
         found(d, IS_WARNING, what, gr_arena_printf(d->arena, GR_FMT " has no tables", GR_ARG(place)),
               questions_of[source->kind].empty);
     else
@@ -166,8 +172,50 @@ static void look_at_source(doctor *d, gr_engine *engine, const gr_source_config 
               "");
 }
 
+/* Each by itself, and whether the servers know the cluster. */
+static void look_at_nodes(doctor *d, const gr_source_config *source) {
+    for (size_t i = 0; i < source->n_nodes; i++) {
+        gr_source_config node = *source;
+        gr_str what = gr_arena_printf(d->arena, "source " GR_FMT ", node " GR_FMT, GR_ARG(source->name),
+                                      GR_ARG(source->nodes[i]));
+        gr_str text = {0}, shards = {0};
+        gr_error err = {0};
+        node.url.value = source->nodes[i];
+        node.database = node.schema = (gr_str){0}; /* need not be there */
+        node.n_nodes = 0;
+        const gr_engine_driver *driver = gr_engine_driver_of(source->kind);
+        gr_engine *engine;
+        gr_engine_conn *conn = NULL;
+        gr_status status = driver->open(&(gr_engine_options){.config = d->config}, &engine, &err);
+        if (status) continue;
+        status = driver->attach(engine, &node, false, &err);
+        if (!status) status = driver->connect(engine, node.name, &conn, &err);
+        if (!status) status = ask_engine(conn, d->arena, GR_STR("SELECT version()"), &text, &err);
+        gr_str ask =
+            gr_arena_printf(d->arena, "SELECT toString(count()) FROM system.clusters WHERE cluster = '" GR_FMT "'",
+                            GR_ARG(source->cluster));
+        if (!status) status = ask_engine(conn, d->arena, ask, &shards, &err);
+        if (conn) driver->disconnect(conn);
+        driver->close(engine);
+        if (status)
+            found_error(d, what, &err, "check `nodes` of the source, and that the server runs");
+        else if (gr_str_eq_z(shards, "0"))
+            found(d, IS_FAILURE, what,
+                  gr_arena_printf(d->arena, "it does not know the cluster '" GR_FMT "'", GR_ARG(source->cluster)),
+                  "set `cluster` to a name in remote_servers of the servers");
+        else
+            found(d, IS_OK, what,
+                  gr_arena_printf(d->arena, "ClickHouse " GR_FMT ", " GR_FMT " servers in the cluster '" GR_FMT "'",
+                                  GR_ARG(text), GR_ARG(shards), GR_ARG(source->cluster)),
+                  "");
+    }
+}
+
 static void look_at_sources(doctor *d, gr_engine *engine) {
-    for (size_t i = 0; i < d->config->n_sources; i++) look_at_source(d, engine, &d->config->sources[i]);
+    for (size_t i = 0; i < d->config->n_sources; i++) {
+        look_at_source(d, engine, &d->config->sources[i]);
+        look_at_nodes(d, &d->config->sources[i]);
+    }
 }
 
 static void look_at_engine(doctor *d) {

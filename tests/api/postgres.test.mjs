@@ -499,7 +499,7 @@ describe('servers that fail', { skip: pg.missing }, () => {
   test('doctor says of each source what it is and what to do', async (t) => {
     const server = await serve(t, two(pg.config));
     const good = await server.granary(['doctor']);
-    assert.match(good.stdout, /source pg: PostgreSQL 15/);
+    assert.match(good.stdout, /source pg: PostgreSQL 15.*the user may create schemas for rollups/);
     const bad = await serve(t, two('{type: postgres, host: 127.0.0.1, port: 1}'));
     const run = await bad.granary(['doctor']);
     assert.match(run.stdout, /FAILED +source pg: .*refused/);
