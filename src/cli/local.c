@@ -48,10 +48,10 @@ static gr_status wait_for(gr_flight *flight, gr_error *err) {
 }
 
 /* Opens the stream of an answer, building what it needs first. */
-static gr_status open_answer(local_door *d, const gr_ctx *ctx, const gr_request *request, gr_answer *ret,
-                             gr_error *err) {
+static gr_status open_answer(local_door *d, gr_ctx *ctx, const gr_request *request, gr_answer *ret, gr_error *err) {
     for (int i = 0; i < MOST_BUILDS_OF_A_QUERY; i++) {
         gr_flight *flight = NULL;
+        ctx->deadline_mono_us = gr_clock_mono_us() + d->config->query_timeout_ms * 1000; /* not of what is built */
         gr_answer answer = {0};
         gr_status status = gr_serve_query(d->serve, ctx, request, &answer, &flight, err);
         if (status || answer.stream) {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
-import { repo, shared, sleep, until } from './helpers.mjs';
+import { repo, shared, sleep, until, workspace } from './helpers.mjs';
 
 const cube = createRequire(`${repo}/package.json`)('@cubejs-client/core').default;
 
@@ -57,4 +57,13 @@ describe('a query that outlasts the wait', () => {
     await server.stop();
     assert.ok(Date.now() - start < 10000);
   });
+});
+
+test('a query of the command line ends at query.timeout_ms too', async (t) => {
+  const place = workspace(t, { 'granary.yml': `${config}query: {timeout_ms: 300}\n`, 'data/none.csv': 'n\n1\n', 'model/pairs.yml': model });
+  const started = Date.now();
+  const run = await place.granary(['query', JSON.stringify({ measures: ['endless.largest'] })]);
+  assert.equal(run.code, 4, run.stderr);
+  assert.match(run.stderr, /error\[timeout\]/);
+  assert.ok(Date.now() - started < 60000);
 });
