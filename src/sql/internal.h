@@ -230,6 +230,9 @@ gr_str gr_sqlw_fetched_column(gr_sqlw *w, const gr_sql_place *place, const gr_sq
 /* A stored sketch that a fetch sends as hexadecimal text. */
 bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c);
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n); /* " GROUP BY 1, 2", or empty */
+/* " GROUP BY a, b", or empty. Where the engine reads alone, with " HAVING count() > 0": ClickHouse drops keys that no
+ * row changes, and of no rows at all it makes a group. */
+gr_str gr_sqlw_group_by_texts(gr_sqlw *w, const gr_str *texts, size_t n);
 /* "v", "k0": the name of a column of a reading; such that no column of a source has it where that would matter. */
 gr_str gr_sqlw_own(gr_sqlw *w, const char *name);
 gr_str gr_sqlw_own_at(gr_sqlw *w, const char *name, size_t i);

@@ -26,7 +26,8 @@ static gr_str select_list(gr_sqlw *w) {
     return gr_sqlw_join(w, texts, q->n_columns, ", ");
 }
 
-static gr_str having(gr_sqlw *w) {
+/* After the GROUP BY of `n_groups` columns. */
+static gr_str having(gr_sqlw *w, size_t n_groups) {
     const gr_query *q = w->query;
     gr_str *texts = GR_NEW_N(w->arena, gr_str, q->n_measure_filters + 1);
     size_t n = 0;
@@ -37,7 +38,8 @@ static gr_str having(gr_sqlw *w) {
     }
     if (!n) return (gr_str){0};
     gr_str all = gr_sqlw_join(w, texts, n, " AND ");
-    return gr_arena_printf(w->arena, " HAVING " GR_FMT, GR_ARG(all));
+    return gr_arena_printf(w->arena, " %s " GR_FMT, n_groups && w->dialect->reads_alone ? "AND" : "HAVING",
+                           GR_ARG(all));
 }
 
 static size_t count_groups(const gr_query *q) {
@@ -176,12 +178,13 @@ static gr_str body(gr_sqlw *w, const gr_plan *plan, bool is_cut) {
     if (w->query->is_ungrouped && place && !gr_sqlw_sees(w, place)) return rows_of_place(w, plan, place, is_cut);
     gr_sqlw r;
     gr_str from, where = {0}, list, conditions;
-    gr_str by = w->query->is_ungrouped ? (gr_str){0} : gr_sqlw_group_by(w, count_groups(w->query));
+    size_t n_groups = w->query->is_ungrouped ? 0 : count_groups(w->query);
+    gr_str by = gr_sqlw_group_by(w, n_groups);
     if (is_direct(w, plan)) {
         r = gr_sqlw_for_scan(w, &plan->pieces[0].scan);
         list = select_list(&r);
         where = gr_sqlw_where(&r);
-        conditions = having(&r);
+        conditions = having(&r, n_groups);
         from = gr_sqlw_from(&r, &plan->pieces[0].scan.group.tree);
     } else {
         gr_str pieces = gr_sqlw_pieces(w, plan);
@@ -190,7 +193,7 @@ static gr_str body(gr_sqlw *w, const gr_plan *plan, bool is_cut) {
         r.components = &plan->components;
         r.rows = GR_STR("\"u\"");
         list = select_list(&r);
-        conditions = having(&r);
+        conditions = having(&r, n_groups);
         from = gr_arena_printf(w->arena, " FROM (" GR_FMT ") AS \"u\"", GR_ARG(pieces));
     }
     return gr_arena_printf(w->arena, "SELECT " GR_FMT GR_FMT GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),

@@ -133,16 +133,21 @@ static gr_str by_keys(gr_sqlw *w, const gr_sql_grain *g, const gr_str *keys, siz
             text = gr_arena_printf(w->arena, "lower(" GR_FMT ")", GR_ARG(gr_sqlw_op1(w, GR_SQL_TEXT, keys[i])));
         texts[i] = text;
     }
-    gr_str all = gr_sqlw_join(w, texts, n, ", ");
-    return gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(all));
+    return gr_sqlw_group_by_texts(w, texts, n);
 }
 
 gr_str gr_sqlw_group_by(gr_sqlw *w, size_t n) {
     gr_str *texts = GR_NEW_N(w->arena, gr_str, n + 1);
     for (size_t i = 0; i < n; i++)
         texts[i] = w->dialect->reads_alone ? gr_sqlw_own_at(w, "g", i) : gr_arena_printf(w->arena, "%zu", i + 1);
+    return gr_sqlw_group_by_texts(w, texts, n);
+}
+
+gr_str gr_sqlw_group_by_texts(gr_sqlw *w, const gr_str *texts, size_t n) {
     gr_str all = gr_sqlw_join(w, texts, n, ", ");
-    return n ? gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(all)) : (gr_str){0};
+    if (!n) return (gr_str){0};
+    return gr_arena_printf(w->arena, " GROUP BY " GR_FMT "%s", GR_ARG(all),
+                           w->dialect->reads_alone ? " HAVING count() > 0" : "");
 }
 
 gr_str gr_sqlw_slot(gr_sqlw *w, size_t i) { return gr_sqlw_own_at(w, "c", i); }

@@ -41,9 +41,8 @@ static bool is_compared(const gr_rollup_component *c) {
 }
 
 static gr_str by_key(gr_sqlw *w) {
-    gr_str own = gr_sqlw_own(w, "k");
-    return w->dialect->reads_alone ? gr_arena_printf(w->arena, " GROUP BY " GR_FMT, GR_ARG(own))
-                                   : GR_STR(" GROUP BY 1");
+    gr_str own = w->dialect->reads_alone ? gr_sqlw_own(w, "k") : GR_STR("1");
+    return gr_sqlw_group_by_texts(w, &own, 1);
 }
 
 /* Of a side, in its order. */

@@ -273,7 +273,7 @@ static gr_str stat_text(const gr_rollup *r, gr_str table, const gr_dialect *dial
             gr_buf_printf(&sql, ", " GR_FMT ", " GR_FMT, GR_ARG(gr_sql_edge(dialect, name, false, arena)),
                           GR_ARG(gr_sql_edge(dialect, name, true, arena)));
     }
-    gr_buf_printf(&sql, " FROM " GR_FMT " GROUP BY granary_k ORDER BY granary_k", GR_ARG(table));
+    gr_buf_printf(&sql, " FROM " GR_FMT " GROUP BY granary_k HAVING count(*) > 0 ORDER BY granary_k", GR_ARG(table));
     gr_str text = gr_arena_dup(arena, gr_buf_str(&sql));
     gr_buf_done(&sql);
     return text;

@@ -1,5 +1,5 @@
-/* ClickHouse servers of a test's own (tests/clickhouse/private). The file that includes it is compiled with
- * GR_TEST_SOURCE_DIR. */
+/* ClickHouse servers of a test's own (tests/clickhouse/private), or the one at GRANARY_TEST_CLICKHOUSE, an HTTP
+ * address, for tests that need one. The file that includes it is compiled with GR_TEST_SOURCE_DIR. */
 #ifndef GR_TEST_CLICKHOUSE_SERVER_H
 #define GR_TEST_CLICKHOUSE_SERVER_H
 #include <stdio.h>
@@ -24,8 +24,12 @@ static inline int clickhouse_command(const char *command, clickhouse_server *s) 
 
 /* 0: they run, or there is none on this machine. */
 static inline int clickhouse_start(clickhouse_server *s, int nodes) {
-    const char *tmp = getenv("TMPDIR");
+    const char *tmp = getenv("TMPDIR"), *given = getenv("GRANARY_TEST_CLICKHOUSE");
     char command[1024];
+    if (given && *given && nodes == 1) {
+        snprintf(s->urls[0], sizeof s->urls[0], "%s", given);
+        return 0;
+    }
     snprintf(s->folder, sizeof s->folder, "%s/granary-clickhouse-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(s->folder)) return -1;
     snprintf(command, sizeof command, "'" GR_TEST_SOURCE_DIR "/tests/clickhouse/private' start '%s' %d", s->folder,
@@ -44,6 +48,7 @@ static inline int clickhouse_node(clickhouse_server *s, const char *what, int no
 
 static inline int clickhouse_stop(clickhouse_server *s) {
     char command[1024];
+    if (!s->folder[0]) return 0;
     snprintf(command, sizeof command, "'" GR_TEST_SOURCE_DIR "/tests/clickhouse/private' stop '%s'; rm -rf '%s'",
              s->folder, s->folder);
     return clickhouse_command(command, NULL);

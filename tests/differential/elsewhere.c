@@ -2,6 +2,7 @@
 
 #include "clickhouse/server.h"
 #include "postgres/server.h"
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -105,7 +106,7 @@ gr_status diff_elsewhere_copy(gr_str file, const diff_world *worlds, size_t n, g
     gr_config config = {.engine_threads = 1, .engine_memory_mb = 512};
     bool is_store = modes[elsewhere.mode].is_store;
     gr_source_kind kind = modes[elsewhere.mode].kind;
-    gr_str schema = gr_arena_printf(arena, "world%d", ++elsewhere.n_schemas);
+    gr_str schema = gr_arena_printf(arena, "world%d_%ld", ++elsewhere.n_schemas, (long)getpid());
     const gr_source_config target = target_of(kind, schema);
     gr_ctx ctx = {.arena = arena, .now_us = gr_clock_now_us()};
     ends e = {0};
