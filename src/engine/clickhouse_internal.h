@@ -99,11 +99,13 @@ typedef struct gr_clickhouse_type {
     size_t width;
     uint8_t precision, scale;
     bool is_signed, is_nullable;
+    bool has_keys;             /* LowCardinality: each block brings its values once, and numbers of them */
     gr_clickhouse_word *words; /* of an enum */
     size_t n_words;
 } gr_clickhouse_type;
 /* False when results cannot carry it. Memory: arena. */
 bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type *ret);
+gr_str gr_engine_clickhouse_plain_type(gr_str text); /* T of LowCardinality(T) */
 gr_column_schema gr_engine_clickhouse_schema(gr_str name, const gr_clickhouse_type *type);
 /* The statement with its values in place of $1 …, which stand outside of quotes. Errors: limit.exceeded. */
 gr_status gr_engine_clickhouse_with_values(gr_str sql, const gr_value *params, size_t n_params, gr_arena *arena,

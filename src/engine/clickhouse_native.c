@@ -2,6 +2,9 @@
  *
  *   varuint columns, varuint rows, then for each column: name, type (each varuint length and bytes), values;
  *   Nullable(T): one byte for each row, 1 = null, before the values. Little-endian.
+ *   LowCardinality(T), where there are rows: uint64 version 1, uint64 flags, uint64 keys, keys as values of T without
+ * its nulls, uint64 rows, numbers of keys; flags: 0 … 3 for numbers of 1, 2, 4, 8 bytes, 0x200 keys follow, 0x100 they
+ * are elsewhere. Key 0 of a Nullable is NULL.
  *
  * Invariant: nothing is rounded; what does not fit fails with engine.data. */
 #include "engine/clickhouse_internal.h"
@@ -81,6 +84,13 @@ static bool take_bytes(cursor *c, uint64_t n, gr_str *ret) {
 static bool take_string(cursor *c, gr_str *ret) {
     uint64_t n;
     return take_varuint(c, &n) && take_bytes(c, n, ret);
+}
+
+static bool take_number(cursor *c, uint64_t *ret) {
+    gr_str bytes;
+    if (!take_bytes(c, sizeof *ret, &bytes)) return false;
+    memcpy(ret, bytes.p, sizeof *ret);
+    return true;
 }
 
 static void room(builder *b, size_t bytes) {
@@ -275,9 +285,69 @@ static void read_nulls(builder *b, const char *nulls, size_t n) {
 /* ---- columns -------------------------------------------------------------------------------------------------------
  */
 
+static bool read_column(job *j, cursor *c, gr_status *ret_status);
+
+typedef struct keyed {
+    gr_str *keys, rows; /* the bytes of each key; numbers of keys */
+    size_t width;       /* of a number */
+} keyed;
+
+/* False: it is not whole yet. */
+static bool take_keys(const job *j, cursor *c, keyed *k, gr_status *ret_status) {
+    const gr_clickhouse_type *t = &j->b->type;
+    uint64_t version, flags, n_keys, n_rows;
+    if (!take_number(c, &version) || !take_number(c, &flags) || !take_number(c, &n_keys)) return false;
+    if (version != 1 || (flags & 0x300) != 0x200 || (flags & 0xff) > 3) {
+        *ret_status = misfit(j, "its dictionary has a form that is not known here");
+        return true;
+    }
+    if (n_keys > (uint64_t)(c->end - c->p)) return false; /* a key has a byte or more */
+    k->keys = gr_mem_calloc((size_t)n_keys + 1, sizeof *k->keys);
+    for (uint64_t i = 0; i < n_keys; i++) {
+        gr_str text;
+        const uint8_t *start = c->p;
+        if (t->form == GR_CH_STRING ? !take_string(c, &text) : !take_bytes(c, t->width, &text)) return false;
+        k->keys[i] = (gr_str){(const char *)start, (size_t)(c->p - start)};
+    }
+    k->width = (size_t)1 << (flags & 0xff);
+    if (!take_number(c, &n_rows)) return false;
+    if (n_rows != j->n) {
+        *ret_status = misfit(j, "its rows are not those of its block");
+        return true;
+    }
+    if (!take_bytes(c, n_rows * k->width, &k->rows)) return false;
+    for (size_t i = 0; i < j->n; i++)
+        if (little_endian(k->rows.p + i * k->width, k->width) >= n_keys) *ret_status = misfit(j, "it has no such key");
+    return true;
+}
+
+/* As the same column without a dictionary. */
+static bool read_keyed(job *j, cursor *c, gr_status *ret_status) {
+    builder *b = j->b;
+    keyed k = {0};
+    bool is_whole = take_keys(j, c, &k, ret_status);
+    if (is_whole && !*ret_status) {
+        gr_buf plain;
+        gr_buf_init(&plain, UINT32_MAX / 2);
+        for (size_t i = 0; b->type.is_nullable && i < j->n; i++)
+            gr_buf_char(&plain, little_endian(k.rows.p + i * k.width, k.width) == 0);
+        for (size_t i = 0; i < j->n; i++) gr_buf_add(&plain, k.keys[little_endian(k.rows.p + i * k.width, k.width)]);
+        if (plain.is_over) *ret_status = misfit(j, "values of more than 2 GiB in a block");
+        gr_str bytes = gr_buf_str(&plain);
+        cursor all = {(const uint8_t *)bytes.p, (const uint8_t *)bytes.p + bytes.n};
+        b->type.has_keys = false;
+        if (!*ret_status) is_whole = read_column(j, &all, ret_status);
+        b->type.has_keys = true;
+        gr_buf_done(&plain);
+    }
+    free(k.keys);
+    return is_whole;
+}
+
 static bool read_column(job *j, cursor *c, gr_status *ret_status) {
     builder *b = j->b;
     gr_str nulls = {0}, values;
+    if (b->type.has_keys && j->n) return read_keyed(j, c, ret_status);
     if (b->type.is_nullable && !take_bytes(c, j->n, &nulls)) return false;
     room_for_rows(b, j->n);
     read_nulls(b, nulls.p, j->n);

@@ -209,7 +209,7 @@ gr_status gr_engine_clickhouse_columns(gr_clickhouse_conn *conn, gr_str sql, gr_
     while (!status && batch) {
         for (size_t i = 0; i < batch->n_rows; i++) {
             gr_str name = gr_engine_clickhouse_quote(gr_column_text(&batch->columns[0], i), '`', arena);
-            gr_str type = gr_column_text(&batch->columns[1], i);
+            gr_str type = gr_engine_clickhouse_plain_type(gr_column_text(&batch->columns[1], i));
             all = gr_arena_printf(arena, GR_FMT "%s" GR_FMT " " GR_FMT, GR_ARG(all), all.n ? ", " : "", GR_ARG(name),
                                   GR_ARG(type));
         }

@@ -5,8 +5,9 @@
  *   Float32, Float64               float64
  *   Decimal(p, s)                  decimal                                 Bool                   bool
  *   String, FixedString, Enum, UUID   utf8                                 Nullable(T)            T
+ *   LowCardinality(T)              T
  *
- * Everything else (arrays, states of aggregates, LowCardinality, IP addresses, …) is refused by name. */
+ * Everything else (arrays, states of aggregates, IP addresses, …) is refused by name. */
 #include "engine/clickhouse_internal.h"
 
 #include <ctype.h>
@@ -135,9 +136,17 @@ static bool take_text(gr_str text, gr_clickhouse_type *t) {
     return t->width > 0 && at == in.n;
 }
 
+gr_str gr_engine_clickhouse_plain_type(gr_str text) {
+    gr_str in;
+    return inside(text, "LowCardinality", &in) ? in : text;
+}
+
 bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type *ret) {
     gr_str in;
     *ret = (gr_clickhouse_type){0};
+    gr_str plain = gr_engine_clickhouse_plain_type(text);
+    bool has_keys = plain.n < text.n;
+    text = plain;
     bool is_nullable = inside(text, "Nullable", &in);
     if (is_nullable) text = in;
     bool is_float = gr_str_eq_z(text, "Float32") || gr_str_eq_z(text, "Float64");
@@ -148,6 +157,7 @@ bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type 
     bool is_known = is_float || is_bool || take_integer(text, ret) || take_decimal(text, ret) || take_time(text, ret) ||
                     take_enum(text, arena, ret) || take_text(text, ret);
     ret->is_nullable = is_nullable;
+    ret->has_keys = has_keys;
     return is_known;
 }
 

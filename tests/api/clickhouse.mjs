@@ -21,7 +21,7 @@ export class ClickHouse {
 
   // Rows as arrays of texts, of the first node or another.
   async sql(text, node = 0) {
-    const answer = await fetch(`${this.urls[node]}/?user=granary&password=secret&wait_end_of_query=1&join_use_nulls=1&insert_distributed_sync=1`, { method: 'POST', body: text });
+    const answer = await fetch(`${this.urls[node]}/?user=granary&password=secret&wait_end_of_query=1&join_use_nulls=1&insert_distributed_sync=1&allow_experimental_low_cardinality_type=1`, { method: 'POST', body: text });
     const body = await answer.text();
     if (!answer.ok) throw new Error(body);
     return body.trim().split('\n').filter(Boolean).map((line) => line.split('\t'));

@@ -127,6 +127,50 @@ describe('answers', { skip: house.missing }, () => {
     assert.deepEqual(seen[1], seen[0]);
     assert.deepEqual(seen[2], seen[0]);
   });
+  test('LowCardinality is what it holds, whatever serves', async (t) => {
+    // more words than fit numbers of one byte; nulls
+    await house.sql("CREATE TABLE IF NOT EXISTS shop.low (id UInt32, word LowCardinality(String), maybe LowCardinality(Nullable(String)), day Date, n Int16) ENGINE = MergeTree ORDER BY id");
+    await house.sql('DROP TABLE IF EXISTS shop.plain');
+    await house.sql('CREATE TABLE shop.plain (id UInt32, word String, maybe Nullable(String), day Date, n Int16) ENGINE = MergeTree ORDER BY id');
+    for (const name of ['low', 'plain']) {
+      await house.sql(`TRUNCATE TABLE shop.${name}`);
+      await house.sql(`INSERT INTO shop.${name} SELECT number, concat('w', toString(number % 700)), if(number % 5 = 0, NULL, if(number % 5 = 1, '', toString(number % 400))), toDate(19000 + number % 40), toInt16(number % 9 - 4) FROM numbers(20000)`);
+    }
+    const names = ['word', 'maybe', 'day', 'n'], types = { day: 'time', n: 'number' };
+    const measures = ['count', 'words', 'people', 'total', 'last', 'greatest'];
+    const model = (more) => `cubes:\n${['low', 'plain'].map((name) => `  - name: ${name}
+    sql_table: ${name}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+${names.map((n) => `      - {name: ${n}, sql: ${n}, type: ${types[n] ?? 'string'}}\n`).join('')}      - {name: kind, type: string, case: {when: [{sql: "word = 'w7'", label: seven}, {sql: "maybe IS NULL", label: none}], else: {label: other}}}
+    measures:
+      - {name: count, type: count}
+      - {name: words, type: count_distinct, sql: word}
+      - {name: people, type: count_distinct_approx, sql: word}
+      - {name: total, type: sum, sql: n}
+      - {name: last, type: max, sql: n}
+      - {name: greatest, type: max, sql: maybe}
+    pre_aggregations: [${name === 'low' ? more : ''}]
+`).join('')}`;
+    const queries = [
+      ...names.filter((n) => n !== 'day').map((n) => (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), dimensions: [`${cube}.${n}`], order: { [`${cube}.${n}`]: 'asc' } })),
+      (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), dimensions: [`${cube}.kind`], order: { [`${cube}.kind`]: 'asc' } }),
+      (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), timeDimensions: [{ dimension: `${cube}.day`, granularity: 'month' }] }),
+      ...[['word', 'equals', 'w7'], ['word', 'gt', 'w5'], ['word', 'contains', '9'], ['word', 'notStartsWith', 'w1'], ['maybe', 'set'], ['maybe', 'notSet'], ['maybe', 'equals', ''], ['maybe', 'notEquals', '7'], ['n', 'gte', '2'], ['n', 'equals', '-4'], ['day', 'beforeDate', '2022-01-20']].map(([name, operator, value]) => (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), filters: [{ member: `${cube}.${name}`, operator, ...(value === undefined ? {} : { values: [value] }) }] })),
+    ];
+    const rollup = 'measures: [count, words, people, total, last, greatest], dimensions: [word, maybe, n, kind], time_dimension: day, granularity: day';
+    for (const more of ['', `{name: main, ${rollup}}`, `{name: main, external: false, ${rollup}}`]) {
+      const server = await serve(t, { ...files([]), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_low'), 'model/orders.yml': model(more) });
+      let served = 0;
+      for (const query of queries) {
+        const low = await server.result(query('low')), plain = await server.result(query('plain'));
+        served += Server.served(low).length;
+        assert.ok(plain.data.length > 0);
+        assert.equal(JSON.stringify(low.data).replaceAll('low.', ''), JSON.stringify(plain.data).replaceAll('plain.', ''), JSON.stringify(query('low')));
+      }
+      assert.ok(more ? served > 0 : served === 0, String(served));
+    }
+  });
   describe('of a joined table the key, an enum and what is counted of it', () => {
     const model = (more) => `cubes:
   - name: a
