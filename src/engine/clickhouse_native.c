@@ -326,7 +326,7 @@ static bool read_keyed(job *j, cursor *c, gr_status *ret_status) {
     builder *b = j->b;
     keyed k = {0};
     bool is_whole = take_keys(j, c, &k, ret_status);
-    if (is_whole && !*ret_status) {
+    if (is_whole && !*ret_status && k.rows.p) {
         gr_buf plain;
         gr_buf_init(&plain, UINT32_MAX / 2);
         for (size_t i = 0; b->type.is_nullable && i < j->n; i++)
