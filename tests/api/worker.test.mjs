@@ -144,7 +144,7 @@ describe('limits', () => {
     const server = await serve(t, {
       ...tables(['a', 'b']),
       'granary.yml': `data_sources:\n  default: {type: duckdb, path: data, max_queries: 1}\n  other: {type: duckdb, path: data}\nmodel: model\nengine: {threads: 1}\n`,
-      'model/a.yml': `cubes:\n${slow('s', 3)}${cube('a', hourly)}${cube('b', hourly, { source: 'other' })}`,
+      'model/a.yml': `cubes:\n${slow('s', 8)}${cube('a', hourly)}${cube('b', hourly, { source: 'other' })}`,
     });
     const ended = {};
     const run = async (name, query) => {
