@@ -121,8 +121,8 @@ static const char tiling_text[] =
     "and\n"
     "`build_range_end` is cut the same way to what it stores.\n"
     "\n"
-    "With `allow_non_strict_date_range_match: true` a rollup serves such a range alone, as the buckets that it "
-    "touches;\n"
+    "With `allow_non_strict_date_range_match: true` a rollup serves such a range alone, as the buckets that start "
+    "within it;\n"
     "the answer then says `exactness: non_strict_range`. A granularity that fits the range goes first.\n";
 
 static const char fan_out_text[] =
