@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "clickhouse/server.h"
 #include "engine/engine.h"
+#include "measure.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -159,18 +160,6 @@ static double into_duckdb_ms(gr_engine_conn *conn, gr_engine_conn *store, gr_are
     must(store->driver->update(store, &ctx, drop, NULL, 0, NULL, NULL, NULL, &err), &err);
     return ms;
 }
-
-static long rss_kb(void) {
-    char line[256];
-    long kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "VmHWM:", 6)) kb = strtol(line + 6, NULL, 10);
-    if (f) fclose(f);
-    return kb;
-}
-
-static double least(double a, double b) { return a < b ? a : b; }
 
 int main(int argc, char **argv) {
     int64_t n_rows = argc > 1 ? strtoll(argv[1], NULL, 10) : 5000000, n = 0, m = 0;

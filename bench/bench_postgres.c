@@ -5,6 +5,7 @@
  *
  * bench_postgres ROWS QUERIES; prints one JSON object. Starts a private server; exits with 77 where there is none. */
 #include "exec/exec.h"
+#include "measure.h"
 #include "postgres/server.h"
 
 #include <libpq-fe.h>
@@ -109,18 +110,6 @@ static double into_duckdb_ms(gr_engine_conn *conn, gr_engine_conn *store, gr_are
     must(store->driver->update(store, &ctx, drop, NULL, 0, NULL, NULL, NULL, &err), &err);
     return ms;
 }
-
-static long rss_kb(void) {
-    char line[256];
-    long kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "VmHWM:", 6)) kb = strtol(line + 6, NULL, 10);
-    if (f) fclose(f);
-    return kb;
-}
-
-static double least(double a, double b) { return a < b ? a : b; }
 
 static void bench_bulk(PGconn *pg, const gr_config *config, int64_t n_rows, gr_arena *arena) {
     gr_error err = {0};

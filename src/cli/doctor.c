@@ -187,8 +187,8 @@ static void look_at_nodes(doctor *d, const gr_source_config *source) {
         gr_engine *engine;
         gr_engine_conn *conn = NULL;
         gr_status status = driver->open(&(gr_engine_options){.config = d->config}, &engine, &err);
-        if (status) continue;
-        status = driver->attach(engine, &node, false, &err);
+        bool is_open = !status;
+        if (!status) status = driver->attach(engine, &node, false, &err);
         if (!status) status = driver->connect(engine, node.name, &conn, &err);
         if (!status) status = ask_engine(conn, d->arena, GR_STR("SELECT version()"), &text, &err);
         gr_str ask =
@@ -196,7 +196,7 @@ static void look_at_nodes(doctor *d, const gr_source_config *source) {
                             GR_ARG(source->cluster));
         if (!status) status = ask_engine(conn, d->arena, ask, &shards, &err);
         if (conn) driver->disconnect(conn);
-        driver->close(engine);
+        if (is_open) driver->close(engine);
         if (status)
             found_error(d, what, &err, "check `nodes` of the source, and that the server runs");
         else if (gr_str_eq_z(shards, "0"))
