@@ -88,6 +88,7 @@ typedef enum gr_clickhouse_form {
     GR_CH_ENUM,     /* width 1, 2 */
     GR_CH_UUID,
     GR_CH_BOOL,
+    GR_CH_STATE, /* of uniqCombined(precision): as long as it says itself */
 } gr_clickhouse_form;
 typedef struct gr_clickhouse_word {
     int value;
@@ -106,6 +107,7 @@ typedef struct gr_clickhouse_type {
 /* False when results cannot carry it. Memory: arena. */
 bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type *ret);
 gr_str gr_engine_clickhouse_plain_type(gr_str text); /* T of LowCardinality(T) */
+gr_str gr_engine_clickhouse_state_type(int log2m, gr_arena *arena);
 gr_column_schema gr_engine_clickhouse_schema(gr_str name, const gr_clickhouse_type *type);
 /* The statement with its values in place of $1 …, which stand outside of quotes. Errors: limit.exceeded. */
 gr_status gr_engine_clickhouse_with_values(gr_str sql, const gr_value *params, size_t n_params, gr_arena *arena,

@@ -1,12 +1,13 @@
 /* Batches into a table, by INSERT … FORMAT Native: a batch becomes a block, and is sent while the next one is read.
  *
  * There are no transactions: when anything fails the table is dropped, and nobody knows its name before it is whole.
- * Every column is Nullable; the order of rows in the table is that in which they come. Decimals without a declared
+ * Every column but those of states is Nullable; the order of rows in the table is that in which they come. Decimals without a declared
  * scale have that of the embedded store (docs/decisions/0017); one of which a value does not fit fails with
  * engine.data. */
 #include "engine/clickhouse_internal.h"
 
 #include "base/mem.h"
+#include "sketch/sketch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,9 @@ static gr_str column_name(const loader *l, size_t i) {
     return l->load->columns ? l->load->columns[i] : l->rows->schema[i].name;
 }
 
+/* Sketches of another engine's rows are kept as their bytes, states as what they are. */
+static int state_of(const loader *l, size_t i) { return l->load->states ? l->load->states[i] : 0; }
+
 static gr_str type_text(const loader *l, size_t i) {
     static const char *const names[GR_TYPE__COUNT] = {
         [GR_TYPE_NULL] = "String",
@@ -44,6 +48,7 @@ static gr_str type_text(const loader *l, size_t i) {
         [GR_TYPE_TIMESTAMPTZ] = "DateTime",
     };
     const gr_column_schema *s = &l->rows->schema[i];
+    if (state_of(l, i)) return gr_engine_clickhouse_state_type(state_of(l, i), l->arena);
     if (s->type == GR_TYPE_DECIMAL)
         return gr_arena_printf(l->arena, "Nullable(Decimal(%d, %d))", s->precision ? s->precision : 38,
                                s->precision ? s->scale : OPEN_SCALE);
@@ -120,9 +125,38 @@ static gr_status put_dates(loader *l, size_t i, const gr_column *c, size_t n, gr
     return GR_OK;
 }
 
+static gr_status put_state(loader *l, size_t i, gr_str bytes, gr_error *err) {
+    gr_hll *state;
+    GR_TRY(gr_hll_load(bytes.p, bytes.n, &state, err));
+    bool fits = gr_hll_is_state(state) && gr_hll_log2m(state) == state_of(l, i);
+    size_t n = fits ? gr_hll_state_size(state) : 0;
+    void *out = gr_mem_alloc(n + 1);
+    if (fits) put_bytes(&l->block, out, gr_hll_store_state(state, out));
+    free(out);
+    gr_hll_free(state);
+    return fits ? GR_OK : misfit(l, i, "is no state of its precision", err);
+}
+
+/* Null is a state of nothing. */
+static gr_status put_states(loader *l, size_t i, const gr_column *c, size_t n, gr_error *err) {
+    gr_hll *none = gr_hll_new_state(state_of(l, i));
+    char bytes[8];
+    gr_str nothing = {bytes, gr_hll_store_state(none, bytes)};
+    gr_status status = GR_OK;
+    for (size_t k = 0; k < n && !status; k++) {
+        if (c->type == GR_TYPE_NULL || gr_column_is_null(c, k))
+            gr_buf_add(&l->block, nothing);
+        else
+            status = put_state(l, i, gr_column_text(c, k), err);
+    }
+    gr_hll_free(none);
+    return status;
+}
+
 static gr_status put_column(loader *l, size_t i, const gr_column *c, size_t n, gr_error *err) {
     put_string(&l->block, column_name(l, i));
     put_string(&l->block, type_text(l, i));
+    if (state_of(l, i)) return put_states(l, i, c, n, err);
     for (size_t k = 0; k < n; k++) gr_buf_char(&l->block, gr_column_is_null(c, k));
     switch (l->rows->schema[i].type) {
     case GR_TYPE_BOOL: put_bytes(&l->block, c->data, n); break;

@@ -5,11 +5,13 @@
  *   LowCardinality(T), where there are rows: uint64 version 1, uint64 flags, uint64 keys, keys as values of T without
  * its nulls, uint64 rows, numbers of keys; flags: 0 … 3 for numbers of 1, 2, 4, 8 bytes, 0x200 keys follow, 0x100 they
  * are elsewhere. Key 0 of a Nullable is NULL.
+ *   AggregateFunction(…): one state after the other, without their lengths.
  *
  * Invariant: nothing is rounded; what does not fit fails with engine.data. */
 #include "engine/clickhouse_internal.h"
 
 #include "base/mem.h"
+#include "sketch/sketch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +262,30 @@ static bool read_strings(const job *j, cursor *c, gr_status *ret_status) {
     return true;
 }
 
+/* False: it is not whole yet. */
+static bool read_states(const job *j, cursor *c, gr_status *ret_status) {
+    j->b->offsets[0] = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        gr_hll *state;
+        size_t used, at = j->b->offsets[i];
+        *ret_status =
+            gr_hll_load_state(c->p, (size_t)(c->end - c->p), j->b->type.precision, &used, &state, j->err);
+        if (*ret_status) return true;
+        if (!used) return false;
+        c->p += used;
+        size_t n = gr_hll_store_size(state);
+        room(j->b, at + n);
+        gr_hll_store(state, (char *)j->b->data + at);
+        gr_hll_free(state);
+        if (at + n > UINT32_MAX / 2) {
+            *ret_status = misfit(j, "states of more than 2 GiB in a block");
+            return true;
+        }
+        j->b->offsets[i + 1] = (uint32_t)(at + n);
+    }
+    return true;
+}
+
 static gr_status read_values(const job *j, const char *p) {
     switch (j->b->type.form) {
     case GR_CH_INT: return read_integers(j, p);
@@ -271,6 +297,7 @@ static gr_status read_values(const job *j, const char *p) {
     case GR_CH_FIXED:
     case GR_CH_ENUM:
     case GR_CH_UUID:
+    case GR_CH_STATE:
     case GR_CH_STRING: break;
     }
     return read_fixed_texts(j, p);
@@ -352,6 +379,7 @@ static bool read_column(job *j, cursor *c, gr_status *ret_status) {
     room_for_rows(b, j->n);
     read_nulls(b, nulls.p, j->n);
     if (b->type.form == GR_CH_STRING) return read_strings(j, c, ret_status);
+    if (b->type.form == GR_CH_STATE) return read_states(j, c, ret_status);
     if (!take_bytes(c, (uint64_t)j->n * b->type.width, &values)) return false;
     *ret_status = read_values(j, values.p);
     return true;
@@ -377,6 +405,8 @@ static gr_status take_type(gr_clickhouse_reader *r, size_t i, gr_str name, gr_st
     return GR_OK;
 }
 
+static bool has_offsets(gr_type type) { return type == GR_TYPE_UTF8 || type == GR_TYPE_BINARY; }
+
 gr_status gr_engine_clickhouse_reader_read(gr_clickhouse_reader *r, gr_str bytes, size_t *ret_used, gr_batch *ret,
                                            gr_error *err) {
     cursor c = {(const uint8_t *)bytes.p, (const uint8_t *)bytes.p + bytes.n};
@@ -399,7 +429,7 @@ gr_status gr_engine_clickhouse_reader_read(gr_clickhouse_reader *r, gr_str bytes
                                     .scale = r->schema[i].scale,
                                     .validity = j.b->type.is_nullable ? j.b->validity : NULL,
                                     .data = j.b->data,
-                                    .offsets = j.b->type.to == GR_TYPE_UTF8 ? j.b->offsets : NULL};
+                                    .offsets = has_offsets(j.b->type.to) ? j.b->offsets : NULL};
     }
     *ret_used = (size_t)((const char *)c.p - bytes.p);
     *ret = (gr_batch){(size_t)n_rows, r->n, r->columns};

@@ -6,9 +6,12 @@
  *   Decimal(p, s)                  decimal                                 Bool                   bool
  *   String, FixedString, Enum, UUID   utf8                                 Nullable(T)            T
  *   LowCardinality(T)              T
+ *   AggregateFunction(uniqCombined(p), UInt64)                             binary: the bytes of sketch/ for that state
  *
- * Everything else (arrays, states of aggregates, IP addresses, …) is refused by name. */
+ * Everything else (arrays, states of other aggregates, IP addresses, …) is refused by name. */
 #include "engine/clickhouse_internal.h"
+
+#include "sketch/sketch.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -136,6 +139,23 @@ static bool take_text(gr_str text, gr_clickhouse_type *t) {
     return t->width > 0 && at == in.n;
 }
 
+static bool take_state(gr_str text, gr_clickhouse_type *t) {
+    gr_str in, tail = GR_STR("), UInt64"), head = GR_STR("uniqCombined(");
+    size_t at = 0;
+    if (!inside(text, "AggregateFunction", &in) || !gr_str_starts(in, head) || in.n < head.n + tail.n) return false;
+    gr_str digits = gr_str_sub(in, head.n, in.n - head.n - tail.n);
+    int log2m = number_at(digits, &at);
+    t->form = GR_CH_STATE;
+    t->to = GR_TYPE_BINARY;
+    t->precision = (uint8_t)log2m;
+    return gr_str_eq(gr_str_sub(in, in.n - tail.n, tail.n), tail) && at == digits.n &&
+           log2m >= GR_HLL_STATE_MIN_LOG2M && log2m <= GR_HLL_MAX_LOG2M;
+}
+
+gr_str gr_engine_clickhouse_state_type(int log2m, gr_arena *arena) {
+    return gr_arena_printf(arena, "AggregateFunction(uniqCombined(%d), UInt64)", log2m);
+}
+
 gr_str gr_engine_clickhouse_plain_type(gr_str text) {
     gr_str in;
     return inside(text, "LowCardinality", &in) ? in : text;
@@ -155,7 +175,7 @@ bool gr_engine_clickhouse_type(gr_str text, gr_arena *arena, gr_clickhouse_type 
     bool is_bool = gr_str_eq_z(text, "Bool");
     if (is_bool) *ret = (gr_clickhouse_type){.form = GR_CH_BOOL, .to = GR_TYPE_BOOL, .width = 1};
     bool is_known = is_float || is_bool || take_integer(text, ret) || take_decimal(text, ret) || take_time(text, ret) ||
-                    take_enum(text, arena, ret) || take_text(text, ret);
+                    take_enum(text, arena, ret) || take_text(text, ret) || take_state(text, ret);
     ret->is_nullable = is_nullable;
     ret->has_keys = has_keys;
     return is_known;

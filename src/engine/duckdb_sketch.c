@@ -1,6 +1,7 @@
 /* Sketches and merged variances in DuckDB's SQL:
  *
  *   granary_hll_add(BIGINT | VARCHAR, INTEGER log2m) -> BLOB   NULL over no rows, an empty sketch over NULLs alone
+ *   granary_state_add(BIGINT | VARCHAR, INTEGER log2m) -> BLOB the same over ClickHouse's hashes
  *   granary_hll_union(BLOB) -> BLOB                            NULL over no sketch
  *   granary_hll_cardinality(BLOB) -> BIGINT                    rounded; NULL of NULL
  *   granary_merge_m2(n, sum, m2) -> DOUBLE                     all DOUBLE; NULL over no rows
@@ -86,10 +87,10 @@ static gr_status sketch_of(duckdb_aggregate_state state, gr_hll **ret, gr_error 
 }
 
 /* The same, with a new sketch when there is none. */
-static gr_status sketch_or_new(duckdb_aggregate_state state, int log2m, gr_hll **ret, gr_error *err) {
+static gr_status sketch_or_new(duckdb_aggregate_state state, int log2m, bool is_state, gr_hll **ret, gr_error *err) {
     GR_TRY(sketch_of(state, ret, err));
     if (*ret) return GR_OK;
-    *ret = gr_hll_new(log2m);
+    *ret = is_state ? gr_hll_new_state(log2m) : gr_hll_new(log2m);
     state_of(state)->ref = gr_engine_duckdb_held_put(*ret);
     return GR_OK;
 }
@@ -98,7 +99,7 @@ static gr_status combine_one(duckdb_aggregate_state source, duckdb_aggregate_sta
     gr_hll *from, *into;
     GR_TRY(sketch_of(source, &from, err));
     if (!from) return GR_OK;
-    GR_TRY(sketch_or_new(target, gr_hll_log2m(from), &into, err));
+    GR_TRY(sketch_or_new(target, gr_hll_log2m(from), gr_hll_is_state(from), &into, err));
     return gr_hll_union(into, from, err);
 }
 
@@ -143,13 +144,18 @@ static void sketch_finalize(duckdb_function_info info, duckdb_aggregate_state *s
     free(b.p);
 }
 
-/* ---- granary_hll_add ----------------------------------------------------------------------------------------------
+/* ---- granary_hll_add, granary_state_add ----------------------------------------------------------------------------------------------
  */
 
 enum { BLOCK = 1024, NEAR = 64 };
 
 /* Hashes of the rows [from, to) that are not NULL; returns their number. */
 typedef size_t hash_rows(const column *values, idx_t from, idx_t to, uint64_t *out);
+typedef struct adding {
+    hash_rows *hash;
+    int min_log2m;
+    bool is_state;
+} adding;
 
 static size_t hash_integers(const column *values, idx_t from, idx_t to, uint64_t *out) {
     const int64_t *v = values->data;
@@ -173,10 +179,24 @@ static size_t hash_texts(const column *values, idx_t from, idx_t to, uint64_t *o
     return n;
 }
 
+static size_t hash_integers_of_state(const column *values, idx_t from, idx_t to, uint64_t *out) {
+    const int64_t *v = values->data;
+    size_t n = 0;
+    for (idx_t i = from; i < to; i++)
+        if (is_valid(values, i)) out[n++] = gr_hll_state_hash((uint64_t)v[i]);
+    return n;
+}
+
+static size_t hash_texts_of_state(const column *values, idx_t from, idx_t to, uint64_t *out) {
+    size_t n = hash_texts(values, from, to, out);
+    for (size_t i = 0; i < n; i++) out[i] = gr_hll_state_hash(out[i]);
+    return n;
+}
+
 /* The one precision of all rows, 0 when they have none in common that can be used. */
-static int precision_of(const column *c, idx_t n) {
+static int precision_of(const column *c, idx_t n, int least) {
     const int32_t *v = c->data;
-    if (!n || v[0] < GR_HLL_MIN_LOG2M || v[0] > GR_HLL_MAX_LOG2M) return 0;
+    if (!n || v[0] < least || v[0] > GR_HLL_MAX_LOG2M) return 0;
     for (idx_t i = 0; i < n; i++)
         if (!is_valid(c, i) || v[i] != v[0]) return 0;
     return v[0];
@@ -196,7 +216,7 @@ static void prefetch(duckdb_aggregate_state *states, idx_t n) {
 }
 
 /* Neighbouring rows of one group go in together: without groups that is the whole chunk. */
-static gr_status add_rows(const column *values, int log2m, duckdb_aggregate_state *states, idx_t n, hash_rows *hash,
+static gr_status add_rows(const column *values, int log2m, duckdb_aggregate_state *states, idx_t n, const adding *how,
                           gr_error *err) {
     uint64_t hashes[BLOCK];
     for (idx_t from = 0, to, near = 0; from < n; from = to) {
@@ -206,37 +226,45 @@ static gr_status add_rows(const column *values, int log2m, duckdb_aggregate_stat
             near = n - from < NEAR ? n : from + NEAR;
             prefetch(states + from, near - from);
         }
-        GR_TRY(sketch_or_new(states[from], log2m, &sketch, err));
+        GR_TRY(sketch_or_new(states[from], log2m, how->is_state, &sketch, err));
         if (gr_hll_log2m(sketch) != log2m)
             return gr_error_set(err, GR_ERR_SKETCH, "register count does not match: log2m differs from row to row");
-        gr_hll_add_many(sketch, hashes, hash(values, from, to, hashes));
+        gr_hll_add_many(sketch, hashes, how->hash(values, from, to, hashes));
     }
     return GR_OK;
 }
 
-static void add(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states, hash_rows *hash) {
+static void add(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states, adding how) {
     idx_t n = duckdb_data_chunk_get_size(input);
     if (!n) return;
     column values = column_at(input, 0), precisions = column_at(input, 1);
-    int log2m = precision_of(&precisions, n);
+    int log2m = precision_of(&precisions, n, how.min_log2m);
     gr_error err;
     gr_status status;
     gr_engine_duckdb_held_begin();
     if (log2m)
-        status = add_rows(&values, log2m, states, n, hash, &err);
+        status = add_rows(&values, log2m, states, n, &how, &err);
     else
-        status = gr_error_set(&err, GR_ERR_SKETCH, "log2m must be one number from %d to %d", GR_HLL_MIN_LOG2M,
+        status = gr_error_set(&err, GR_ERR_SKETCH, "log2m must be one number from %d to %d", how.min_log2m,
                               GR_HLL_MAX_LOG2M);
     gr_engine_duckdb_held_end();
     if (status) fail(duckdb_aggregate_function_set_error, info, &err);
 }
 
 static void add_integers(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states) {
-    add(info, input, states, hash_integers);
+    add(info, input, states, (adding){hash_integers, GR_HLL_MIN_LOG2M, false});
 }
 
 static void add_texts(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states) {
-    add(info, input, states, hash_texts);
+    add(info, input, states, (adding){hash_texts, GR_HLL_MIN_LOG2M, false});
+}
+
+static void add_integers_to_state(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states) {
+    add(info, input, states, (adding){hash_integers_of_state, GR_HLL_STATE_MIN_LOG2M, true});
+}
+
+static void add_texts_to_state(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states) {
+    add(info, input, states, (adding){hash_texts_of_state, GR_HLL_STATE_MIN_LOG2M, true});
 }
 
 /* ---- granary_hll_union, granary_hll_cardinality -------------------------------------------------------------------
@@ -381,6 +409,15 @@ static const aggregate aggregates[] = {
      sketch_destroy,
      {{{DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER}, add_integers},
       {{DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INTEGER}, add_texts}}},
+    {"granary_state_add",
+     DUCKDB_TYPE_BLOB,
+     sketch_state_size,
+     sketch_init,
+     sketch_combine,
+     sketch_finalize,
+     sketch_destroy,
+     {{{DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER}, add_integers_to_state},
+      {{DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INTEGER}, add_texts_to_state}}},
     {"granary_hll_union",
      DUCKDB_TYPE_BLOB,
      sketch_state_size,

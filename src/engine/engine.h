@@ -42,6 +42,7 @@ typedef struct gr_engine_load {
     gr_str catalog, schema, name; /* not quoted; catalog empty: there is none */
     bool is_temporary;            /* seen by this connection alone; in place of one of that name, and without schema */
     const gr_str *columns;        /* their names, as many as the rows have; NULL: those of the rows */
+    const int *states;            /* by column: log2m of its states of ClickHouse, 0: it has none; NULL: no column */
     void (*on_rows)(void *arg, int64_t rows,
                     int64_t bytes); /* may be NULL: so far, every 100 ms or so, and at the end */
     void *arg;

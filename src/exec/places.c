@@ -87,7 +87,8 @@ gr_plan_defaults gr_exec_plan_defaults(const gr_config *config, gr_arena *arena)
         if (!driver) continue;
         const gr_dialect *dialect = gr_dialect_get(gr_str_from(driver->dialect));
         remote[defaults.n_remote++] =
-            (gr_plan_remote){config->sources[i].name, gr_str_from(driver->name), gr_dialect_is_for_groups(dialect)};
+            (gr_plan_remote){config->sources[i].name, gr_str_from(driver->name), gr_dialect_is_for_groups(dialect),
+                             gr_dialect_has_states(dialect)};
     }
     return defaults;
 }

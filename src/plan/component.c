@@ -174,8 +174,6 @@ bool gr_measure_has_stage(const gr_member *m) {
              gr_measure_is_decomposable(m));
 }
 
-int gr_measure_log2m(const gr_member *m) { return m->hll_log2m ? m->hll_log2m : 11; }
-
 bool gr_measure_is_decomposable(const gr_member *m) {
     if (m->has_own_aggregate || m->n_filters || !m->sql || m->sql->is_column) return false;
     for (size_t i = 0; i < m->sql->n_parts; i++) {
@@ -196,13 +194,28 @@ gr_str gr_component_value(const gr_member *m, gr_arena *arena) {
     return value;
 }
 
-static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
+/* What is added up for the measures of one cube. */
+typedef struct adding {
+    gr_components *out;
+    gr_arena *arena;
+    bool has_states;
+} adding;
+
+/* uniqCombined(12) is the coarsest that ClickHouse has. */
+static int log2m_of(const adding *to, const gr_member *m) {
+    enum { DEFAULT = 11, LEAST_OF_STATES = 12 };
+    int log2m = m->hll_log2m ? m->hll_log2m : DEFAULT;
+    return to->has_states && log2m < LEAST_OF_STATES ? LEAST_OF_STATES : log2m;
+}
+
+static gr_str key_of(const adding *to, gr_agg agg, const gr_member *m) {
     static const char *const names[GR_AGG__COUNT] = {"count",  "sum", "min",    "max",  "count_distinct",
                                                      "approx", "m2",  "opaque", "stage"};
     gr_buf key;
     gr_buf_init(&key, 1 << 20);
     gr_buf_printf(&key, "%s " GR_FMT " ", names[agg], GR_ARG(m->cube->name)); /* `1` counts rows of its own cube */
-    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) gr_buf_printf(&key, "2^%d ", gr_measure_log2m(m));
+    if (agg == GR_AGG_COUNT_DISTINCT_APPROX)
+        gr_buf_printf(&key, "%s2^%d ", to->has_states ? "state " : "", log2m_of(to, m));
     if (agg == GR_AGG_STAGE) {
         gr_buf_add(&key, m->id);
     } else if (m->sql) {
@@ -215,7 +228,7 @@ static gr_str key_of(gr_agg agg, const gr_member *m, gr_arena *arena) {
         add_expr(m->filters[i], m->cube, &key);
         gr_buf_char(&key, ')');
     }
-    gr_str text = gr_arena_dup(arena, gr_buf_str(&key));
+    gr_str text = gr_arena_dup(to->arena, gr_buf_str(&key));
     gr_buf_done(&key);
     return text;
 }
@@ -244,19 +257,24 @@ size_t gr_components_sibling(const gr_components *all, const gr_component *c, gr
     return SIZE_MAX;
 }
 
-static void add_component(gr_components *out, gr_arena *arena, gr_agg agg, const gr_member *m, gr_str suffix) {
+static void add_component(const adding *to, gr_agg agg, const gr_member *m, gr_str suffix) {
     const gr_window *w = m->window.kind ? &m->window : NULL;
-    gr_component c = {.agg = agg, .measure = m, .stored_key = key_of(agg, m, arena), .suffix = suffix, .window = w};
-    c.key = through(w, c.stored_key, arena);
-    if (m->sql && !m->n_filters && agg != GR_AGG_STAGE && agg != GR_AGG_OPAQUE) c.value = gr_component_value(m, arena);
-    if (agg == GR_AGG_M2) {
-        c.count_key = key_of(GR_AGG_COUNT, m, arena);
-        c.sum_key = key_of(GR_AGG_SUM, m, arena);
+    gr_component c = {.agg = agg, .measure = m, .stored_key = key_of(to, agg, m), .suffix = suffix, .window = w};
+    c.key = through(w, c.stored_key, to->arena);
+    if (m->sql && !m->n_filters && agg != GR_AGG_STAGE && agg != GR_AGG_OPAQUE)
+        c.value = gr_component_value(m, to->arena);
+    if (agg == GR_AGG_COUNT_DISTINCT_APPROX) {
+        c.log2m = log2m_of(to, m);
+        c.is_state = to->has_states;
     }
-    gr_components_add(out, &c, arena);
+    if (agg == GR_AGG_M2) {
+        c.count_key = key_of(to, GR_AGG_COUNT, m);
+        c.sum_key = key_of(to, GR_AGG_SUM, m);
+    }
+    gr_components_add(to->out, &c, to->arena);
 }
 
-static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out) {
+static void add_measure(const adding *to, const gr_member *m) {
     static const gr_agg leaf[] = {
         [GR_MEASURE_COUNT] = GR_AGG_COUNT,
         [GR_MEASURE_SUM] = GR_AGG_SUM,
@@ -266,18 +284,18 @@ static void add_measure(const gr_member *m, gr_arena *arena, gr_components *out)
         [GR_MEASURE_COUNT_DISTINCT_APPROX] = GR_AGG_COUNT_DISTINCT_APPROX,
     };
     if (gr_measure_has_stage(m)) {
-        add_component(out, arena, GR_AGG_STAGE, m, GR_STR(""));
+        add_component(to, GR_AGG_STAGE, m, GR_STR(""));
     } else if (m->agg == GR_MEASURE_AVG || m->agg == GR_MEASURE_M2) {
-        add_component(out, arena, GR_AGG_SUM, m, GR_STR("__sum"));
-        add_component(out, arena, GR_AGG_COUNT, m, GR_STR("__count"));
-        if (m->agg == GR_MEASURE_M2) add_component(out, arena, GR_AGG_M2, m, GR_STR("__m2"));
+        add_component(to, GR_AGG_SUM, m, GR_STR("__sum"));
+        add_component(to, GR_AGG_COUNT, m, GR_STR("__count"));
+        if (m->agg == GR_MEASURE_M2) add_component(to, GR_AGG_M2, m, GR_STR("__m2"));
     } else if (!m->is_calculated) {
-        add_component(out, arena, leaf[m->agg], m, GR_STR(""));
+        add_component(to, leaf[m->agg], m, GR_STR(""));
     } else if (!gr_measure_is_decomposable(m)) {
-        add_component(out, arena, GR_AGG_OPAQUE, m, GR_STR(""));
+        add_component(to, GR_AGG_OPAQUE, m, GR_STR(""));
     } else {
         for (size_t i = 0; i < m->sql->n_parts; i++)
-            if (m->sql->parts[i].kind == GR_PART_MEMBER) add_measure(m->sql->parts[i].member, arena, out);
+            if (m->sql->parts[i].kind == GR_PART_MEMBER) add_measure(to, m->sql->parts[i].member);
     }
 }
 
@@ -290,11 +308,13 @@ const gr_components *gr_plan_index_components(const gr_plan_index *index, const 
     return &index->components[measure->index];
 }
 
-void gr_component_index(gr_plan_index *index, gr_arena *arena) {
+void gr_component_index(gr_plan_index *index, gr_plan_defaults defaults, gr_arena *arena) {
     const gr_model *model = index->model;
     index->components = GR_NEW_N(arena, gr_components, model->n_members + 1);
     for (size_t i = 0; i < model->n_members; i++) {
         const gr_member *m = model->members[i];
-        if (m->kind == GR_MEMBER_MEASURE && !m->alias_of) add_measure(m, arena, &index->components[i]);
+        if (m->kind != GR_MEMBER_MEASURE || m->alias_of) continue;
+        const gr_plan_remote *remote = gr_plan_remote_of(defaults, m->cube->data_source);
+        add_measure(&(adding){&index->components[i], arena, remote && remote->has_states}, m);
     }
 }

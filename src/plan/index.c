@@ -311,15 +311,14 @@ static bool read_filters(gr_plan_index *index, gr_rollup *r, gr_diags *diags, gr
     return false;
 }
 
-/* NULL: the embedded engine sees it. */
-static const gr_plan_remote *remote_of(gr_plan_defaults defaults, gr_str source) {
+const gr_plan_remote *gr_plan_remote_of(gr_plan_defaults defaults, gr_str source) {
     for (size_t i = 0; i < defaults.n_remote; i++)
         if (gr_str_eq(defaults.remote[i].name, source)) return &defaults.remote[i];
     return NULL;
 }
 
 static gr_str engine_of(gr_plan_defaults defaults, gr_str source) {
-    const gr_plan_remote *remote = remote_of(defaults, source);
+    const gr_plan_remote *remote = gr_plan_remote_of(defaults, source);
     return remote ? remote->engine : (gr_str){0};
 }
 
@@ -338,7 +337,7 @@ static void prepare(gr_plan_index *index, const gr_preagg *p, gr_plan_defaults d
     gr_rollup *r = &index->rollups[p->index];
     *r = (gr_rollup){.preagg = p, .entity = r, .can_build = true};
     r->place = gr_plan_place_of(p, defaults, &r->is_external);
-    const gr_plan_remote *at = remote_of(defaults, r->place);
+    const gr_plan_remote *at = gr_plan_remote_of(defaults, r->place);
     gr_str from = engine_of(defaults, p->cube->data_source);
     r->is_remote = from.n > 0;
     r->is_elsewhere = !gr_str_eq(from, at ? at->engine : (gr_str){0});
@@ -479,7 +478,7 @@ gr_plan_index *gr_plan_index_new(const gr_model *model, gr_plan_defaults default
     gr_plan_index *index = GR_NEW(arena, gr_plan_index);
     index->model = model;
     index->is_cheapest = defaults.is_cheapest;
-    gr_component_index(index, arena);
+    gr_component_index(index, defaults, arena);
     index->rollups = GR_NEW_N(arena, gr_rollup, model->n_preaggs + 1);
     for (size_t i = 0; i < model->n_preaggs; i++) prepare(index, model->preaggs[i], defaults, diags, arena);
     share_identities(index, arena);

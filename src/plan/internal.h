@@ -56,7 +56,9 @@ bool gr_component_is_column(const gr_member *member);       /* of its own cube *
 bool gr_component_reads_sub_query(const gr_member *member); /* itself, or through its expressions */
 bool gr_component_propagates(const gr_member *member);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
-void gr_component_index(gr_plan_index *index, gr_arena *arena);      /* fills index->components */
+/* NULL: the embedded engine sees it. */
+const gr_plan_remote *gr_plan_remote_of(gr_plan_defaults defaults, gr_str source);
+void gr_component_index(gr_plan_index *index, gr_plan_defaults defaults, gr_arena *arena);      /* fills index->components */
 
 /* ---- plan.c ---- */
 /* The part of a range that a rollup can give: whole stored buckets, [inner) within [outer). */

@@ -46,6 +46,8 @@ typedef struct gr_component {
     gr_str key;                /* canonical: aggregation, expression, filters; and the window, if any */
     gr_str stored_key;         /* without the window: what a rollup stores */
     gr_str count_key, sum_key; /* M2: stored keys of the other two of its three */
+    int log2m;                 /* COUNT_DISTINCT_APPROX: precision */
+    bool is_state;             /* and a state of ClickHouse, over its hashes, wherever it is kept */
     gr_str suffix;             /* of the stored column: "", "__sum", "__count", "__m2" */
     gr_str value;              /* canonical text of what a row contributes; empty with filters */
     const gr_window *window;   /* read through a rolling window, or NULL */
@@ -153,6 +155,7 @@ typedef struct gr_plan_index gr_plan_index;
 typedef struct gr_plan_remote {
     gr_str name, engine; /* "postgres": sources of one engine work out the same SQL alike */
     bool is_for_groups;  /* no rows are asked of it, and queries are not finished there */
+    bool has_states;     /* sketches of its data are states of ClickHouse */
 } gr_plan_remote;
 /* What a pre-aggregation is that does not say. */
 typedef struct gr_plan_defaults {
@@ -503,7 +506,6 @@ bool gr_plan_expr_is_common(const gr_expr *expr, const gr_snapshot *snapshot, bo
 /* Calculated from other measures alone: no aggregate and no raw column of its own. */
 bool gr_measure_is_decomposable(const gr_member *measure);
 bool gr_measure_has_stage(const gr_member *measure); /* multi-stage, and no mere calculation */
-int gr_measure_log2m(const gr_member *measure);      /* precision of a count_distinct_approx */
 /* The component that is stored under this key and read through the same window as `component`; SIZE_MAX: none. */
 size_t gr_components_sibling(const gr_components *all, const gr_component *component, gr_str stored_key);
 void gr_components_add(gr_components *out, const gr_component *component, gr_arena *arena); /* once by key */

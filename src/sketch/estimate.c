@@ -12,6 +12,15 @@ static double alpha(double m) {
     return 0.7213 / (1.0 + 1.079 / m);
 }
 
+/* `n` of the `range` hashes that there are were met: so many values have met them. */
+static double unmet(double n, double range) { return -range * log(1.0 - n / range); }
+
+/* Near the end of the range an estimate may lie behind it. */
+static double of_32_bits(double n) {
+    const double range = 4294967296.0, most = range - 4194304.0;
+    return unmet(n < most ? n : most, range);
+}
+
 double gr_hll_cardinality(const gr_hll *sketch) {
     gr_sketch_settle(sketch);
     if (!sketch->is_dense) return sketch->n;
@@ -23,8 +32,8 @@ double gr_hll_cardinality(const gr_hll *sketch) {
     }
     double m = (double)n, inverse = ldexp((double)sum, -GR_SKETCH_MAX_VALUE);
     double estimate = alpha(m) * m * m / inverse;
-    if (zeros && estimate < 2.5 * m) return m * log(m / (double)zeros);
+    if (zeros && estimate < 2.5 * m) estimate = m * log(m / (double)zeros);
+    if (sketch->is_state) return of_32_bits(estimate);
     double range = ldexp(1.0, (1 << GR_HLL_REGWIDTH) - 2 + sketch->log2m);
-    if (estimate <= range / 30) return estimate;
-    return -range * log(1.0 - estimate / range);
+    return estimate <= range / 30 ? estimate : unmet(estimate, range);
 }

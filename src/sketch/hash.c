@@ -1,5 +1,5 @@
 /* MurmurHash3 x64-128 with seed 0, of which only the first 64 bits are kept: what hll_hash_bigint and hll_hash_text of
- * postgresql-hll give. A bigint is its 8 bytes, lowest first. */
+ * postgresql-hll give. A bigint is its 8 bytes, lowest first. ClickHouse's hash of a number is the last step of it. */
 #include "sketch/sketch.h"
 
 #include <endian.h>
@@ -40,6 +40,10 @@ static inline uint64_t finish(uint64_t h1, uint64_t h2, size_t n) {
 }
 
 uint64_t gr_hll_hash_i64(int64_t value) { return finish(mix_first((uint64_t)value), 0, sizeof value); }
+
+/* Its lower half, behind a bit that ends the search for the first one that is set: where all others are zero ClickHouse
+ * counts to the end of the 32. */
+uint64_t gr_hll_state_hash(uint64_t value) { return (avalanche(value) & UINT32_MAX) | UINT64_C(1) << 32; }
 
 uint64_t gr_hll_hash_bytes(const void *bytes, size_t n) {
     const uint8_t *p = bytes;

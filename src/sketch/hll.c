@@ -5,13 +5,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
-gr_hll *gr_hll_new(int log2m) {
-    assert(log2m >= GR_HLL_MIN_LOG2M && log2m <= GR_HLL_MAX_LOG2M);
+gr_hll *gr_sketch_new(int log2m, bool is_state) {
+    assert(log2m >= (is_state ? GR_HLL_STATE_MIN_LOG2M : GR_HLL_MIN_LOG2M) && log2m <= GR_HLL_MAX_LOG2M);
     gr_hll *s = gr_mem_calloc(1, sizeof *s);
     s->self = s;
     s->log2m = log2m;
+    s->is_state = is_state;
     return s;
 }
+
+gr_hll *gr_hll_new(int log2m) { return gr_sketch_new(log2m, false); }
+gr_hll *gr_hll_new_state(int log2m) { return gr_sketch_new(log2m, true); }
+bool gr_hll_is_state(const gr_hll *s) { return s->is_state; }
 
 void gr_hll_free(gr_hll *s) {
     if (!s) return;
@@ -47,11 +52,17 @@ void gr_sketch_max(uint8_t *restrict into, const uint8_t *restrict from, size_t 
             into[at + i] = into[at + i] > from[at + i] ? into[at + i] : from[at + i];
 }
 
+gr_status gr_sketch_meets(const gr_hll *s, int log2m, bool is_state, gr_error *err) {
+    if (s->is_state != is_state)
+        return gr_error_set(err, GR_ERR_SKETCH, "hashes do not match: a state of ClickHouse and a sketch");
+    if (s->log2m != log2m)
+        return gr_error_set(err, GR_ERR_SKETCH, "register count does not match: 2^%d and 2^%d", s->log2m, log2m);
+    return GR_OK;
+}
+
 /* `other` is only read, not even settled: the engine combines one state into several on several threads. */
 gr_status gr_hll_union(gr_hll *into, const gr_hll *other, gr_error *err) {
-    if (into->log2m != other->log2m)
-        return gr_error_set(err, GR_ERR_SKETCH, "register count does not match: 2^%d and 2^%d", into->log2m,
-                            other->log2m);
+    GR_TRY(gr_sketch_meets(into, other->log2m, other->is_state, err));
     if (into == other) return GR_OK;
     if (!other->is_dense) {
         for (uint32_t i = 0; i < other->n; i++) gr_hll_add(into, (uint64_t)other->values[i]);
@@ -80,7 +91,7 @@ static void fold_registers(gr_hll *into, const gr_hll *from) {
 
 gr_hll *gr_hll_fold(const gr_hll *sketch, int log2m) {
     assert(log2m <= sketch->log2m);
-    gr_hll *s = gr_hll_new(log2m);
+    gr_hll *s = gr_sketch_new(log2m, sketch->is_state);
     if (sketch->is_dense) {
         gr_sketch_to_dense(s);
         fold_registers(s, sketch);

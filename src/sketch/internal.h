@@ -19,6 +19,7 @@ enum { GR_SKETCH_MAX_VALUE = (1 << GR_HLL_REGWIDTH) - 1 };
 struct gr_hll {
     gr_hll *self; /* this sketch: settling changes its form and not its content, so that readers may do it too */
     int log2m;
+    bool is_state; /* over ClickHouse's hashes */
     bool is_dense;
     uint32_t n, n_sorted, cap; /* of values */
     union {
@@ -29,8 +30,12 @@ struct gr_hll {
 
 static inline size_t gr_sketch_registers(int log2m) { return (size_t)1 << log2m; }
 static inline size_t gr_sketch_full_bytes(int log2m) { return gr_sketch_registers(log2m) * GR_HLL_REGWIDTH / 8; }
-/* So many distinct values stay EXPLICIT. */
-static inline size_t gr_sketch_threshold(int log2m) { return gr_sketch_full_bytes(log2m) / 8; }
+/* So many distinct values stay EXPLICIT. ClickHouse keeps twice as many, so that what is a list here never was more than
+ * one there. */
+static inline size_t gr_sketch_threshold(int log2m, bool is_state) {
+    enum { STATE_SHIFT = 5 };
+    return is_state ? (size_t)1 << (log2m - STATE_SHIFT) : gr_sketch_full_bytes(log2m) / 8;
+}
 
 /* The value of a register after `hash`. A hash without a bit above the index is 0, as in the extension. */
 static inline unsigned gr_sketch_value(uint64_t hash, int log2m) {
@@ -44,6 +49,10 @@ static inline void gr_sketch_register_add(uint8_t *registers, uint64_t hash, int
     uint8_t value = (uint8_t)gr_sketch_value(hash, log2m);
     if (registers[at] < value) registers[at] = value;
 }
+
+gr_hll *gr_sketch_new(int log2m, bool is_state);
+/* GR_ERR_SKETCH when what is so cannot be joined with it. */
+gr_status gr_sketch_meets(const gr_hll *sketch, int log2m, bool is_state, gr_error *err);
 
 /* into[i] = max(into[i], from[i]); n is a multiple of GR_SKETCH_BLOCK. */
 void gr_sketch_max(uint8_t *restrict into, const uint8_t *restrict from, size_t n);

@@ -80,7 +80,7 @@ void gr_sketch_settle(const gr_hll *sketch) {
     memcpy(tail, s->values + s->n_sorted, n_tail * sizeof *tail);
     sort(tail, n_tail);
     merge(s, tail, drop_equal(tail, n_tail));
-    if (s->n > gr_sketch_threshold(s->log2m)) gr_sketch_to_dense(s);
+    if (s->n > gr_sketch_threshold(s->log2m, s->is_state)) gr_sketch_to_dense(s);
 }
 
 void gr_sketch_to_dense(gr_hll *s) {

@@ -1,7 +1,7 @@
 /* Sketches as bytes: the storage format of postgresql-hll, schema version 1.
  *
  *   byte 0  version, type        byte 1  regwidth - 1 (3 bits), log2m (5 bits)
- *   byte 2  0, sparse enabled, EXPLICIT up to (6 bits, 63 = auto)
+ *   byte 2  0, sparse enabled, EXPLICIT up to (6 bits, 63 = auto; of a state n, for 2^(n - 1))
  *   EXPLICIT  the hashes, 8 bytes each, highest first, ascending as signed integers
  *   FULL      all registers, 5 bits each, one string of bits from the top down
  *   SPARSE    log2m bits of index and 5 of value for each register that is not 0, ascending; then zero bits
@@ -14,14 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, SETTINGS = 0x7f /* EXPLICIT up to auto, sparse enabled */, HEADER = 3 };
+enum { VERSION = 1, SPARSE_ENABLED = 0x40, AUTO = 63, HEADER = 3 };
 enum { UNDEFINED, EMPTY, EXPLICIT, SPARSE, FULL, N_TYPES };
 
 typedef struct stored {
     const uint8_t *data; /* behind the header */
     size_t n;
     int type, log2m;
+    bool is_state;
 } stored;
+
+static uint8_t settings_of(int log2m, bool is_state) {
+    int limit = is_state ? __builtin_ctzll(gr_sketch_threshold(log2m, true)) + 1 : AUTO;
+    return (uint8_t)(SPARSE_ENABLED | limit);
+}
 
 /* ---- eight registers and their 40 bits ----------------------------------------------------------------------------
  */
@@ -101,7 +107,7 @@ static const char *look_empty(const stored *b) { return b->n ? "bytes behind an 
 static const char *look_explicit(const stored *b) {
     size_t n = b->n / 8;
     if (!n || b->n % 8) return "truncated";
-    if (n > gr_sketch_threshold(b->log2m)) return "more explicit values than the precision keeps";
+    if (n > gr_sketch_threshold(b->log2m, b->is_state)) return "more explicit values than the precision keeps";
     for (size_t i = 1; i < n; i++)
         if (value_at(b, i - 1) >= value_at(b, i)) return "explicit values out of order";
     return NULL;
@@ -178,7 +184,7 @@ static gr_status look_through(const void *bytes, size_t n, stored *ret, gr_error
     const uint8_t *p = bytes;
     const char *what = NULL;
     if (n < HEADER) return gr_error_set(err, GR_ERR_SKETCH, "a broken sketch: truncated");
-    stored b = {p + HEADER, n - HEADER, p[0] & 15, p[1] & 31};
+    stored b = {p + HEADER, n - HEADER, p[0] & 15, p[1] & 31, p[2] != settings_of(0, false)};
     if (p[0] >> 4 != VERSION)
         what = "unknown version";
     else if (b.type >= N_TYPES || !types[b.type].look)
@@ -187,7 +193,7 @@ static gr_status look_through(const void *bytes, size_t n, stored *ret, gr_error
         what = "registers are not 5 bits wide";
     else if (b.log2m < GR_HLL_MIN_LOG2M || b.log2m > GR_HLL_MAX_LOG2M)
         what = "a number of registers that is not supported";
-    else if (p[2] != SETTINGS)
+    else if (b.is_state && (b.log2m < GR_HLL_STATE_MIN_LOG2M || p[2] != settings_of(b.log2m, true)))
         what = "not made with expthresh -1 and sparseon 1";
     else
         what = types[b.type].look(&b);
@@ -199,7 +205,7 @@ static gr_status look_through(const void *bytes, size_t n, stored *ret, gr_error
 gr_status gr_hll_load(const void *bytes, size_t n, gr_hll **ret, gr_error *err) {
     stored b;
     GR_TRY(look_through(bytes, n, &b, err));
-    gr_hll *sketch = gr_hll_new(b.log2m);
+    gr_hll *sketch = gr_sketch_new(b.log2m, b.is_state);
     types[b.type].join(sketch, &b);
     *ret = sketch;
     return GR_OK;
@@ -208,8 +214,7 @@ gr_status gr_hll_load(const void *bytes, size_t n, gr_hll **ret, gr_error *err) 
 gr_status gr_hll_union_bytes(gr_hll *into, const void *bytes, size_t n, gr_error *err) {
     stored b;
     GR_TRY(look_through(bytes, n, &b, err));
-    if (b.log2m != into->log2m)
-        return gr_error_set(err, GR_ERR_SKETCH, "register count does not match: 2^%d and 2^%d", into->log2m, b.log2m);
+    GR_TRY(gr_sketch_meets(into, b.log2m, b.is_state, err));
     types[b.type].join(into, &b);
     return GR_OK;
 }
@@ -266,7 +271,7 @@ size_t gr_hll_store(const gr_hll *sketch, void *out) {
     uint8_t *p = out;
     p[0] = (uint8_t)(VERSION << 4 | f.type);
     p[1] = (uint8_t)((GR_HLL_REGWIDTH - 1) << 5 | sketch->log2m);
-    p[2] = SETTINGS;
+    p[2] = settings_of(sketch->log2m, sketch->is_state);
     if (stores[f.type]) stores[f.type](sketch, p + HEADER);
     return HEADER + f.n;
 }

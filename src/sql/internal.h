@@ -20,6 +20,7 @@ struct gr_dialect {
     /* A SELECT of it joins two tables, groups by names, and takes an alias for the column of that name: it only reads,
      * by alone.c, and what it read is finished in the embedded engine. */
     bool reads_alone;
+    bool has_states;                /* sketches of its data are states of ClickHouse */
     gr_str create_schema;           /* {0}: its quoted name */
     gr_str ops[GR_SQL_OP__COUNT];   /* templates; empty = the engine cannot, refused by name */
     gr_str truncs[GR_GRAIN__COUNT]; /* TRUNC by unit, where the engine has a function for each; or empty */
@@ -138,8 +139,10 @@ gr_str gr_sqlw_point(gr_sqlw *w, const gr_member *member, const char *comparison
 gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *measure);
 gr_str gr_sqlw_own_filters(gr_sqlw *w, const gr_member *measure); /* ANDed; empty when it has none */
 gr_str gr_sqlw_row_value(gr_sqlw *w, const gr_member *measure);   /* what one row contributes; empty: every row */
-gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *measure, gr_str value); /* as sketches take it */
-gr_str gr_sqlw_log2m(gr_sqlw *w, const gr_component *component);
+/* What an operation on sketches is for those of this component. */
+gr_sql_op gr_sql_sketch_op(const gr_component *component, gr_sql_op op);
+gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_component *component, gr_str value); /* as sketches take it */
+gr_str gr_sqlw_sketch(gr_sqlw *w, const gr_component *component, gr_str hashed);
 /* Of what a min or max is taken of; NULL: it is neither, or the type is not known. */
 const gr_column_schema *gr_sqlw_ordered_type(const gr_sqlw *w, const gr_component *component);
 gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *component, gr_str value);

@@ -63,15 +63,33 @@ static gr_str row_value(gr_sqlw *w, const gr_member *m) {
                            GR_ARG(value.n ? value : GR_STR("1")));
 }
 
-gr_str gr_sqlw_log2m(gr_sqlw *w, const gr_component *c) {
-    return gr_arena_printf(w->arena, "%d", gr_measure_log2m(c->measure));
+/* ---- sketches ------------------------------------------------------------------------------------------------------
+ */
+
+gr_sql_op gr_sql_sketch_op(const gr_component *c, gr_sql_op op) {
+    if (!c->is_state) return op;
+    switch ((int)op) {
+    case GR_SQL_BIGINT: return GR_SQL_STATE_INTEGER;
+    case GR_SQL_TEXT: return GR_SQL_STATE_TEXT;
+    case GR_SQL_HLL_ADD: return GR_SQL_STATE_ADD;
+    case GR_SQL_HLL_UNION: return GR_SQL_STATE_UNION;
+    case GR_SQL_HLL_CARDINALITY: return GR_SQL_STATE_CARDINALITY;
+    case GR_SQL_ONE_IF_SKETCHED: return GR_SQL_ONE_IF_STATE;
+    default: return op;
+    }
+}
+
+static gr_str precision(gr_sqlw *w, const gr_component *c) { return gr_arena_printf(w->arena, "%d", c->log2m); }
+
+gr_str gr_sqlw_sketch(gr_sqlw *w, const gr_component *c, gr_str hashed) {
+    return gr_sqlw_op2(w, gr_sql_sketch_op(c, GR_SQL_HLL_ADD), hashed, precision(w, c));
 }
 
 /* Integers are hashed as bigint, everything else as its text (decisions 23). */
-gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_member *m, gr_str value) {
-    const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_component *c, gr_str value) {
+    const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[c->measure->index] : NULL;
     bool is_integer = type && type->type == GR_TYPE_INT64;
-    return gr_sqlw_op1(w, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT, value);
+    return gr_sqlw_op1(w, gr_sql_sketch_op(c, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT), value);
 }
 
 const gr_column_schema *gr_sqlw_ordered_type(const gr_sqlw *w, const gr_component *c) {
@@ -95,7 +113,7 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
     };
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
     if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
-        return gr_sqlw_op2(w, GR_SQL_HLL_ADD, gr_sqlw_hashed(w, c->measure, value), gr_sqlw_log2m(w, c));
+        return gr_sqlw_sketch(w, c, gr_sqlw_hashed(w, c, value));
     value = ordered(w, c, value, w->read != GR_READ_SOURCE);
     bool is_joined = w->read == GR_READ_SOURCE ? w->tree && (w->tree->n > 1 || w->sub_queries.n)
                                                : w->from && w->from->n_parts; /* a rollup_join */
@@ -110,11 +128,12 @@ gr_str gr_sqlw_merge_values(gr_sqlw *w, const gr_component *c, gr_str value, gr_
         [GR_AGG_MIN] = GR_SQL_MIN,
         [GR_AGG_MAX] = GR_SQL_MAX,
         [GR_AGG_COUNT_DISTINCT] = GR_SQL_MERGE_ONE_COUNT,
-        [GR_AGG_COUNT_DISTINCT_APPROX] = GR_SQL_HLL_UNION,
         [GR_AGG_OPAQUE] = GR_SQL_MERGE_ONE,
         [GR_AGG_STAGE] = GR_SQL_MERGE_ONE,
     };
     if (c->agg == GR_AGG_M2) return gr_sqlw_op(w, GR_SQL_MERGE_M2, (gr_str[]){count, sum, value});
+    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
+        return gr_sqlw_op2(w, gr_sql_sketch_op(c, GR_SQL_HLL_UNION), value, precision(w, c));
     value = ordered(w, c, value, true);
     return gr_sqlw_op1(w, ops[c->agg], value);
 }
@@ -185,7 +204,8 @@ static gr_str ungrouped_stored(gr_sqlw *w, const gr_member *m) {
         return is_count(m) ? one_if_set(w, value) : value;
     }
     gr_str column = stored_column(w, c, c->stored_key);
-    if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX) return gr_sqlw_op1(w, GR_SQL_ONE_IF_SKETCHED, column);
+    if (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX)
+        return gr_sqlw_op1(w, gr_sql_sketch_op(c, GR_SQL_ONE_IF_SKETCHED), column);
     return is_count(m) ? gr_sqlw_op1(w, GR_SQL_ONE_IF_ANY, column) : column;
 }
 
@@ -210,6 +230,8 @@ gr_str gr_sqlw_measure(gr_sqlw *w, const gr_member *m) {
         gr_str texts[] = {gr_sqlw_component(w, &c->v[0]), gr_sqlw_component(w, &c->v[1])};
         return gr_sqlw_op(w, GR_SQL_AVG_FINISH, texts);
     }
-    gr_str text = gr_sqlw_component(w, &c->v[c->n - 1]);
-    return c->v[c->n - 1].agg == GR_AGG_COUNT_DISTINCT_APPROX ? gr_sqlw_op1(w, GR_SQL_HLL_CARDINALITY, text) : text;
+    const gr_component *last = &c->v[c->n - 1];
+    gr_str text = gr_sqlw_component(w, last);
+    if (last->agg != GR_AGG_COUNT_DISTINCT_APPROX) return text;
+    return gr_sqlw_op1(w, gr_sql_sketch_op(last, GR_SQL_HLL_CARDINALITY), text);
 }

@@ -50,11 +50,18 @@ gr_sql_home gr_sql_home_of_readings(const gr_sql_places *places, gr_str name) {
     return is_here ? gr_sql_home_embedded(places, name) : gr_sql_home_native(places, name);
 }
 
-static bool lacks_merge(const gr_sql_place *place, const gr_components *components) {
+static bool has_sketch_op(const gr_sql_place *place, const gr_component *c, gr_sql_op op) {
+    return place->dialect->ops[gr_sql_sketch_op(c, op)].n > 0;
+}
+
+/* Sketches may be made anew of stored values. */
+static bool lacks_merge(const gr_sql_place *place, const gr_scan *scan, const gr_components *components) {
     for (size_t i = 0; i < components->n && !place->is_embedded; i++) {
-        gr_agg agg = components->v[i].agg;
-        if (agg == GR_AGG_M2 && !place->dialect->ops[GR_SQL_MERGE_M2].n) return true;
-        if (agg == GR_AGG_COUNT_DISTINCT_APPROX && !place->dialect->ops[GR_SQL_HLL_UNION].n) return true;
+        const gr_component *c = &components->v[i];
+        if (c->agg == GR_AGG_M2 && !place->dialect->ops[GR_SQL_MERGE_M2].n) return true;
+        if (c->agg != GR_AGG_COUNT_DISTINCT_APPROX) continue;
+        bool is_made = scan->rollup && gr_scan_value_column(scan, c);
+        if (!has_sketch_op(place, c, is_made ? GR_SQL_HLL_ADD : GR_SQL_HLL_UNION)) return true;
     }
     return false;
 }
@@ -66,7 +73,7 @@ static bool is_made_there(const gr_sql_place *place, const gr_plan *plan) {
     if (scan->rollup && scan->rollup->is_abroad) return false; /* measures over measures are not its own SQL */
     bool is_merged = scan->rollup || scan->group.key_node != GR_TREE_NONE;
     bool is_made = !scan->rollup && gr_sql_lacks_sketches(place, &scan->group.components);
-    return !is_made && !(is_merged && lacks_merge(place, &scan->group.components));
+    return !is_made && !(is_merged && lacks_merge(place, scan, &scan->group.components));
 }
 
 /* In the embedded engine names without a schema are looked for in the plan's data source, and `/` is what it is there.
@@ -123,9 +130,10 @@ gr_str gr_sqlw_read_at(gr_sqlw *w, const gr_sql_place *place, const gr_str *colu
  */
 
 bool gr_sql_lacks_sketches(const gr_sql_place *place, const gr_components *components) {
-    if (place->is_embedded || place->dialect->ops[GR_SQL_HLL_ADD].n) return false;
-    for (size_t i = 0; i < components->n; i++)
-        if (components->v[i].agg == GR_AGG_COUNT_DISTINCT_APPROX) return true;
+    for (size_t i = 0; i < components->n && !place->is_embedded; i++) {
+        const gr_component *c = &components->v[i];
+        if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX && !has_sketch_op(place, c, GR_SQL_HLL_ADD)) return true;
+    }
     return false;
 }
 
@@ -173,7 +181,7 @@ static gr_str join_sketch(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
         tests[k] = gr_sqlw_op2(w, GR_SQL_NULL_SAFE_EQ, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(columns[k])),
                                gr_arena_printf(w->arena, "\"b%zu\"." GR_FMT, i, GR_ARG(columns[k])));
     }
-    gr_str sketch = gr_sqlw_op2(w, GR_SQL_HLL_ADD, GR_STR("\"v\""), gr_sqlw_log2m(w, c));
+    gr_str sketch = gr_sqlw_sketch(w, c, GR_STR("\"v\""));
     columns[n] = gr_arena_printf(w->arena, GR_FMT " AS \"h\"", GR_ARG(sketch));
     gr_str list = gr_sqlw_join(w, columns, n + 1, ", "), by = gr_sqlw_group_by(w, n),
            on = n ? gr_sqlw_join(w, tests, n, " AND ") : GR_STR("TRUE");
@@ -219,8 +227,7 @@ gr_str gr_sqlw_fetched_whole(gr_sqlw *w, const gr_sql_place *place, const gr_rol
     for (size_t i = 0; i < n; i++) {
         bool is_column = i < r->n_columns;
         names[i] = is_column ? r->columns[i].name : r->components[i - r->n_columns].name;
-        is_text[i] = !is_column && p.dialect->reads_alone &&
-                     r->components[i - r->n_columns].component.agg == GR_AGG_COUNT_DISTINCT_APPROX;
+        is_text[i] = !is_column && gr_sqlw_is_sent_as_text(&p, &r->components[i - r->n_columns].component);
         texts[i] = gr_sqlw_ident(&p, names[i]);
         if (is_text[i]) texts[i] = gr_sqlw_op1(&p, GR_SQL_SKETCH_TO_TEXT, texts[i]);
     }
@@ -291,7 +298,8 @@ static gr_str merged_here(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gr
     for (size_t i = 0; i < all->n; i++) {
         const gr_component *c = given(group, &all->v[i]);
         gr_str slot = gr_sqlw_slot(w, i), text = GR_STR("NULL");
-        if (c) is_text[n_names] = p.is_unmerged && gr_sqlw_is_sent_as_text(&p, c);
+        bool is_stored = c && !gr_scan_value_column(w->scan, c);
+        if (c) is_text[n_names] = is_stored && p.is_unmerged && gr_sqlw_is_sent_as_text(&p, c);
         if (c) names[n_names++] = gr_arena_printf(w->arena, "c%zu", i);
         if (c && gr_scan_value_column(w->scan, c))
             text = gr_sqlw_accumulated(&u, c, gr_arena_printf(w->arena, "\"a\"." GR_FMT, GR_ARG(slot)));
@@ -313,7 +321,7 @@ gr_str gr_sqlw_scan_from(gr_sqlw *w, const gr_sql_place *place, const gr_sql_gra
         return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
                             "The query asks for rows, and '" GR_FMT "' (" GR_FMT ") is only asked for groups",
                             GR_ARG(place->name), GR_ARG(((const gr_dialect *)place->dialect)->name));
-    if (w->read == GR_READ_STORED && lacks_merge(place, &group->components))
+    if (w->read == GR_READ_STORED && lacks_merge(place, w->scan, &group->components))
         return merged_here(w, place, grain, group, all, false);
     if (is_read_by_table(w, place, group)) return merged_here(w, place, grain, group, all, true);
     bool lacks = w->read == GR_READ_SOURCE && gr_sql_lacks_sketches(place, &group->components);

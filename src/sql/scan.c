@@ -188,16 +188,16 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
         gr_str text = gr_sqlw_grain_text(w, grain, i);
         texts[i] = named(w, text, gr_sqlw_grain_alias(w, grain, i));
     }
-    texts[n] = named(w, gr_sqlw_hashed(w, c->measure, gr_sqlw_row_value(w, c->measure)), gr_sqlw_own(w, "v"));
+    texts[n] = named(w, gr_sqlw_hashed(w, c, gr_sqlw_row_value(w, c->measure)), gr_sqlw_own(w, "v"));
     gr_str list = gr_sqlw_join(w, texts, n + 1, ", "), where = gr_sqlw_where(w),
            from = gr_sqlw_from_for(w, &group->tree, list, where);
     return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
                            GR_ARG(where));
 }
 
-/* Results of an engine that reads alone carry no bytes. */
+/* Results of an engine that reads alone carry no bytes but those of its own states. */
 bool gr_sqlw_is_sent_as_text(const gr_sqlw *w, const gr_component *c) {
-    return w->dialect->reads_alone && c->agg == GR_AGG_COUNT_DISTINCT_APPROX && !gr_scan_value_column(w->scan, c);
+    return w->dialect->reads_alone && c->agg == GR_AGG_COUNT_DISTINCT_APPROX && !c->is_state;
 }
 
 /* `key AS alias`, and the key itself for GROUP BY. */
@@ -243,7 +243,8 @@ gr_str gr_sqlw_scan(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group
         const gr_component *c = given(group, all->v[i].key);
         if (!c && w->is_given_only) continue;
         gr_str text = c && w->is_unmerged ? gr_sqlw_stored_value(w, c) : c ? gr_sqlw_component(w, c) : GR_STR("NULL");
-        if (c && w->is_unmerged && gr_sqlw_is_sent_as_text(w, c)) text = gr_sqlw_op1(w, GR_SQL_SKETCH_TO_TEXT, text);
+        bool is_text = c && w->is_unmerged && !gr_scan_value_column(w->scan, c) && gr_sqlw_is_sent_as_text(w, c);
+        if (is_text) text = gr_sqlw_op1(w, GR_SQL_SKETCH_TO_TEXT, text);
         texts[count++] = named(w, text, gr_sqlw_slot(w, i));
     }
     if (!count) texts[count++] = named(w, GR_STR("1"), gr_sqlw_own(w, "one"));

@@ -6,6 +6,7 @@
 
 typedef struct gr_dialect gr_dialect;
 bool gr_dialect_is_for_groups(const gr_dialect *dialect); /* its statements are readings, finished elsewhere */
+bool gr_dialect_has_states(const gr_dialect *dialect);    /* gr_plan_remote.has_states */
 const gr_dialect *gr_dialect_get(gr_str name); /* "duckdb", "postgres", "postgres+hll"; NULL when there is none */
 
 /* A data source, and how statements are written for it. The embedded engine sees the tables of some of them; what is to

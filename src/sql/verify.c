@@ -268,9 +268,10 @@ gr_str gr_sql_checksum(const gr_rollup *r, const gr_dialect *dialect, gr_arena *
     for (size_t i = 0; i < r->n_columns; i++) texts[n++] = gr_sqlw_ident(&w, r->columns[i].name);
     for (size_t i = 0; i < r->n_components; i++) texts[n++] = gr_sqlw_ident(&w, r->components[i].name);
     for (size_t i = 0; i < n && (r->is_remote || dialect->reads_alone); i++) {
-        bool is_sketch =
-            i >= r->n_columns && r->components[i - r->n_columns].component.agg == GR_AGG_COUNT_DISTINCT_APPROX;
-        if (!is_sketch) texts[i] = gr_sqlw_op1(&w, GR_SQL_HASHED_VALUE, texts[i]);
+        const gr_component *c = i < r->n_columns ? NULL : &r->components[i - r->n_columns].component;
+        bool is_sketch = c && c->agg == GR_AGG_COUNT_DISTINCT_APPROX, is_state = is_sketch && c->is_state;
+        if (!is_sketch || is_state)
+            texts[i] = gr_sqlw_op1(&w, is_state ? GR_SQL_STATE_MARK : GR_SQL_HASHED_VALUE, texts[i]);
     }
     return n ? gr_sqlw_op1(&w, GR_SQL_HASH_SUM, gr_sqlw_join(&w, texts, n, ", ")) : GR_STR("''");
 }

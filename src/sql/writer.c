@@ -16,6 +16,7 @@ const gr_dialect *gr_dialect_get(gr_str name) {
 }
 
 bool gr_dialect_is_for_groups(const gr_dialect *dialect) { return dialect->reads_alone; }
+bool gr_dialect_has_states(const gr_dialect *dialect) { return dialect->has_states; }
 
 gr_str gr_sqlw_fail(gr_sqlw *w, gr_status status, const char *format, ...) {
     if (!*w->status) {

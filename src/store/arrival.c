@@ -99,7 +99,8 @@ static gr_status differs(const gr_table *seen, size_t *at, const char *what, gr_
 }
 
 gr_status gr_store_arrived(const gr_arrival *a, gr_engine_conn *conn, const gr_ctx *ctx, gr_str table,
-                           const gr_str *names, gr_error *err) {
+                           const gr_engine_load *load, gr_error *err) {
+    const gr_str *names = load->columns;
     const gr_dialect *dialect = gr_dialect_get(gr_str_from(conn->driver->dialect));
     gr_stream *stream;
     gr_table *seen;
@@ -110,7 +111,9 @@ gr_status gr_store_arrived(const gr_arrival *a, gr_engine_conn *conn, const gr_c
     if (!status) status = differs(seen, &at, "the number of rows", (gr_str){0}, a->n_rows, a->arena, err);
     for (size_t i = 0; i < a->base.n_columns && !status; i++) {
         gr_str name = names ? names[i] : a->base.schema[i].name;
-        status = differs(seen, &at, "the number of values of ", name, a->n_values[i], a->arena, err);
+        bool is_state = load->states && load->states[i] && gr_dialect_has_states(dialect);
+        wide n_values = is_state ? a->n_rows : a->n_values[i];
+        status = differs(seen, &at, "the number of values of ", name, n_values, a->arena, err);
         if (!status && has_sum(a, i)) status = differs(seen, &at, "the sum of ", name, a->sums[i], a->arena, err);
     }
     return status;

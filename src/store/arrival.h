@@ -9,8 +9,9 @@ typedef struct gr_arrival gr_arrival;
 gr_arrival *gr_store_arrival(gr_stream *from, gr_arena *arena);
 gr_stream *gr_store_arrival_rows(gr_arrival *arrival);
 /* After all have passed, while `from` is open: the table (qualified and quoted) has as many rows, as many values that
- * are not NULL in each column, and the same sums of whole numbers. `names`: of its columns; NULL: those of the rows.
+ * are not NULL in each column, and the same sums of whole numbers. `load`: by which it was made. A column of states
+ * has one in every row.
  * Errors: store.io (says what differs), engine.*, cancelled, timeout. */
 GR_MUST_CHECK gr_status gr_store_arrived(const gr_arrival *arrival, gr_engine_conn *conn, const gr_ctx *ctx,
-                                         gr_str table, const gr_str *names, gr_error *err);
+                                         gr_str table, const gr_engine_load *load, gr_error *err);
 #endif

@@ -178,20 +178,26 @@ static gr_status create(gr_engine_conn *conn, const gr_ctx *ctx, const gr_store_
     const gr_rollup *r = f->rollup;
     size_t n = f->rows->n_columns;
     gr_str *names = NULL;
+    int *states = NULL;
     if (n == r->n_columns + r->n_components) { /* an original_sql has the columns that it has */
         names = GR_NEW_N(ctx->arena, gr_str, n + 1);
-        for (size_t i = 0; i < n; i++)
-            names[i] = i < r->n_columns ? r->columns[i].name : r->components[i - r->n_columns].name;
+        states = GR_NEW_N(ctx->arena, int, n + 1);
+        for (size_t i = 0; i < n; i++) {
+            const gr_rollup_component *c = i < r->n_columns ? NULL : &r->components[i - r->n_columns];
+            names[i] = c ? c->name : r->columns[i].name;
+            states[i] = c && c->component.is_state ? c->component.log2m : 0;
+        }
     }
     const gr_engine_load load = {.catalog = table->catalog,
                                  .schema = table->schema,
                                  .name = table->name,
                                  .columns = names,
+                                 .states = states,
                                  .on_rows = f->told.on_rows,
                                  .arg = f->told.arg};
     gr_arrival *arrival = gr_store_arrival(gr_store_booleans(f->rows, r, ctx->arena), ctx->arena);
     GR_TRY(conn->driver->load(conn, ctx, &load, gr_store_arrival_rows(arrival), NULL, err));
-    gr_status status = gr_store_arrived(arrival, conn, ctx, table->local, names, err);
+    gr_status status = gr_store_arrived(arrival, conn, ctx, table->local, &load, err);
     return status ? drop_again(conn, ctx, table->local, status) : GR_OK;
 }
 

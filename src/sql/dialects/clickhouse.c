@@ -12,7 +12,8 @@
  *   18.16 falls over where a decimal of 128 bits is one of several keys of groups (scan.c)
  *   units of time have a function each, and truncating to a week and more gives dates
  *
- * Windows and stages run in the embedded engine, and sketches have another format: both are refused here. */
+ * Windows and stages run in the embedded engine, and sketches are of another format: both are refused here. Its own are
+ * states of uniqCombined, which we read and write (sketch/state.c). */
 #include "sql/internal.h"
 
 #define SUM_OF(x) "sum(toNullable(" x "))"
@@ -37,6 +38,7 @@ const gr_dialect gr_dialect_clickhouse =
         .quote = '"',
         .most_name_bytes = 0,
         .reads_alone = true,
+        .has_states = true,
         .create_schema = GR_STR_INIT("CREATE DATABASE IF NOT EXISTS {0}"),
         .wide_integer = GR_STR_INIT("Decimal(38, 0)"),
         .ops =
@@ -90,6 +92,14 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_HASHED_VALUE] = GR_STR_INIT("ifNull(concat('=', toString({0})), '-')"),
                 [GR_SQL_HASH_SUM] = GR_STR_INIT("toString(sum(sipHash64({0})))"),
                 [GR_SQL_SKETCH_TO_TEXT] = GR_STR_INIT("hex({0})"),
+                /* Of values that cannot be null: of others the states of 18.16 and 26 differ. */
+                [GR_SQL_STATE_INTEGER] = GR_STR_INIT("toUInt64(toInt64({0}))"),
+                [GR_SQL_STATE_TEXT] =
+                    GR_STR_INIT("reinterpretAsUInt64(substring(murmurHash3_128(toString({0})), 1, 8))"),
+                [GR_SQL_STATE_ADD] = GR_STR_INIT("uniqCombinedStateIf({1})(assumeNotNull({0}), isNotNull({0}))"),
+                [GR_SQL_STATE_UNION] = GR_STR_INIT("uniqCombinedMergeState({1})({0})"),
+                [GR_SQL_STATE_MARK] = GR_STR_INIT("toString(finalizeAggregation({0}))"),
+                [GR_SQL_ONE_IF_STATE] = GR_STR_INIT("if(finalizeAggregation({0}) > 0, toNullable(1), NULL)"),
                 [GR_SQL_ABS] = GR_STR_INIT("abs(toFloat64({0}))"), /* of Int64 it is UInt64 */
                 [GR_SQL_CONCAT_GEO] = GR_STR_INIT("concat(toString({0}), ',', toString({1}))"),
             },
@@ -113,6 +123,7 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_SKETCH_OF_TEXT] = true,
                 [GR_SQL_HLL_CARDINALITY] = true,
                 [GR_SQL_ONE_IF_SKETCHED] = true,
+                [GR_SQL_STATE_CARDINALITY] = true, /* by our own arithmetic, wherever the state comes from */
                 [GR_SQL_MERGE_M2] = true,
                 [GR_SQL_RANK] = true,
                 [GR_SQL_SHIFT_MONTHS] = true,

@@ -82,9 +82,9 @@ static const test_case cases[] = {
 static void test_cases(void **state) {
     (void)state;
     size_t n_bad = 0;
-    static const gr_plan_remote remote[] = {{GR_STR_INIT("default"), GR_STR_INIT("postgres"), false},
-                                            {GR_STR_INIT("same"), GR_STR_INIT("postgres"), false},
-                                            {GR_STR_INIT("other"), GR_STR_INIT("clickhouse"), true}};
+    static const gr_plan_remote remote[] = {{GR_STR_INIT("default"), GR_STR_INIT("postgres"), false, false},
+                                            {GR_STR_INIT("same"), GR_STR_INIT("postgres"), false, false},
+                                            {GR_STR_INIT("other"), GR_STR_INIT("clickhouse"), true, true}};
     const gr_plan_defaults defaults = {.is_external = true, .remote = remote, .n_remote = COUNT(remote)};
     for (size_t i = 0; i < COUNT(cases); i++) {
         gr_arena *arena = gr_arena_new();
@@ -114,7 +114,7 @@ static void test_abroad(void **state) {
         {IN_OTHER, "count", "word", "", "", "source", "engine_sql"},
         {IN_OTHER, "count", "tag", "", "", "source", "engine_sql"},
     };
-    static const gr_plan_remote other = {GR_STR_INIT("other"), GR_STR_INIT("postgres"), false};
+    static const gr_plan_remote other = {GR_STR_INIT("other"), GR_STR_INIT("postgres"), false, false};
     size_t n_bad = 0;
     for (size_t i = 0; i < COUNT(kept); i++) {
         gr_arena *arena = gr_arena_new();
