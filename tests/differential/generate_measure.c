@@ -40,6 +40,8 @@ static void add_leaf_measures(diff_maker *m) {
         {"txt_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_TXT, 60, false},
         {"num_kinds", DIFF_COUNT_DISTINCT, DIFF_COL_NUM, 50, false},
         {"about", DIFF_COUNT_DISTINCT_APPROX, DIFF_COL_TXT, 20, true},
+        {"about_ids", DIFF_COUNT_DISTINCT_APPROX, DIFF_COL_ID, 25, true}, /* more than are kept as a list */
+        {"about_big", DIFF_COUNT_DISTINCT_APPROX, DIFF_COL_BIG, 12, true},
         {"txt_count", DIFF_COUNT, DIFF_COL_TXT2, 35, false},
         {"some_count", DIFF_COUNT, SIZE_MAX, 50, false},
         {"some_sum", DIFF_SUM, DIFF_COL_NUM, 40, false},

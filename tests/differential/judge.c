@@ -170,7 +170,7 @@ static bool may_engine_refuse(gr_status status) {
 
 static void judge_errors(diff_case *c, const diff_run *with, gr_arena *arena) {
     gr_status wanted = c->reference.due;
-    bool may_refuse = diff_is_clickhouse && !wanted;
+    bool may_refuse = diff_is_clickhouse && (!wanted || (may_engine_refuse(wanted) && with->status && c->off.status));
     if (may_refuse && may_engine_refuse(with->status) && may_engine_refuse(c->off.status))
         c->verdict = DIFF_ENGINE_REFUSES;
     else if (!with->status && !c->off.status)

@@ -20,6 +20,7 @@ static void add_text_literal(gr_str s, bool is_template, gr_buf *out) {
     gr_buf_char(out, '\'');
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\'') gr_buf_char(out, '\'');
+        if (diff_speaks_clickhouse && is_template && s.p[i] == '\\') gr_buf_char(out, '\\');
         if (is_template && (s.p[i] == '{' || s.p[i] == '}')) gr_buf_char(out, '\\');
         gr_buf_char(out, s.p[i]);
     }
@@ -121,12 +122,17 @@ static bool is_of_rows(const diff_expr *e) {
     return true;
 }
 
-/* Where ClickHouse's own words mean what DuckDB's do: letters beyond ASCII, null as a text, division of decimals. */
+/* Where ClickHouse's own words mean what DuckDB's do: letters beyond ASCII, null as a text, division of decimals. What
+ * it may refuse are words that it has not (diff_may_not_be_said). */
 static bool add_clickhouse(const writer *w, const diff_expr *e) {
+    const char *part = e->op != DIFF_OP_PART         ? NULL
+                       : !strcmp(e->text, "month")   ? "toMonth("
+                       : !strcmp(e->text, "quarter") ? "toQuarter("
+                                                     : "toYear(";
     const char *head = e->op == DIFF_OP_LOWER   ? "lowerUTF8("
                        : e->op == DIFF_OP_UPPER ? "upperUTF8("
                        : e->op == DIFF_OP_TEXT  ? "toString("
-                                                : NULL;
+                                                : part;
     bool is_quotient = e->op == DIFF_OP_ARITH && e->symbol == '/' && is_of_rows(e);
     if (head) add_args(w, e, head, "", ")");
     if (is_quotient) add_args(w, e, "(toFloat64(", ") / toFloat64(", "))");
@@ -359,8 +365,10 @@ static void add_bound(const diff_cube *c, const diff_rollup *r, bool is_start, g
         return;
     }
     gr_time_format(us, text);
-    gr_buf_printf(out, "        %s:\n          sql: SELECT %s '%.*s'\n", key, is_date ? "DATE" : "TIMESTAMP",
-                  is_date ? 10 : 19, text);
+    if (!is_date) text[10] = ' ';
+    const char *house = is_date ? "toDate(" : "toDateTime(", *duck = is_date ? "DATE " : "TIMESTAMP ";
+    gr_buf_printf(out, "        %s:\n          sql: SELECT %s'%.*s'%s\n", key, diff_speaks_clickhouse ? house : duck,
+                  is_date ? 10 : 19, text, diff_speaks_clickhouse ? ")" : "");
 }
 
 /* Of parts that are still there. */
