@@ -13,6 +13,8 @@
 #include "data/digest.h"
 #include "data/json.h"
 
+#include <math.h>
+
 /* Behind the text of a load: what it says by parameter or reads from outside of the model. */
 static gr_str with_extras(const gr_exec *exec, const gr_rollup *r, gr_str text, gr_arena *arena) {
     const gr_source_config *source = gr_config_source(exec->config, r->tree.nodes[0].cube->data_source);
@@ -98,6 +100,18 @@ static gr_str expression_of(const gr_member *m, gr_arena *arena) {
     return text;
 }
 
+/* What has to be the same in two of them to be merged, and how near they are to the true number (one standard error). */
+static void put_sketch(gr_jw *w, const gr_component *c) {
+    double error = 1.04 / sqrt(ldexp(1, c->log2m));
+    gr_jw_key(w, GR_STR("sketch"));
+    gr_jw_object(w);
+    gr_jw_key_str(w, "family", c->is_state ? GR_STR("uniqCombined") : GR_STR("hll"));
+    gr_jw_key_i64(w, "log2m", c->log2m);
+    gr_jw_key(w, GR_STR("relative_error"));
+    gr_jw_f64(w, rint(error * 1e5) / 1e5);
+    gr_jw_object_end(w);
+}
+
 static gr_str details_of(const gr_rollup_component *c, gr_str expression, gr_str hash, gr_arena *arena) {
     const aggregation *a = &aggregations[c->component.agg];
     gr_buf out;
@@ -120,6 +134,7 @@ static gr_str details_of(const gr_rollup_component *c, gr_str expression, gr_str
     if (gr_str_eq_z(GR_STR("limited"), a->rule)) gr_jw_str(&w, expression);
     gr_jw_array_end(&w);
     gr_jw_object_end(&w);
+    if (c->component.agg == GR_AGG_COUNT_DISTINCT_APPROX) put_sketch(&w, &c->component);
     gr_jw_key_str(&w, "expr_hash", hash);
     gr_jw_object_end(&w);
     gr_str text = gr_arena_dup(arena, gr_buf_str(&out));

@@ -23,7 +23,8 @@ static const gr_http_schema schemas[] = {
 
     {"SourceNode", false, "!id:integer, !name, !type:NodeType"},
     {"Component", false,
-     "!name, measure, expression, aggregation:text?, merge:text?, rule:object, expr_hash, used_by_metrics:any"},
+     "!name, measure, expression, aggregation:text?, merge:text?, rule:object, sketch:object, expr_hash, "
+     "used_by_metrics:any"},
     {"ServedBuild", false, "!id:integer, !version:integer, !started_at:time?, !finished_at:time?, !measures:[text]"},
     {"WorkflowUrl", false, "!label, !url"},
     {"PreAggregation", false,

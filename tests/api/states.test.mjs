@@ -137,6 +137,29 @@ describe('the same number, whatever keeps them', { skip: house.missing }, () => 
   });
 });
 
+describe('what is asked of the server', { skip: house.missing }, () => {
+  const fetches = async (server, query) => (await server.explain(query)).fetches.map((fetch) => fetch.sql);
+  test('are states, and never the distinct values', async (t) => {
+    const server = await serve(t, { ...files([`{name: main, external: false, ${stored}}`]), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_asked') });
+    const query = { measures: ['visits.users', 'visits.pages'], dimensions: ['visits.country'] };
+    await server.result(query);
+    const [stored_] = await fetches(server, query), [source_, more] = await fetches(server, { ...query, preAggregations: 'forbid' });
+    assert.match(stored_, /uniqCombinedMergeState\(12\)\("main"\."visits__users"\).*GROUP BY/);
+    assert.match(source_, /uniqCombinedStateIf\(12\)\(assumeNotNull\(toUInt64\(toInt64\(.*user_id\)\)\).*uniqCombinedStateIf\(12\)\(assumeNotNull\(reinterpretAsUInt64\(substring\(murmurHash3_128\(.*GROUP BY/);
+    assert.equal(more, undefined);
+    assert.doesNotMatch(source_, /DISTINCT/);
+    const { body } = await server.get('/preaggs');
+    const details = body.items.find((item) => item.name === 'visits.main').measures.map((m) => [m.name, m.sketch]).filter(([, sketch]) => sketch);
+    assert.deepEqual(details.map(([name, { family, log2m, relative_error }]) => [name, family, log2m, relative_error]).sort(), [['visits__odd_users', 'uniqCombined', 12, 0.01625], ['visits__pages', 'uniqCombined', 12, 0.01625], ['visits__precise', 'uniqCombined', 14, 0.00812], ['visits__prices', 'uniqCombined', 12, 0.01625], ['visits__users', 'uniqCombined', 12, 0.01625]]);
+  });
+  test('PostgreSQL refuses to merge them with sketches of its own', { skip: !hasHll && 'the extension hll is not installed' }, () => {
+    const other = Object.assign(Object.create(Postgres.prototype), { connection: pg.connection.replace('dbname=postgres', 'dbname=sketched') });
+    const own = 'SELECT hll_add_agg(hll_hash_bigint(i), 12, 5, -1, 1) AS h FROM generate_series(1, 9) i', state = "SELECT CAST('\\x118c48'::bytea AS hll) AS h";
+    assert.equal(other.sql(`SELECT hll_cardinality(hll_union_agg(h)) FROM (${state} UNION ALL ${state}) u`).length, 1);
+    assert.throws(() => other.sql(`SELECT hll_cardinality(hll_union_agg(h)) FROM (${own} UNION ALL ${state}) u`), /explicit threshold does not match/);
+  });
+});
+
 describe('a rollup and what came later', { skip: house.missing }, () => {
   test('are one set', async (t) => {
     await house.sql("CREATE TABLE web.live ENGINE = MergeTree ORDER BY id AS SELECT * FROM web.visits WHERE at < '2024-02-15 00:00:00'");
