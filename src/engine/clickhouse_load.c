@@ -1,9 +1,9 @@
 /* Batches into a table, by INSERT … FORMAT Native: a batch becomes a block, and is sent while the next one is read.
  *
  * There are no transactions: when anything fails the table is dropped, and nobody knows its name before it is whole.
- * Every column but those of states is Nullable; the order of rows in the table is that in which they come. Decimals without a declared
- * scale have that of the embedded store (docs/decisions/0017); one of which a value does not fit fails with
- * engine.data. */
+ * Every column but those of states is Nullable; the order of rows in the table is that in which they come. Decimals
+ * without a declared scale have that of the embedded store (docs/decisions/0017); one of which a value does not fit
+ * fails with engine.data. */
 #include "engine/clickhouse_internal.h"
 
 #include "base/mem.h"

@@ -268,8 +268,7 @@ static bool read_states(const job *j, cursor *c, gr_status *ret_status) {
     for (size_t i = 0; i < j->n; i++) {
         gr_hll *state;
         size_t used, at = j->b->offsets[i];
-        *ret_status =
-            gr_hll_load_state(c->p, (size_t)(c->end - c->p), j->b->type.precision, &used, &state, j->err);
+        *ret_status = gr_hll_load_state(c->p, (size_t)(c->end - c->p), j->b->type.precision, &used, &state, j->err);
         if (*ret_status) return true;
         if (!used) return false;
         c->p += used;

@@ -144,7 +144,8 @@ static void sketch_finalize(duckdb_function_info info, duckdb_aggregate_state *s
     free(b.p);
 }
 
-/* ---- granary_hll_add, granary_state_add ----------------------------------------------------------------------------------------------
+/* ---- granary_hll_add, granary_state_add
+ * ----------------------------------------------------------------------------------------------
  */
 
 enum { BLOCK = 1024, NEAR = 64 };

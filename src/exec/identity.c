@@ -100,7 +100,8 @@ static gr_str expression_of(const gr_member *m, gr_arena *arena) {
     return text;
 }
 
-/* What has to be the same in two of them to be merged, and how near they are to the true number (one standard error). */
+/* What has to be the same in two of them to be merged, and how near they are to the true number (one standard error).
+ */
 static void put_sketch(gr_jw *w, const gr_component *c) {
     double error = 1.04 / sqrt(ldexp(1, c->log2m));
     gr_jw_key(w, GR_STR("sketch"));

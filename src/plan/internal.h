@@ -58,7 +58,7 @@ bool gr_component_propagates(const gr_member *member);
 gr_str gr_component_value(const gr_member *member, gr_arena *arena); /* the same, kept */
 /* NULL: the embedded engine sees it. */
 const gr_plan_remote *gr_plan_remote_of(gr_plan_defaults defaults, gr_str source);
-void gr_component_index(gr_plan_index *index, gr_plan_defaults defaults, gr_arena *arena);      /* fills index->components */
+void gr_component_index(gr_plan_index *index, gr_plan_defaults defaults, gr_arena *arena); /* fills index->components */
 
 /* ---- plan.c ---- */
 /* The part of a range that a rollup can give: whole stored buckets, [inner) within [outer). */

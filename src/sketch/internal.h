@@ -30,8 +30,8 @@ struct gr_hll {
 
 static inline size_t gr_sketch_registers(int log2m) { return (size_t)1 << log2m; }
 static inline size_t gr_sketch_full_bytes(int log2m) { return gr_sketch_registers(log2m) * GR_HLL_REGWIDTH / 8; }
-/* So many distinct values stay EXPLICIT. ClickHouse keeps twice as many, so that what is a list here never was more than
- * one there. */
+/* So many distinct values stay EXPLICIT. ClickHouse keeps twice as many, so that what is a list here never was more
+ * than one there. */
 static inline size_t gr_sketch_threshold(int log2m, bool is_state) {
     enum { STATE_SHIFT = 5 };
     return is_state ? (size_t)1 << (log2m - STATE_SHIFT) : gr_sketch_full_bytes(log2m) / 8;

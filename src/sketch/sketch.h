@@ -7,8 +7,8 @@
  * In memory a sketch is either a short sorted list of hashes (EXPLICIT) or unpacked registers, so that a union is a max
  * over bytes.
  *
- * A state of ClickHouse's uniqCombined is the same thing over hashes of 32 bits, and is kept in the same bytes, which say
- * so by their expthresh: sketches of the one kind of hashes never meet those of the other.
+ * A state of ClickHouse's uniqCombined is the same thing over hashes of 32 bits, and is kept in the same bytes, which
+ * say so by their expthresh: sketches of the one kind of hashes never meet those of the other.
  *
  *              hashes                   log2m   EXPLICIT up to      expthresh
  *   sketch     64 bits, Murmur3         4…17    160 at log2m 11     auto
@@ -55,8 +55,8 @@ GR_MUST_CHECK gr_status gr_hll_union_bytes(gr_hll *into, const void *bytes, size
 size_t gr_hll_store_size(const gr_hll *sketch); /* exact */
 size_t gr_hll_store(const gr_hll *sketch, void *out);
 
-/* States as ClickHouse sends and takes them, where nothing tells how long one is (state.c). *ret_used 0: it is not whole
- * yet, and *ret is NULL. Errors: GR_ERR_SKETCH. */
+/* States as ClickHouse sends and takes them, where nothing tells how long one is (state.c). *ret_used 0: it is not
+ * whole yet, and *ret is NULL. Errors: GR_ERR_SKETCH. */
 GR_MUST_CHECK gr_status gr_hll_load_state(const void *bytes, size_t n, int log2m, size_t *ret_used, gr_hll **ret,
                                           gr_error *err);
 size_t gr_hll_state_size(const gr_hll *state); /* exact; a state (asserted) */

@@ -203,7 +203,7 @@ static gr_status look_through(const void *bytes, size_t n, stored *ret, gr_error
 }
 
 gr_status gr_hll_load(const void *bytes, size_t n, gr_hll **ret, gr_error *err) {
-    stored b;
+    stored b = {0};
     GR_TRY(look_through(bytes, n, &b, err));
     gr_hll *sketch = gr_sketch_new(b.log2m, b.is_state);
     types[b.type].join(sketch, &b);
@@ -212,7 +212,7 @@ gr_status gr_hll_load(const void *bytes, size_t n, gr_hll **ret, gr_error *err) 
 }
 
 gr_status gr_hll_union_bytes(gr_hll *into, const void *bytes, size_t n, gr_error *err) {
-    stored b;
+    stored b = {0};
     GR_TRY(look_through(bytes, n, &b, err));
     GR_TRY(gr_sketch_meets(into, b.log2m, b.is_state, err));
     types[b.type].join(into, &b);

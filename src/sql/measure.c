@@ -112,8 +112,7 @@ gr_str gr_sqlw_accumulated(gr_sqlw *w, const gr_component *c, gr_str value) {
         [GR_AGG_MAX] = GR_SQL_MAX,     [GR_AGG_M2] = GR_SQL_M2,   [GR_AGG_COUNT_DISTINCT] = GR_SQL_COUNT_DISTINCT,
     };
     if (!value.n) return gr_sqlw_op(w, GR_SQL_COUNT_ROWS, NULL);
-    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX)
-        return gr_sqlw_sketch(w, c, gr_sqlw_hashed(w, c, value));
+    if (c->agg == GR_AGG_COUNT_DISTINCT_APPROX) return gr_sqlw_sketch(w, c, gr_sqlw_hashed(w, c, value));
     value = ordered(w, c, value, w->read != GR_READ_SOURCE);
     bool is_joined = w->read == GR_READ_SOURCE ? w->tree && (w->tree->n > 1 || w->sub_queries.n)
                                                : w->from && w->from->n_parts; /* a rollup_join */

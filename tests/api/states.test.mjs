@@ -31,7 +31,7 @@ const model = (preaggs, table = 'visits') => `cubes:
     joins:
       - {name: clicks, sql: "{CUBE}.id = {clicks.visit_id}", relationship: one_to_many}
     dimensions:
-      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: id, sql: id, type: number, primary_key: true, public: true}
       - {name: user_id, sql: user_id, type: number}
       - {name: page, sql: page, type: string}
       - {name: country, sql: country, type: string}
@@ -158,6 +158,20 @@ describe('what is asked of the server', { skip: house.missing }, () => {
     assert.equal(other.sql(`SELECT hll_cardinality(hll_union_agg(h)) FROM (${state} UNION ALL ${state}) u`).length, 1);
     assert.throws(() => other.sql(`SELECT hll_cardinality(hll_union_agg(h)) FROM (${own} UNION ALL ${state}) u`), /explicit threshold does not match/);
   });
+});
+
+describe('of one row it is 1 or nothing', { skip: house.missing }, () => {
+  const query = { ungrouped: true, measures: ['visits.users'], dimensions: ['visits.id'], filters: [{ member: 'visits.id', operator: 'lt', values: ['24'] }], order: { 'visits.id': 'asc' } };
+  const main = '{name: main, measures: [users], dimensions: [id]}';
+  const cases = { 'the source': ['{name: none, measures: [count], dimensions: [country]}'], 'the store': [main] };
+  if (hasHll) cases.PostgreSQL = [main, ', store: pg', `  pg: ${pg.config.replace('database: postgres', 'database: sketched')}\n`];
+  for (const [where, [preagg, storage, more]] of Object.entries(cases))
+    test(where, async (t) => {
+      const server = await serve(t, files([preagg], `_rows${storage ?? ''}`, more));
+      const result = await server.result(query);
+      assert.deepEqual(Server.served(result), where === 'the source' ? [] : ['visits.main']);
+      assert.deepEqual(result.data.map((row) => [Number(row['visits.id']), row['visits.users'] === null ? null : Number(row['visits.users'])]), Array.from({ length: 24 }, (_, i) => [i, i % 11 ? 1 : null]));
+    });
 });
 
 describe('a rollup and what came later', { skip: house.missing }, () => {

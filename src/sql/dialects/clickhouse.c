@@ -99,7 +99,6 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_STATE_ADD] = GR_STR_INIT("uniqCombinedStateIf({1})(assumeNotNull({0}), isNotNull({0}))"),
                 [GR_SQL_STATE_UNION] = GR_STR_INIT("uniqCombinedMergeState({1})({0})"),
                 [GR_SQL_STATE_MARK] = GR_STR_INIT("toString(finalizeAggregation({0}))"),
-                [GR_SQL_ONE_IF_STATE] = GR_STR_INIT("if(finalizeAggregation({0}) > 0, toNullable(1), NULL)"),
                 [GR_SQL_ABS] = GR_STR_INIT("abs(toFloat64({0}))"), /* of Int64 it is UInt64 */
                 [GR_SQL_CONCAT_GEO] = GR_STR_INIT("concat(toString({0}), ',', toString({1}))"),
             },
@@ -123,6 +122,7 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_SKETCH_OF_TEXT] = true,
                 [GR_SQL_HLL_CARDINALITY] = true,
                 [GR_SQL_ONE_IF_SKETCHED] = true,
+                [GR_SQL_ONE_IF_STATE] = true,      /* no rollup that is kept there is asked for rows */
                 [GR_SQL_STATE_CARDINALITY] = true, /* by our own arithmetic, wherever the state comes from */
                 [GR_SQL_MERGE_M2] = true,
                 [GR_SQL_RANK] = true,

@@ -48,14 +48,16 @@
                                  "CAST(-9223372036854775808 AS bigint))"),                                             \
     [GR_SQL_HASH_SUM] = GR_STR_INIT("coalesce(CAST(sum(hashtextextended(CAST(ROW({0}) AS text), 0)) AS text), '')"),   \
     [GR_SQL_HASHED_VALUE] = GR_STR_INIT("{0}"), [GR_SQL_STATE_MARK] = GR_STR_INIT("{0}"),                              \
-    [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),                                \
+    [GR_SQL_ABS] = GR_STR_INIT("abs({0})"),                                                                            \
     [GR_SQL_IS_NEAR] = GR_STR_INIT("(CAST(pg_typeof({0}) AS text) IN ('double precision', 'real') AND "                \
                                    "abs(CAST({0} AS double precision) - CAST({1} AS double precision)) <= "            \
                                    "1e-9 * CAST({2} AS double precision))"),                                           \
     [GR_SQL_CONCAT_GEO] = GR_STR_INIT("(CAST({0} AS text) || ',' || CAST({1} AS text))")
 
-/* ClickHouse's hashes are not made here, only what came with them is joined. */
-#define NO_STATES [GR_SQL_STATE_INTEGER] = true, [GR_SQL_STATE_TEXT] = true, [GR_SQL_STATE_ADD] = true
+/* Of another engine's data queries are finished in the embedded engine: its hashes are not made here, only joined. */
+#define NO_STATES                                                                                                      \
+    [GR_SQL_STATE_INTEGER] = true, [GR_SQL_STATE_TEXT] = true, [GR_SQL_STATE_ADD] = true,                              \
+    [GR_SQL_STATE_CARDINALITY] = true
 
 /* Long names are cut by the server without a word: ours are shortened before. */
 enum { MOST_NAME_BYTES = 63 };
@@ -67,8 +69,7 @@ const gr_dialect gr_dialect_postgres = {
     .create_schema = GR_STR_INIT("CREATE SCHEMA IF NOT EXISTS {0}"),
     .most_name_bytes = MOST_NAME_BYTES,
     .collation = GR_STR_INIT(" COLLATE \"C\""),
-    .ops = {OPS,
-            [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END"), /* its header */
+    .ops = {OPS, [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END"), /* its header */
             [GR_SQL_ONE_IF_STATE] = GR_STR_INIT("CASE WHEN octet_length({0}) > 3 THEN 1 END")},
     .refuses = {[GR_SQL_SKETCH_TO_TEXT] = true,
                 [GR_SQL_SKETCH_OF_TEXT] = true,
@@ -77,12 +78,9 @@ const gr_dialect gr_dialect_postgres = {
                 [GR_SQL_HLL_CARDINALITY] = true,
                 NO_STATES,
                 [GR_SQL_STATE_UNION] = true,
-                [GR_SQL_STATE_CARDINALITY] = true,
                 [GR_SQL_MERGE_M2] = true},
 };
 
-/* Hashes of 32 bits, as sketch/estimate.c makes values of them. */
-#define OF_32_BITS(n) "(-4294967296.0::float8 * ln(1 - least(" n ", 4290772992) / 4294967296.0::float8))"
 /* With the extension hll, whose sketches have the bytes of ours. */
 const gr_dialect gr_dialect_postgres_hll = {
     .name = GR_STR_INIT("postgres+hll"),
@@ -93,15 +91,10 @@ const gr_dialect gr_dialect_postgres_hll = {
     .collation = GR_STR_INIT(" COLLATE \"C\""),
     .ops = {OPS, [GR_SQL_HLL_ADD] = GR_STR_INIT("hll_add_agg(hll_hash_any({0}), {1}, 5, -1, 1)"),
             [GR_SQL_HLL_UNION] = GR_STR_INIT("hll_union_agg(CAST({0} AS hll))"),
-            [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN hll_cardinality({0}) > 0 THEN 1 END"),
+            [GR_SQL_ONE_IF_SKETCHED] = GR_STR_INIT("CASE WHEN hll_cardinality(CAST({0} AS hll)) > 0 THEN 1 END"),
             [GR_SQL_HLL_CARDINALITY] =
                 GR_STR_INIT("coalesce(CAST(round(CAST(hll_cardinality({0}) AS numeric)) AS bigint), 0)"),
             [GR_SQL_STATE_UNION] = GR_STR_INIT("hll_union_agg(CAST({0} AS hll))"),
-            [GR_SQL_ONE_IF_STATE] = GR_STR_INIT("CASE WHEN hll_cardinality({0}) > 0 THEN 1 END"),
-            [GR_SQL_STATE_CARDINALITY] =
-                GR_STR_INIT("coalesce(CAST(round(CAST(" OF_32_BITS("hll_cardinality({0})") " AS numeric)) AS bigint), 0)")},
-    .refuses = {[GR_SQL_SKETCH_TO_TEXT] = true,
-                [GR_SQL_SKETCH_OF_TEXT] = true,
-                NO_STATES,
-                [GR_SQL_MERGE_M2] = true},
+            [GR_SQL_ONE_IF_STATE] = GR_STR_INIT("CASE WHEN hll_cardinality(CAST({0} AS hll)) > 0 THEN 1 END")},
+    .refuses = {[GR_SQL_SKETCH_TO_TEXT] = true, [GR_SQL_SKETCH_OF_TEXT] = true, NO_STATES, [GR_SQL_MERGE_M2] = true},
 };

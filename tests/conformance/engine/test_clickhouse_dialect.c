@@ -321,10 +321,10 @@ static void hashes_tell_rows_apart(void **state) {
 static void refusals_are_listed(void **state) {
     (void)state;
     static const gr_sql_op refused[] = {
-        GR_SQL_AT_ZONE,         GR_SQL_INSTANT_OF_ANY,  GR_SQL_HLL_ADD,          GR_SQL_HLL_UNION,
-        GR_SQL_HLL_CARDINALITY, GR_SQL_ONE_IF_SKETCHED, GR_SQL_MERGE_M2,         GR_SQL_RANK,
-        GR_SQL_SHIFT_MONTHS,    GR_SQL_SHIFT_MICROS,    GR_SQL_TIMESTAMP_LOWEST, GR_SQL_TIMESTAMP_HIGHEST,
-        GR_SQL_SKETCH_OF_TEXT,  GR_SQL_IS_NEAR,         GR_SQL_STATE_CARDINALITY};
+        GR_SQL_AT_ZONE,         GR_SQL_INSTANT_OF_ANY,  GR_SQL_HLL_ADD,           GR_SQL_HLL_UNION,
+        GR_SQL_HLL_CARDINALITY, GR_SQL_ONE_IF_SKETCHED, GR_SQL_MERGE_M2,          GR_SQL_RANK,
+        GR_SQL_SHIFT_MONTHS,    GR_SQL_SHIFT_MICROS,    GR_SQL_TIMESTAMP_LOWEST,  GR_SQL_TIMESTAMP_HIGHEST,
+        GR_SQL_SKETCH_OF_TEXT,  GR_SQL_IS_NEAR,         GR_SQL_STATE_CARDINALITY, GR_SQL_ONE_IF_STATE};
     const gr_dialect *dialect = gr_dialect_get(GR_STR("clickhouse"));
     size_t n = 0;
     for (int op = 0; op < GR_SQL_OP__COUNT; op++) n += dialect->refuses[op];

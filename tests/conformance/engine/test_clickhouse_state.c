@@ -44,7 +44,7 @@ static gr_status try_asked(int at, gr_str sql, gr_str *ret) {
 }
 
 static const char *asked(int at, gr_str sql) {
-    gr_str text;
+    gr_str text = {0};
     if (try_asked(at, sql, &text)) fail_msg(GR_FMT ": %s", GR_ARG(sql), f.err.message);
     return text.p;
 }
@@ -84,7 +84,8 @@ static void states_are_the_same(void **state) {
                 gr_str there = state_sql(HOUSE, &values[v], log2m, counts[c]);
                 const char *theirs = asked(HOUSE, there);
                 const char *ours = asked(DUCK, state_sql(DUCK, &values[v], log2m, counts[c]));
-                if (strcmp(theirs, ours)) fail_msg(GR_FMT "\ngives %.80s\nhere  %.80s", GR_ARG(there), theirs, ours);
+                if (strcmp(theirs, ours) != 0)
+                    fail_msg(GR_FMT "\ngives %.80s\nhere  %.80s", GR_ARG(there), theirs, ours);
             }
 }
 

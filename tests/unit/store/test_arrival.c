@@ -43,7 +43,8 @@ static gr_status arrived(const char *made, const gr_str *names) {
     counted->close(counted);
     run(&f, "DROP TABLE IF EXISTS got");
     run(&f, made);
-    gr_status status = gr_store_arrived(arrival, f.conn, &f.ctx, GR_STR("\"got\""), &(gr_engine_load){.columns = names}, &f.err);
+    gr_status status =
+        gr_store_arrived(arrival, f.conn, &f.ctx, GR_STR("\"got\""), &(gr_engine_load){.columns = names}, &f.err);
     rows->close(rows);
     return status;
 }
