@@ -1,5 +1,8 @@
-/* What builds and reloads tell: events and counts. Called by those who do the work, on their thread. */
+/* What builds and reloads tell: events, counts, and of a build that failed a line in the log. Called by those who do
+ * the work, on their thread. */
 #include "serve/internal.h"
+
+#include "base/log.h"
 
 void gr_serve_event(gr_serve *serve, gr_event_kind kind, const gr_event_fields *fields) {
     gr_serve_bus_put(serve->bus, kind, fields);
@@ -50,6 +53,10 @@ void gr_serve_build_ended(gr_flight *f, gr_status status, const gr_error *err) {
         fields.build_number = f->has_claim ? f->claim.number : 0;
         fields.error = gr_str_from(err->message);
         gr_serve_event(f->serve, GR_EVENT_BUILD_FAILED, &fields);
+        bool is_given_up = status == GR_ERR_CANCELLED;
+        gr_log_event(is_given_up ? GR_LOG_INFO : GR_LOG_WARN, gr_event_name(GR_EVENT_BUILD_FAILED).p, "pre_aggregation",
+                     fields.pre_aggregation, "zone", fields.zone, "ms", gr_log_i64(fields.duration_ms), "id",
+                     gr_str_from(gr_error_info_of(status)->id), "error", fields.error, NULL);
     } else {
         fields.build_number = now.number;
         fields.has_rows = now.is_built; /* a rollup_join has no table of its own */

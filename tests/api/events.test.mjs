@@ -46,6 +46,7 @@ test('a build tells what happens, in order', async (t) => {
   await build(server, 'items.broken', { traceparent });
   await s.has('preagg.build_failed');
   assert.deepEqual(s.events.map((e) => e.event), ['preagg.build_started', 'preagg.build_done', 'preagg.version_published', 'preagg.build_started', 'preagg.build_failed']);
+  assert.match(server.log(), /warn preagg\.build_failed pre_aggregation=items\.broken zone=UTC ms=\d+ id=\S+ error=.+ trace=4bf92f3577b34da6a3ce929d0e0e4736/i);
   const [started, done, published, , failed] = s.events.map((e) => e.data);
   for (const e of s.events) {
     assert.equal(e.id, e.data.id);
