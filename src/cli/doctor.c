@@ -78,17 +78,22 @@ static void look_at_model(doctor *d) {
     if (!status) gr_serve_close(serve);
 }
 
-/* One row of one text column, for the looks below. */
-static gr_status ask_engine(gr_engine_conn *conn, gr_arena *arena, gr_str sql, gr_str *ret, gr_error *err) {
+/* One row of one text column, for the looks below. `about`: the value of $1, or NULL. */
+static gr_status ask_about(gr_engine_conn *conn, gr_arena *arena, gr_str sql, const gr_value *about, gr_str *ret,
+                           gr_error *err) {
     gr_ctx ctx = {.arena = arena, .is_cancelled = &gr_cli_is_interrupted, .now_us = gr_clock_now_us()};
     gr_stream *stream;
     gr_table *table;
-    GR_TRY(conn->driver->query(conn, &ctx, sql, NULL, 0, false, &stream, err));
+    GR_TRY(conn->driver->query(conn, &ctx, sql, about, about != NULL, false, &stream, err));
     gr_status status = gr_table_read(stream, 1, arena, &table, err);
     stream->close(stream);
     GR_TRY(status);
     *ret = table->n_rows ? table->cells[0].text : GR_STR("");
     return GR_OK;
+}
+
+static gr_status ask_engine(gr_engine_conn *conn, gr_arena *arena, gr_str sql, gr_str *ret, gr_error *err) {
+    return ask_about(conn, arena, sql, NULL, ret, err);
 }
 
 /* What is asked of a source of each kind: its version, and how many tables a name without schema may mean. */
@@ -191,10 +196,9 @@ static void look_at_nodes(doctor *d, const gr_source_config *source) {
         if (!status) status = driver->attach(engine, &node, false, &err);
         if (!status) status = driver->connect(engine, node.name, &conn, &err);
         if (!status) status = ask_engine(conn, d->arena, GR_STR("SELECT version()"), &text, &err);
-        gr_str ask =
-            gr_arena_printf(d->arena, "SELECT toString(count()) FROM system.clusters WHERE cluster = '" GR_FMT "'",
-                            GR_ARG(source->cluster));
-        if (!status) status = ask_engine(conn, d->arena, ask, &shards, &err);
+        gr_str ask = GR_STR("SELECT toString(count()) FROM system.clusters WHERE cluster = $1");
+        const gr_value cluster = {.type = GR_TYPE_UTF8, .as.s = source->cluster};
+        if (!status) status = ask_about(conn, d->arena, ask, &cluster, &shards, &err);
         if (conn) driver->disconnect(conn);
         if (is_open) driver->close(engine);
         if (status)

@@ -381,8 +381,10 @@ describe('servers that fail', { skip: house.missing }, () => {
     const spread = await serve(t, { ...two(cluster.config), 'granary.yml': `${two(cluster.config)['granary.yml']}storage: {store: ch}\n` });
     const nodes = (await spread.granary(['doctor'])).stdout;
     assert.equal([...nodes.matchAll(/ok +source ch, node http:\S+ +ClickHouse \S+, 2 servers in the cluster 'shards'/gi)].length, 2, nodes);
-    const wrong = await serve(t, two(cluster.config.replace('cluster: shards', 'cluster: nowhere')));
-    assert.match((await wrong.granary(['doctor'])).stdout, /FAILED +source ch, node .*it does not know the cluster 'nowhere'/);
+    for (const [name, seen] of [['nowhere', 'nowhere'], [`"no'where"`, "no'where"]]) {
+      const wrong = await serve(t, two(cluster.config.replace('cluster: shards', `cluster: ${name}`)));
+      assert.match((await wrong.granary(['doctor'])).stdout, new RegExp(`FAILED +source ch, node .*it does not know the cluster '${seen}'`));
+    }
   });
 });
 
