@@ -16,8 +16,10 @@
 typedef GR_VEC(gr_str) names_vec;
 
 typedef struct table {
-    const gr_cube *cube;
-    gr_str alias; /* quoted */
+    const gr_cube *cube; /* NULL: what a sub_query dimension is computed from */
+    gr_str name, alias;  /* the same, quoted */
+    gr_str rows;         /* `orders AS "orders"` */
+    gr_str on;           /* that joins it to those before; empty: the first */
     names_vec columns;
     names_vec keys; /* that it is joined by, as the right side */
 } table;
@@ -79,14 +81,14 @@ static void find_columns(gr_sqlw *w, table *tables, size_t n, gr_str text) {
 }
 
 static gr_str dotted(gr_sqlw *w, const table *t, gr_str column) {
-    return gr_sqlw_ident(w, gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->cube->alias), GR_ARG(column)));
+    return gr_sqlw_ident(w, gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->name), GR_ARG(column)));
 }
 
 /* What a right side is joined by, under a name of its own: 18.16 calls the column of a key nullable and does not make
  * it so, and reading it gives 0 for null, other rows, or the end of the server. */
 static gr_str key_name(gr_sqlw *w, const table *t, gr_str column) {
-    return gr_sqlw_ident(
-        w, gr_arena_printf(w->arena, "granary_key_" GR_FMT "." GR_FMT, GR_ARG(t->cube->alias), GR_ARG(column)));
+    return gr_sqlw_ident(w,
+                         gr_arena_printf(w->arena, "granary_key_" GR_FMT "." GR_FMT, GR_ARG(t->name), GR_ARG(column)));
 }
 
 /* ON, with the right side's columns under those names. */
@@ -113,7 +115,7 @@ static gr_str with_keys(gr_sqlw *w, table *t, gr_str on) {
 /* An enum, a UUID: read as a text anyway, and beside a row that is not there the server has no value of it. */
 static bool is_text_of_other(const gr_sqlw *w, const table *t, gr_str column) {
     const gr_cube *cube = t->cube;
-    for (size_t i = 0; w->snapshot && w->snapshot->types && i < cube->n_dimensions; i++) {
+    for (size_t i = 0; cube && w->snapshot && w->snapshot->types && i < cube->n_dimensions; i++) {
         const gr_member *m = cube->dimensions[i];
         const gr_column_schema *type = w->snapshot->types[m->index];
         const gr_expr *e = m->sql;
@@ -139,8 +141,7 @@ static gr_str renamed(gr_sqlw *w, const table *t) {
         texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(value), GR_ARG(name));
     }
     gr_str list = n ? gr_sqlw_join(w, texts, n, ", ") : GR_STR("1 AS \"granary_one\"");
-    gr_str from = gr_sqlw_table(w, t->cube);
-    return gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT ")", GR_ARG(list), GR_ARG(from));
+    return gr_arena_printf(w->arena, "(SELECT " GR_FMT " FROM " GR_FMT ")", GR_ARG(list), GR_ARG(t->rows));
 }
 
 /* The columns of the first `n` tables. */
@@ -152,19 +153,40 @@ static gr_str all_columns(gr_sqlw *w, const table *tables, size_t n) {
     return names.n ? gr_sqlw_join(w, names.v, names.n, ", ") : GR_STR("1 AS \"granary_one\"");
 }
 
-static gr_str joined(gr_sqlw *w, const gr_tree *tree, table *tables, gr_str texts) {
+static table table_of_cube(gr_sqlw *w, const gr_cube *cube, gr_str on) {
+    gr_str alias = gr_sqlw_ident(w, cube->alias), rows = gr_sqlw_table(w, cube);
+    return (table){.cube = cube, .name = cube->alias, .alias = alias, .rows = rows, .on = on};
+}
+
+static table table_of_sub_query(gr_sqlw *w, gr_sql_sub_query s) {
+    gr_str rows = gr_sqlw_sub_query_rows(w, s.dimension), on = gr_sqlw_sub_query_on(w, &s);
+    rows = gr_arena_printf(w->arena, "(" GR_FMT ") AS " GR_FMT, GR_ARG(rows), GR_ARG(s.alias));
+    return (table){.name = s.name, .alias = s.alias, .rows = rows, .on = on};
+}
+
+/* Each cube, and behind it what its sub_query dimensions are computed from. */
+static table *tables_of(gr_sqlw *w, const gr_tree *tree, size_t *ret_n) {
     gr_str *on = GR_NEW_N(w->arena, gr_str, tree->n);
+    for (size_t i = 1; i < tree->n; i++) on[i] = gr_sqlw_expr(w, tree->nodes[i].join->sql, tree->nodes[i].join->from);
+    table *tables = GR_NEW_N(w->arena, table, tree->n + w->sub_queries.n);
+    *ret_n = 0;
     for (size_t i = 0; i < tree->n; i++) {
-        const gr_cube *cube = tree->nodes[i].cube;
-        tables[i] = (table){.cube = cube, .alias = gr_sqlw_ident(w, cube->alias)};
+        tables[(*ret_n)++] = table_of_cube(w, tree->nodes[i].cube, on[i]);
+        for (size_t k = 0; k < w->sub_queries.n; k++)
+            if (w->sub_queries.v[k].dimension->cube == tree->nodes[i].cube)
+                tables[(*ret_n)++] = table_of_sub_query(w, w->sub_queries.v[k]);
     }
-    find_columns(w, tables, tree->n, texts);
-    for (size_t i = 1; i < tree->n; i++) {
-        on[i] = with_keys(w, &tables[i], gr_sqlw_expr(w, tree->nodes[i].join->sql, tree->nodes[i].join->from));
-        find_columns(w, tables, tree->n, on[i]);
+    return tables;
+}
+
+static gr_str joined(gr_sqlw *w, table *tables, size_t n, gr_str texts) {
+    find_columns(w, tables, n, texts);
+    for (size_t i = 1; i < n; i++) {
+        tables[i].on = with_keys(w, &tables[i], tables[i].on);
+        find_columns(w, tables, n, tables[i].on);
     }
     gr_str text = renamed(w, &tables[0]);
-    for (size_t i = 1; i < tree->n; i++) {
+    for (size_t i = 1; i < n; i++) {
         gr_str right = renamed(w, &tables[i]);
         if (i > 1) {
             gr_str list = all_columns(w, tables, i);
@@ -172,20 +194,16 @@ static gr_str joined(gr_sqlw *w, const gr_tree *tree, table *tables, gr_str text
         }
         text = gr_arena_printf(w->arena,
                                GR_FMT " AS \"granary_l%zu\" ALL LEFT JOIN " GR_FMT " AS \"granary_j%zu\" ON " GR_FMT,
-                               GR_ARG(text), i - 1, GR_ARG(right), i, GR_ARG(on[i]));
+                               GR_ARG(text), i - 1, GR_ARG(right), i, GR_ARG(tables[i].on));
     }
     return gr_arena_printf(w->arena, " FROM " GR_FMT, GR_ARG(text));
 }
 
 gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str where) {
-    if (w->sub_queries.n)
-        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
-                            "'" GR_FMT "' is a sub_query dimension, and a reading of the engine '" GR_FMT
-                            "' cannot join what it is computed from",
-                            GR_ARG(w->sub_queries.v[0].dimension->id), GR_ARG(w->dialect->name));
-    if (w->from || tree->n < 2) return gr_sqlw_from(w, tree);
-    table *tables = GR_NEW_N(w->arena, table, tree->n);
-    return joined(w, tree, tables, gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(list), GR_ARG(where)));
+    if (w->from || (tree->n < 2 && !w->sub_queries.n)) return gr_sqlw_from(w, tree);
+    size_t n;
+    table *tables = tables_of(w, tree, &n);
+    return joined(w, tables, n, gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(list), GR_ARG(where)));
 }
 
 /* ---- wall clocks ---------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ typedef GR_VEC(gr_value) gr_sql_params;
 /* A sub_query dimension that the SELECT in the making uses, joined by the key of its cube. */
 typedef struct gr_sql_sub_query {
     const gr_member *dimension;
-    gr_str alias;
+    gr_str name, alias; /* the same, quoted */
 } gr_sql_sub_query;
 
 /* What the writers of one statement share. */
@@ -119,6 +119,10 @@ gr_str gr_sqlw_alone_from(gr_sqlw *w, const gr_tree *tree, gr_str list, gr_str w
 gr_str gr_sqlw_alone_compare(gr_sqlw *w, gr_str value, const char *comparison, int64_t us);
 /* On the wall clock of the writer's zone, by the calendar of cal/. */
 gr_str gr_sqlw_alone_local(gr_sqlw *w, gr_str instant);
+
+/* `SELECT k0 …, value`, and what joins it: `"orders".id = "orders__n"."k0"`. */
+gr_str gr_sqlw_sub_query_rows(gr_sqlw *w, const gr_member *dimension);
+gr_str gr_sqlw_sub_query_on(gr_sqlw *w, const gr_sql_sub_query *sub_query);
 
 /* The rows of a cube as a SELECT, without originals. */
 gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube);

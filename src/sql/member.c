@@ -89,7 +89,7 @@ static gr_str sub_query_value(gr_sqlw *w, const gr_member *m) {
     while (at < w->sub_queries.n && w->sub_queries.v[at].dimension != m) at++;
     if (at == w->sub_queries.n) {
         gr_str name = gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(m->cube->alias), GR_ARG(m->name));
-        gr_sql_sub_query fresh = {m, gr_sqlw_ident(w, name)};
+        gr_sql_sub_query fresh = {m, name, gr_sqlw_ident(w, name)};
         GR_PUSH(w->arena, &w->sub_queries, fresh);
     }
     return gr_arena_printf(w->arena, GR_FMT ".\"value\"", GR_ARG(w->sub_queries.v[at].alias));
@@ -174,29 +174,36 @@ gr_str gr_sqlw_cube_rows(gr_sqlw *w, const gr_cube *cube) {
     return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(name));
 }
 
+gr_str gr_sqlw_sub_query_rows(gr_sqlw *w, const gr_member *dimension) {
+    enum { MOST_SUB_QUERIES = 64 };
+    gr_plan *plan = NULL;
+    if (++*w->n_sub_queries > MOST_SUB_QUERIES)
+        return gr_sqlw_fail(w, GR_ERR_LIMIT, "The query needs more than %d sub queries, the last for '" GR_FMT "'",
+                            MOST_SUB_QUERIES, GR_ARG(dimension->id));
+    gr_status status = gr_plan_sub_query(w->snapshot, dimension, w->outer, w->tz, w->arena, &plan, w->err);
+    if (!status) return gr_sqlw_keyed_value(w, plan, dimension->sql->parts[0].member);
+    if (!*w->status) *w->status = status;
+    return GR_STR("NULL");
+}
+
+gr_str gr_sqlw_sub_query_on(gr_sqlw *w, const gr_sql_sub_query *s) {
+    const gr_cube *cube = s->dimension->cube;
+    gr_str *texts = GR_NEW_N(w->arena, gr_str, cube->n_primary_keys + 1);
+    for (size_t k = 0; k < cube->n_primary_keys; k++) {
+        gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, cube->primary_keys[k]));
+        texts[k] = gr_arena_printf(w->arena, GR_FMT " = " GR_FMT ".\"k%zu\"", GR_ARG(key), GR_ARG(s->alias), k);
+    }
+    return gr_sqlw_join(w, texts, cube->n_primary_keys, " AND ");
+}
+
 /* ` LEFT JOIN (SELECT key, value …) AS "orders__n" ON key = key`, for those of this cube. */
 static gr_str sub_query_joins(gr_sqlw *w, const gr_cube *cube, gr_str text) {
     for (size_t i = 0; i < w->sub_queries.n; i++) {
-        const gr_sql_sub_query *s = &w->sub_queries.v[i];
-        if (s->dimension->cube != cube) continue;
-        enum { MOST_SUB_QUERIES = 64 };
-        gr_plan *plan = NULL;
-        if (++*w->n_sub_queries > MOST_SUB_QUERIES)
-            return gr_sqlw_fail(w, GR_ERR_LIMIT, "The query needs more than %d sub queries, the last for '" GR_FMT "'",
-                                MOST_SUB_QUERIES, GR_ARG(s->dimension->id));
-        gr_status status = gr_plan_sub_query(w->snapshot, s->dimension, w->outer, w->tz, w->arena, &plan, w->err);
-        if (status) {
-            if (!*w->status) *w->status = status;
-            return text;
-        }
-        gr_str rows = gr_sqlw_keyed_value(w, plan, s->dimension->sql->parts[0].member);
-        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN (" GR_FMT ") AS " GR_FMT " ON ", GR_ARG(text), GR_ARG(rows),
-                               GR_ARG(s->alias));
-        for (size_t k = 0; k < cube->n_primary_keys; k++) {
-            gr_str key = gr_sqlw_operand(w, gr_sqlw_member(w, cube->primary_keys[k]));
-            text = gr_arena_printf(w->arena, GR_FMT "%s" GR_FMT " = " GR_FMT ".\"k%zu\"", GR_ARG(text),
-                                   k ? " AND " : "", GR_ARG(key), GR_ARG(s->alias), k);
-        }
+        const gr_sql_sub_query s = w->sub_queries.v[i];
+        if (s.dimension->cube != cube) continue;
+        gr_str rows = gr_sqlw_sub_query_rows(w, s.dimension), on = gr_sqlw_sub_query_on(w, &s);
+        text = gr_arena_printf(w->arena, GR_FMT " LEFT JOIN (" GR_FMT ") AS " GR_FMT " ON " GR_FMT, GR_ARG(text),
+                               GR_ARG(rows), GR_ARG(s.alias), GR_ARG(on));
     }
     return text;
 }

@@ -51,8 +51,20 @@ gr_str gr_sqlw_relation(gr_sqlw *w, const gr_plan *plan) {
                            GR_ARG(pieces), GR_ARG(by));
 }
 
+/* Where the engine reads alone, what is one reading and needs no more than its components: the rest is DuckDB's. */
+static bool is_one_value(const gr_plan *plan, const gr_member *measure) {
+    bool is_finished = measure->agg == GR_MEASURE_COUNT_DISTINCT_APPROX || measure->is_calculated;
+    return plan->n_pieces == 1 && plan->pieces[0].kind == GR_PIECE_SCAN && !is_finished;
+}
+
 gr_str gr_sqlw_keyed_value(gr_sqlw *w, const gr_plan *plan, const gr_member *measure) {
     gr_sqlw p = *w;
+    gr_sql_grain grain = {.query = plan->query};
+    if (w->dialect->reads_alone && !is_one_value(plan, measure))
+        return gr_sqlw_fail(w, GR_ERR_PLAN_UNSUPPORTED,
+                            "'" GR_FMT "' is the value of a sub_query dimension, and one that the engine '" GR_FMT
+                            "' is not asked to work out",
+                            GR_ARG(measure->id), GR_ARG(w->dialect->name));
     gr_str rows = gr_sqlw_relation(&p, plan);
     p.query = plan->query;
     p.read = GR_READ_PLAIN;
@@ -60,7 +72,7 @@ gr_str gr_sqlw_keyed_value(gr_sqlw *w, const gr_plan *plan, const gr_member *mea
     p.rows = GR_STR("\"r\"");
     gr_str value = gr_sqlw_measure(&p, measure), text = GR_STR("SELECT ");
     for (size_t i = 0; i < plan->query->n_columns; i++) {
-        gr_str alias = gr_sqlw_ident(w, plan->query->columns[i].alias);
+        gr_str alias = gr_sqlw_key_alias(w, &grain, i);
         text = gr_arena_printf(w->arena, GR_FMT "\"r\"." GR_FMT " AS \"k%zu\", ", GR_ARG(text), GR_ARG(alias), i);
     }
     return gr_arena_printf(w->arena, GR_FMT GR_FMT " AS \"value\" FROM (" GR_FMT ") AS \"r\"", GR_ARG(text),
