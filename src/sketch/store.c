@@ -110,6 +110,8 @@ static const char *look_explicit(const stored *b) {
     if (n > gr_sketch_threshold(b->log2m, b->is_state)) return "more explicit values than the precision keeps";
     for (size_t i = 1; i < n; i++)
         if (value_at(b, i - 1) >= value_at(b, i)) return "explicit values out of order";
+    for (size_t i = 0; i < n && b->is_state; i++)
+        if (value_at(b, i) >> 32 != 1) return "explicit values that are no hashes of a state";
     return NULL;
 }
 

@@ -249,8 +249,8 @@ static void test_broken(void **state) {
     bytes[1] = 22; /* of 32 bits, 12 say which register it is: 21 at most */
     assert_int_equal(gr_hll_load_state(bytes, MAX_BYTES, 12, &used, &s, &err), GR_ERR_SKETCH);
     assert_non_null(strstr(err.message, "registers out of range"));
-    /* Stored: a state of fewer registers than ClickHouse has, and one that says another limit than its own. */
-    static const char *const stored[] = {"118b47", "118c49", "118c7e"};
+    /* Stored: a state of fewer registers than ClickHouse has, ones that say another limit than their own, no hash. */
+    static const char *const stored[] = {"118b47", "118c49", "118c7e", "128c480000000000000001"};
     for (size_t i = 0; i < COUNT(stored); i++) {
         uint8_t given[16];
         size_t n = from_hex(stored[i], given);
