@@ -400,33 +400,19 @@ typedef struct aggregate {
     } overloads[MAX_OVERLOADS];
 } aggregate;
 
+/* The first six of a function over sketches, which differ in what they take. */
+#define OF_SKETCHES DUCKDB_TYPE_BLOB, sketch_state_size, sketch_init, sketch_combine, sketch_finalize, sketch_destroy
+
 static const aggregate aggregates[] = {
     {"granary_hll_add",
-     DUCKDB_TYPE_BLOB,
-     sketch_state_size,
-     sketch_init,
-     sketch_combine,
-     sketch_finalize,
-     sketch_destroy,
+     OF_SKETCHES,
      {{{DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER}, add_integers},
       {{DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INTEGER}, add_texts}}},
     {"granary_state_add",
-     DUCKDB_TYPE_BLOB,
-     sketch_state_size,
-     sketch_init,
-     sketch_combine,
-     sketch_finalize,
-     sketch_destroy,
+     OF_SKETCHES,
      {{{DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER}, add_integers_to_state},
       {{DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INTEGER}, add_texts_to_state}}},
-    {"granary_hll_union",
-     DUCKDB_TYPE_BLOB,
-     sketch_state_size,
-     sketch_init,
-     sketch_combine,
-     sketch_finalize,
-     sketch_destroy,
-     {{{DUCKDB_TYPE_BLOB}, union_update}}},
+    {"granary_hll_union", OF_SKETCHES, {{{DUCKDB_TYPE_BLOB}, union_update}}},
     {"granary_merge_m2",
      DUCKDB_TYPE_DOUBLE,
      m2_state_size,

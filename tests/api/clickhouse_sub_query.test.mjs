@@ -106,6 +106,7 @@ const queries = {
   'of a joined cube': by(['orders.count', 'orders.total'], ['customers.n_orders']),
   'of a joined cube, by month': by(['orders.count'], ['customers.n_orders'], { timeDimensions: [{ dimension: 'orders.at', granularity: 'month' }] }),
   'over rows that a join repeats': by(['customers.count', 'orders.count'], ['customers.class']),
+  'sketches, from both shards': by(['orders.about', 'orders.n_paid'], ['customers.city']),
   'two levels deep': by(['orders.sent'], ['customers.class']),
   'rows': { ungrouped: true, dimensions: ['customers.id', 'customers.n_orders', 'customers.spent'], order: { 'customers.id': 'asc' } },
 };

@@ -1,34 +1,7 @@
 /* The operations of ClickHouse's dialect give the same answers as DuckDB's, over the same values: at the ends of
  * months, in the hours that clocks skip and repeat, for null, for empty input, for floats and decimals, of columns that
  * cannot be null. What it refuses is on a list. Skips visibly where there is no ClickHouse. */
-#include "clickhouse/server.h"
-#include "conformance/engine/dialect_fixture.h"
-
-static fixture f;
-static clickhouse_server server;
-static side sides[2] = {{.name = "duckdb"}, {.name = "clickhouse"}};
-
-static int open_all(void **state) {
-    (void)state;
-    set_up_folder(&f);
-    if (clickhouse_start(&server, 1)) return -1;
-    if (!server.urls[0][0]) {
-        printf("[  SKIPPED ] no ClickHouse server is installed\n");
-        exit(0);
-    }
-    const gr_source_config source = {.name = GR_STR("ch"),
-                                     .kind = GR_SOURCE_CLICKHOUSE,
-                                     .url = {gr_str_from(server.urls[0])},
-                                     .user = GR_STR("granary"),
-                                     .password = {GR_STR("secret")}};
-    return open_sides(&f, sides, &gr_engine_clickhouse_driver, &source);
-}
-
-static int close_all(void **state) {
-    (void)state;
-    close_sides(&f, sides);
-    return clickhouse_stop(&server);
-}
+#include "conformance/engine/clickhouse_fixture.h"
 
 /* ---- the same rows in both -----------------------------------------------------------------------------------------
  */

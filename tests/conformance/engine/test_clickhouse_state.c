@@ -1,34 +1,6 @@
 /* States of uniqCombined between a live ClickHouse and here: what it makes of values is what we make of them, byte for
  * byte; what we send it, it merges as its own. Skips visibly where there is no ClickHouse. */
-#include "clickhouse/server.h"
-#include "conformance/engine/dialect_fixture.h"
-
-static fixture f;
-static clickhouse_server server;
-static side sides[2] = {{.name = "duckdb"}, {.name = "clickhouse"}};
-enum { DUCK, HOUSE };
-
-static int open_all(void **state) {
-    (void)state;
-    set_up_folder(&f);
-    if (clickhouse_start(&server, 1)) return -1;
-    if (!server.urls[0][0]) {
-        printf("[  SKIPPED ] no ClickHouse server is installed\n");
-        exit(0);
-    }
-    const gr_source_config source = {.name = GR_STR("ch"),
-                                     .kind = GR_SOURCE_CLICKHOUSE,
-                                     .url = {gr_str_from(server.urls[0])},
-                                     .user = GR_STR("granary"),
-                                     .password = {GR_STR("secret")}};
-    return open_sides(&f, sides, &gr_engine_clickhouse_driver, &source);
-}
-
-static int close_all(void **state) {
-    (void)state;
-    close_sides(&f, sides);
-    return clickhouse_stop(&server);
-}
+#include "conformance/engine/clickhouse_fixture.h"
 
 static gr_str op(int at, gr_sql_op op, gr_str a, gr_str b) {
     gr_status status = GR_OK;
