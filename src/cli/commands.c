@@ -75,9 +75,11 @@ static const gr_cli_command commands[] = {
      "List what happened to a pre-aggregation, newest first.", NULL, gr_cli_run_preagg_history},
     {"preagg builds", "ID|NAME", 1, 1, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
      "List the builds of a pre-aggregation, newest first.", NULL, gr_cli_run_preagg_builds},
-    {"preagg verify", "ID|NAME", 1, 1, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
+    {"preagg verify", "ID|NAME…", 1, 10000, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
      "Compare what is stored with the source, partition by partition.",
-     "What is closed and differs serves no more, and is built anew; the exit code is then 1.",
+     "What is closed and differs serves no more, and is built anew; the exit code is then 1. With --json an object "
+     "for\n"
+     "each, one a line.",
      gr_cli_run_preagg_verify},
     {"preagg rm", "ID|NAME", 1, 1, F(CONFIG) | F(JSON) | F(LOCAL), true, false,
      "Delete a pre-aggregation that no cube uses, and its table.", NULL, gr_cli_run_preagg_rm},

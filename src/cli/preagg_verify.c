@@ -1,5 +1,5 @@
-/* granary preagg verify: what is stored against its source, partition by partition. Ends with 1 when something was
- * wrong. */
+/* granary preagg verify: what is stored against its source, partition by partition, of each that is named. Ends with 1
+ * when something was wrong. */
 #include "cli/answer.h"
 
 #include <stdio.h>
@@ -28,11 +28,11 @@ static gr_status show_differences(gr_cli *cli, const json_t *json, gr_error *err
     return status;
 }
 
-gr_status gr_cli_run_preagg_verify(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
+static gr_status verify_one(gr_cli *cli, gr_str name, gr_exit *ret_exit, gr_error *err) {
     gr_buf url;
     json_t *json = NULL;
     gr_cli_url_init(&url, "/pre-aggregations/");
-    gr_cli_url_text(&url, cli->args.operands[0]);
+    gr_cli_url_text(&url, name);
     gr_buf_z(&url, "/verify");
     gr_status status = gr_cli_ask_once(cli, "POST", &url, NULL, &json, err);
     gr_buf_done(&url);
@@ -40,11 +40,16 @@ gr_status gr_cli_run_preagg_verify(gr_cli *cli, gr_exit *ret_exit, gr_error *err
     if (gr_cli_json_number(json, "quarantined")) *ret_exit = GR_EXIT_USER;
     if (cli->args.has[GR_FLAG_JSON]) return gr_cli_print_json(json, err);
     if (!json_is_true(json_object_get(json, "can_verify"))) {
-        printf(GR_FMT ": stores nothing that can be compared\n", GR_ARG(cli->args.operands[0]));
+        printf(GR_FMT ": stores nothing that can be compared\n", GR_ARG(name));
         fflush(stdout);
         return GR_OK;
     }
     GR_TRY(show_differences(cli, json, err));
-    print_counts(json, cli->args.operands[0]);
+    print_counts(json, name);
+    return GR_OK;
+}
+
+gr_status gr_cli_run_preagg_verify(gr_cli *cli, gr_exit *ret_exit, gr_error *err) {
+    for (size_t i = 0; i < cli->args.n_operands; i++) GR_TRY(verify_one(cli, cli->args.operands[i], ret_exit, err));
     return GR_OK;
 }

@@ -154,6 +154,10 @@ describe('verification', () => {
     const right = await server.result(all);
     const clean = await server.granary(['preagg', 'verify', 't.main', '--json']);
     assert.deepEqual([clean.code, clean.json.equal, clean.json.quarantined], [0, 3, 0], clean.stderr);
+    const twice = await server.granary(['preagg', 'verify', 't.main', '1']);
+    assert.match(twice.stdout, /^t\.main: 3 equal, .*\n1: 3 equal, /);
+    const lost = await server.granary(['preagg', 'verify', 't.main', 't.nothing']);
+    assert.deepEqual([lost.code, /^t\.main: 3 equal/.test(lost.stdout), /t\.nothing/.test(lost.stderr)], [1, true, true], lost.stderr);
     await server.stop();
     await stored(server, (name) => `UPDATE "${name}" SET t__amount = t__amount + 1 WHERE t__at_day = TIMESTAMP '2024-01-05'`);
     await server.start();
