@@ -362,13 +362,34 @@ const gr_rollup_column *gr_scan_stored_column(const gr_scan *scan, const gr_memb
     return stored(scan->rollup, member, NULL);
 }
 
+/* Beside its data, or in the same engine without a way in between. */
+static bool is_at_home(const gr_rollup *r) {
+    return !r->is_elsewhere && (!r->is_remote || gr_str_eq(r->place, r->tree.nodes[0].cube->data_source));
+}
+
+/* The stored value of a dimension is the one that is counted at the source. Not so of an integer that is stored as the
+ * boolean that it stands for; and of what is hashed as a text (decisions 23) where another engine writes it: 1 and 1.0,
+ * a time in a zone. */
+static bool is_same_value(const gr_rollup *r, const gr_component *c, const gr_member *dimension,
+                          const gr_column_schema *const *types) {
+    const gr_column_schema *stored = types ? types[dimension->index] : NULL,
+                           *counted = types ? types[c->measure->index] : NULL;
+    bool is_boolean = dimension->kind == GR_MEMBER_DIMENSION && dimension->dim_type == GR_DIM_BOOLEAN;
+    if (is_boolean && stored && stored->type != GR_TYPE_BOOL) return false;
+    if (c->agg != GR_AGG_COUNT_DISTINCT_APPROX || is_at_home(r)) return true;
+    if (!counted) return false;
+    return counted->type == GR_TYPE_INT64 || counted->type == GR_TYPE_UTF8 || counted->type == GR_TYPE_DATE;
+}
+
 /* Computed anew from a stored dimension: what repeated values do not change. */
-static const gr_rollup_column *value_column(const gr_rollup *r, const gr_component *c) {
+static const gr_rollup_column *value_column(const gr_rollup *r, const gr_component *c,
+                                            const gr_column_schema *const *types) {
     if (!c->value.n || !gr_component_survives_fan_out(c->agg) || r->n_facts > 1) return NULL;
     /* Of a row that a join did not find, an expression may be stored that is no value of the measure. */
     if (r->tree.nodes[0].cube != c->measure->cube && !gr_component_is_column(c->measure)) return NULL;
     for (size_t i = 0; i < r->n_columns; i++)
-        if (gr_str_eq(r->columns[i].value, c->value) && r->columns[i].member->cube == c->measure->cube)
+        if (gr_str_eq(r->columns[i].value, c->value) && r->columns[i].member->cube == c->measure->cube &&
+            is_same_value(r, c, r->columns[i].member, types))
             return &r->columns[i];
     return NULL;
 }
@@ -376,7 +397,7 @@ static const gr_rollup_column *value_column(const gr_rollup *r, const gr_compone
 const gr_rollup_column *gr_scan_value_column(const gr_scan *scan, const gr_component *c) {
     bool is_stored = stored_component(scan->rollup, c->stored_key) != NULL;
     if (is_stored && (gr_component_is_mergeable(c->agg) || scan->is_exact_match)) return NULL;
-    return value_column(scan->rollup, c);
+    return value_column(scan->rollup, c, scan->snapshot->types);
 }
 
 bool gr_scan_is_absorbed(const gr_scan *scan, const gr_filter *f) {
@@ -428,7 +449,8 @@ static bool check_components(matcher *m) {
         const gr_component *c = &needed->v[i];
         const gr_rollup_component *have = stored_component(m->rollup, c->stored_key);
         bool is_merged = have && (gr_component_is_mergeable(c->agg) || all_covered(m));
-        bool is_counted_anew = !is_merged && value_column(m->rollup, c) && same_way(m, c->measure->cube);
+        bool is_counted_anew =
+            !is_merged && value_column(m->rollup, c, m->scan->snapshot->types) && same_way(m, c->measure->cube);
         if (is_counted_anew && !is_narrowed(m, c->measure)) continue;
         if ((!have || !same_way(m, c->measure->cube)) && !refuse(m, GR_RULE_MEASURE_MISSING, c->measure, NULL))
             return false;

@@ -89,6 +89,8 @@ gr_str gr_sqlw_sketch(gr_sqlw *w, const gr_component *c, gr_str hashed) {
 gr_str gr_sqlw_hashed(gr_sqlw *w, const gr_component *c, gr_str value) {
     const gr_column_schema *type = w->snapshot->types ? w->snapshot->types[c->measure->index] : NULL;
     bool is_integer = type && type->type == GR_TYPE_INT64;
+    bool is_time = type && (type->type == GR_TYPE_TIMESTAMP || type->type == GR_TYPE_TIMESTAMPTZ);
+    if (is_time && c->is_state) return gr_sqlw_op1(w, GR_SQL_STATE_TIME, value);
     return gr_sqlw_op1(w, gr_sql_sketch_op(c, is_integer ? GR_SQL_BIGINT : GR_SQL_TEXT), value);
 }
 

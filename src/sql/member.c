@@ -88,7 +88,8 @@ static gr_str sub_query_value(gr_sqlw *w, const gr_member *m) {
     size_t at = 0;
     while (at < w->sub_queries.n && w->sub_queries.v[at].dimension != m) at++;
     if (at == w->sub_queries.n) {
-        gr_str name = gr_arena_printf(w->arena, GR_FMT "__" GR_FMT, GR_ARG(m->cube->alias), GR_ARG(m->name));
+        /* no cube can be called so */
+        gr_str name = gr_arena_printf(w->arena, GR_FMT ":" GR_FMT, GR_ARG(m->cube->alias), GR_ARG(m->name));
         gr_sql_sub_query fresh = {m, name, gr_sqlw_ident(w, name)};
         GR_PUSH(w->arena, &w->sub_queries, fresh);
     }

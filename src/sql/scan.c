@@ -161,6 +161,13 @@ static const gr_component *given(const gr_group *group, gr_str key) {
     return NULL;
 }
 
+/* 18.16 looks at each of the streams that it reads a join in by itself, unless the rows come out of a SELECT. */
+static gr_str distinct_rows(gr_sqlw *w, gr_str list, gr_str from, gr_str where) {
+    bool is_apart = w->dialect->reads_alone;
+    return gr_arena_printf(w->arena, "SELECT DISTINCT %s" GR_FMT GR_FMT GR_FMT "%s", is_apart ? "* FROM (SELECT " : "",
+                           GR_ARG(list), GR_ARG(from), GR_ARG(where), is_apart ? ")" : "");
+}
+
 /* The rows of the key's cube, once for each group. A composite key exists when all its parts do. */
 static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group) {
     const gr_cube *cube = group->tree.nodes[group->key_node].cube;
@@ -176,8 +183,7 @@ static gr_str distinct_keys(gr_sqlw *w, const gr_sql_grain *grain, const gr_grou
         texts[at++] = named(w, gr_sqlw_row_value(w, group->components.v[i].measure), gr_sqlw_own_at(w, "v", i));
     gr_str list = gr_sqlw_join(w, texts, at, ", "), where = gr_sqlw_where(w),
            from = gr_sqlw_from_for(w, &group->tree, list, where);
-    return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
-                           GR_ARG(where));
+    return distinct_rows(w, list, from, where);
 }
 
 gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *group, const gr_component *c) {
@@ -191,8 +197,7 @@ gr_str gr_sqlw_values(gr_sqlw *w, const gr_sql_grain *grain, const gr_group *gro
     texts[n] = named(w, gr_sqlw_hashed(w, c, gr_sqlw_row_value(w, c->measure)), gr_sqlw_own(w, "v"));
     gr_str list = gr_sqlw_join(w, texts, n + 1, ", "), where = gr_sqlw_where(w),
            from = gr_sqlw_from_for(w, &group->tree, list, where);
-    return gr_arena_printf(w->arena, "SELECT DISTINCT " GR_FMT GR_FMT GR_FMT, GR_ARG(list), GR_ARG(from),
-                           GR_ARG(where));
+    return distinct_rows(w, list, from, where);
 }
 
 /* Results of an engine that reads alone carry no bytes but those of its own states. */

@@ -277,6 +277,45 @@ ${names.map((n) => `      - {name: ${n}, sql: ${n}, type: ${types[n] ?? 'string'
       assert.match(answer.body.error, reason);
     }
   });
+  test('rows that a join repeats count once, however many threads read them', async (t) => {
+    const size = 1500000;
+    await house.sql(`CREATE TABLE shop.lines ENGINE = MergeTree ORDER BY id AS SELECT toInt64(number) AS id, toInt64(number % 1000) AS kind_id, toInt64(number % 2) AS half FROM numbers(${size})`);
+    await house.sql('CREATE TABLE shop.kinds ENGINE = MergeTree ORDER BY id AS SELECT toInt64(number) AS id, toInt64(number % 7 + 1) AS weight FROM numbers(1000)');
+    for (const node of [0, 1]) {
+      await cluster.sql('CREATE DATABASE IF NOT EXISTS few', node);
+      for (const [name, columns, select] of [['lines', 'id Int64, kind_id Int64, half Int64', 'SELECT toInt64(number * 2 + ' + node + ') AS id, toInt64(id % 1000), toInt64(id % 2) FROM numbers(2000)'], ['kinds', 'id Int64, weight Int64', 'SELECT toInt64(number * 2 + ' + node + ') AS id, toInt64(id % 7 + 1) FROM numbers(500)']]) {
+        await cluster.sql(`CREATE TABLE few.${name}_l (${columns}) ENGINE = MergeTree ORDER BY tuple()`, node);
+        await cluster.sql(`INSERT INTO few.${name}_l ${select}`, node);
+        await cluster.sql(`CREATE TABLE few.${name} AS few.${name}_l ENGINE = Distributed(shards, few, ${name}_l, rand())`, node);
+      }
+    }
+    const text = (more) => `cubes:
+  - name: lines
+    sql_table: lines
+    joins: [{name: kinds, sql: "{CUBE}.kind_id = {kinds.id}", relationship: many_to_one}]
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: half, sql: half, type: number}
+    measures: [{name: count, type: count}]
+    pre_aggregations: [${more}]
+  - name: kinds
+    sql_table: kinds
+    dimensions: [{name: id, sql: id, type: number, primary_key: true}]
+    measures: [{name: count, type: count}, {name: weight, sql: weight, type: sum}, {name: mean, sql: weight, type: avg}]
+`;
+    const rollup = '{name: main, external: false, measures: [lines.count, kinds.count, kinds.weight], dimensions: [half]}';
+    const sum = (half) => Array.from({ length: 1000 }, (_, i) => (i % 2 === half ? (i % 7) + 1 : 0)).reduce((a, b) => a + b);
+    for (const [config, n] of [[house.config.replace('}', ', database: shop}'), size], [cluster.config.replace('}', ', database: few}'), 4000]])
+      for (const more of ['', rollup]) {
+        const server = await serve(t, { 'granary.yml': `data_sources:\n  default: ${config}\nmodel: model\nstorage: {source_schema: pre_lines}\ncache: {max_bytes: 0}\n`, 'model/lines.yml': text(more) });
+        const result = await server.result({ measures: ['lines.count', 'kinds.count', 'kinds.weight'], dimensions: ['lines.half'], order: { 'lines.half': 'asc' } });
+        assert.equal(Server.served(result).length, more ? 1 : 0);
+        assert.deepEqual(result.data.map((row) => Object.values(row).map(Number).sort((a, b) => a - b)), [0, 1].map((half) => [half, n / 2, 500, sum(half)].sort((a, b) => a - b)));
+        if (more) continue;
+        const [all] = await server.rows({ measures: ['lines.count', 'kinds.count', 'kinds.weight'] });
+        assert.deepEqual([all['lines.count'], all['kinds.count'], all['kinds.weight']].map(Number), [n, 1000, sum(0) + sum(1)]);
+      }
+  });
   test('rollups are spread over the shards, and dropped from all', async (t) => {
     const rows = async (node) => Number((await cluster.sql("SELECT sum(rows) FROM system.parts WHERE table LIKE 'orders_apart%' AND active", node))[0][0]);
     const server = await serve(t, files([main('').replace('main', 'apart')], `  shards: ${cluster.config}\n`, ', store: shards'));

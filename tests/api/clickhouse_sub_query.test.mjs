@@ -132,6 +132,35 @@ describe('sub_query dimensions', { skip: house.missing }, () => {
         }
       });
     });
+  test('a cube of the name of one', async (t) => {
+    const text = `cubes:
+  - name: customers
+    sql_table: customers
+    joins:
+      - {name: orders, relationship: one_to_many, sql: "{CUBE}.id = {orders.customer_id}"}
+      - {name: customers__n, relationship: many_to_one, sql: "{CUBE}.level = {customers__n.order_id}"}
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true, public: true}
+      - {name: n, sql: "{orders.count}", type: number, sub_query: true}
+    measures: [{name: count, type: count}]
+  - name: orders
+    sql_table: orders
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: customer_id, sql: customer_id, type: number}
+    measures: [{name: count, type: count}]
+  - name: customers__n
+    sql: SELECT order_id, max(pieces) AS value FROM items GROUP BY order_id
+    dimensions:
+      - {name: order_id, sql: "CAST({CUBE}.order_id AS int)", type: number, primary_key: true}
+      - {name: value, sql: value, type: number}
+`;
+    const query = by(['customers.count'], ['customers.id', 'customers.n', 'customers__n.value']);
+    const here = await serve(t, { ...files(inside(house.config)), 'model/shop.yml': text.replace('AS int', 'AS Int32') }), there = await serve(t, { ...duck(), 'model/shop.yml': text });
+    const expected = plain(await there.rows(query));
+    assert.ok(expected.some((row) => row['customers.n'] !== row['customers__n.value']));
+    assert.deepEqual(sorted(plain(await here.rows(query))), sorted(expected));
+  });
   const dimensions = ['customers.city', 'customers.n_orders', 'customers.class'];
   for (const [where, config, more] of [['the store', () => house.config, ''], ['beside the data', () => house.config, 'external: false, '], ['on the shards', () => cluster.config, 'external: false, ']])
     test(`rollups of them ${where}`, async (t) => {

@@ -160,6 +160,42 @@ describe('what is asked of the server', { skip: house.missing }, () => {
   });
 });
 
+describe('what is counted anew from kept values', { skip: house.missing }, () => {
+  const odd = (more) => `cubes:
+  - name: odd
+    sql_table: odd
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: f, sql: f, type: number}
+      - {name: z, sql: z, type: string}
+      - {name: flag, sql: flag, type: boolean}
+      - {name: name, sql: name, type: string}
+      - {name: at, sql: at, type: time}
+    measures:
+      - {name: count, type: count}
+${['f', 'z', 'flag', 'name'].map((m) => `      - {name: of_${m}, sql: ${m}, type: count_distinct_approx}\n      - {name: exact_${m}, sql: ${m}, type: count_distinct}\n`).join('')}    pre_aggregations: [${more.join(', ')}]
+`;
+  const world = (more, storage = '', sources = '') => ({ ...files([], storage, sources), 'model/web.yml': odd(more) });
+  const batch = (more) => `{name: batch, ${more}measures: [count], dimensions: [f, z, flag, name], time_dimension: at, granularity: day, partition_granularity: month, build_range_end: {sql: "SELECT toDateTime('2024-02-15 00:00:00')"}}`;
+  const lambda = '{name: live, type: rollup_lambda, rollups: [batch], union_with_source_data: true}';
+  const range = [{ dimension: 'odd.at', dateRange: ['2024-01-01', '2024-03-20'] }];
+  test('a number, a time of a zone and a boolean are what the source has', async (t) => {
+    await house.sql("CREATE TABLE web.odd ENGINE = MergeTree ORDER BY id AS SELECT toInt64(number) AS id, toFloat64(number % 90) AS f, toDateTime('2023-10-29 00:00:00', 'Europe/Berlin') + number % 8 * 1800 AS z, toUInt8(number % 5) AS flag, concat('n', toString(number % 70)) AS name, toDateTime('2024-01-01 00:00:00', 'UTC') + number * 600 AS at FROM numbers(12000)");
+    const measures = ['f', 'z', 'flag', 'name'].flatMap((m) => [`odd.of_${m}`, `odd.exact_${m}`]);
+    const [exact] = await house.sql('SELECT uniqExact(f), uniqExact(z), uniqExact(flag), uniqExact(name) FROM web.odd');
+    const wanted = exact.flatMap((n) => [Number(n), Number(n)]);
+    const cases = [[[]], [[batch('')]], [[lambda, batch('')]], [[lambda, batch('external: false, ')], '_kept'], [[lambda, batch('')], ', store: shards', `  shards: ${cluster.config}\n`]];
+    for (const [preaggs, storage, sources] of cases) {
+      const server = await serve(t, world(preaggs, storage, sources));
+      for (const measure of measures) {
+        const result = await server.result({ measures: [measure], timeDimensions: range });
+        assert.equal(Number(result.data[0][measure]), wanted[measures.indexOf(measure)], `${measure} ${JSON.stringify(preaggs)}`);
+        if (measure === 'odd.of_name' && preaggs.includes(lambda)) assert.equal(Server.served(result).length, 1);
+      }
+    }
+  });
+});
+
 describe('of one row it is 1 or nothing', { skip: house.missing }, () => {
   const query = { ungrouped: true, measures: ['visits.users'], dimensions: ['visits.id'], filters: [{ member: 'visits.id', operator: 'lt', values: ['24'] }], order: { 'visits.id': 'asc' } };
   const main = '{name: main, measures: [users], dimensions: [id]}';

@@ -32,6 +32,8 @@
 #define LATER(bins) "addMonths({2}, " bins " * {1})"
 #define SECONDS(x) "toInt64(toUInt32(" x "))"
 
+#define TEXT_HASH(x) "reinterpretAsUInt64(substring(murmurHash3_128(" x "), 1, 8))"
+
 const gr_dialect gr_dialect_clickhouse =
     {
         .name = GR_STR_INIT("clickhouse"),
@@ -94,8 +96,8 @@ const gr_dialect gr_dialect_clickhouse =
                 [GR_SQL_SKETCH_TO_TEXT] = GR_STR_INIT("hex({0})"),
                 /* Of values that cannot be null: of others the states of 18.16 and 26 differ. */
                 [GR_SQL_STATE_INTEGER] = GR_STR_INIT("toUInt64(toInt64({0}))"),
-                [GR_SQL_STATE_TEXT] =
-                    GR_STR_INIT("reinterpretAsUInt64(substring(murmurHash3_128(toString({0})), 1, 8))"),
+                [GR_SQL_STATE_TEXT] = GR_STR_INIT(TEXT_HASH("toString({0})")),
+                [GR_SQL_STATE_TIME] = GR_STR_INIT(TEXT_HASH("toString(toTimeZone({0}, 'UTC'))")),
                 [GR_SQL_STATE_ADD] = GR_STR_INIT("uniqCombinedStateIf({1})(assumeNotNull({0}), isNotNull({0}))"),
                 [GR_SQL_STATE_UNION] = GR_STR_INIT("uniqCombinedMergeState({1})({0})"),
                 [GR_SQL_STATE_MARK] = GR_STR_INIT("toString(finalizeAggregation({0}))"),

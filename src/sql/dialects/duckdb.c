@@ -53,6 +53,7 @@ const gr_dialect gr_dialect_duckdb = {
             [GR_SQL_HLL_CARDINALITY] = GR_STR_INIT("coalesce(granary_hll_cardinality({0}), 0)"),
             [GR_SQL_STATE_INTEGER] = GR_STR_INIT("CAST({0} AS BIGINT)"),
             [GR_SQL_STATE_TEXT] = GR_STR_INIT("CAST({0} AS VARCHAR)"),
+            [GR_SQL_STATE_TIME] = GR_STR_INIT("CAST({0} AS VARCHAR)"),
             [GR_SQL_STATE_ADD] = GR_STR_INIT("granary_state_add({0}, {1})"),
             [GR_SQL_STATE_UNION] = GR_STR_INIT("granary_hll_union({0})"),
             [GR_SQL_STATE_CARDINALITY] = GR_STR_INIT("coalesce(granary_hll_cardinality({0}), 0)"),

@@ -56,7 +56,7 @@
 
 /* Of another engine's data queries are finished in the embedded engine: its hashes are not made here, only joined. */
 #define NO_STATES                                                                                                      \
-    [GR_SQL_STATE_INTEGER] = true, [GR_SQL_STATE_TEXT] = true, [GR_SQL_STATE_ADD] = true,                              \
+    [GR_SQL_STATE_INTEGER] = true, [GR_SQL_STATE_TEXT] = true, [GR_SQL_STATE_TIME] = true, [GR_SQL_STATE_ADD] = true,  \
     [GR_SQL_STATE_CARDINALITY] = true
 
 /* Long names are cut by the server without a word: ours are shortened before. */

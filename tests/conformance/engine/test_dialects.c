@@ -167,10 +167,10 @@ static void every_operation_answers_the_same(void **state) {
 /* What a dialect refuses is on a list, so that nothing is refused by accident. */
 static void refusals_are_listed(void **state) {
     (void)state;
-    static const gr_sql_op refused[] = {GR_SQL_HLL_ADD,       GR_SQL_HLL_UNION,        GR_SQL_HLL_CARDINALITY,
-                                        GR_SQL_MERGE_M2,      GR_SQL_SKETCH_TO_TEXT,   GR_SQL_SKETCH_OF_TEXT,
-                                        GR_SQL_STATE_INTEGER, GR_SQL_STATE_TEXT,       GR_SQL_STATE_ADD,
-                                        GR_SQL_STATE_UNION,   GR_SQL_STATE_CARDINALITY};
+    static const gr_sql_op refused[] = {GR_SQL_HLL_ADD,       GR_SQL_HLL_UNION,      GR_SQL_HLL_CARDINALITY,
+                                        GR_SQL_MERGE_M2,      GR_SQL_SKETCH_TO_TEXT, GR_SQL_SKETCH_OF_TEXT,
+                                        GR_SQL_STATE_INTEGER, GR_SQL_STATE_TEXT,     GR_SQL_STATE_TIME,
+                                        GR_SQL_STATE_ADD,     GR_SQL_STATE_UNION,    GR_SQL_STATE_CARDINALITY};
     const gr_dialect *postgres = gr_dialect_get(GR_STR("postgres"));
     size_t n = 0;
     for (int op = 0; op < GR_SQL_OP__COUNT; op++) n += postgres->refuses[op];
