@@ -86,6 +86,7 @@ struct gr_exec {
     gr_pool *pools[GR_SOURCE_KIND__COUNT];
     gr_sql_places places;
     gr_sql_place *own_places; /* the same, to be written */
+    bool *are_files;          /* by source of the configuration: it is a folder, not a database */
     gr_str shared_dir;        /* of a shared store; empty: the embedded one */
     pthread_mutex_t define, publish, mutex;
     gr_exec_snapshot *current;

@@ -7,6 +7,7 @@
 #include "exec/internal.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* NULL: it is the embedded engine's. */
 static const gr_engine_driver *native_driver(gr_source_kind kind) {
@@ -25,6 +26,7 @@ static gr_status open_engine(gr_exec *exec, gr_source_kind kind, gr_error *err) 
 gr_status gr_exec_places_open(gr_exec *exec, gr_error *err) {
     const gr_config *config = exec->config;
     gr_sql_place *places = GR_NEW_N(exec->arena, gr_sql_place, config->n_sources + 1);
+    exec->are_files = GR_NEW_N(exec->arena, bool, config->n_sources + 1);
     places[0] = (gr_sql_place){.dialect = exec->dialect, .is_embedded = true};
     for (size_t i = 0; i < config->n_sources; i++) {
         const gr_source_config *s = &config->sources[i];
@@ -33,6 +35,8 @@ gr_status gr_exec_places_open(gr_exec *exec, gr_error *err) {
         const gr_engine_driver *driver = native_driver(kind);
         const gr_dialect *dialect = driver ? gr_dialect_get(gr_str_from(driver->dialect)) : exec->dialect;
         places[i + 1] = (gr_sql_place){.name = s->name, .dialect = dialect, .is_embedded = !driver};
+        struct stat st;
+        exec->are_files[i] = !driver && s->path.n && (stat(s->path.p, &st) || S_ISDIR(st.st_mode));
         if (s->max_queries)
             gr_pool_limit(exec->pools[kind] ? exec->pools[kind] : exec->pool, s->name, (size_t)s->max_queries);
     }
@@ -209,11 +213,19 @@ gr_status gr_exec_fetch(const gr_exec *exec, gr_engine_conn *conn, gr_engine_con
 
 typedef enum running { ONCE, CACHED, BULK } running; /* of running a statement */
 
-static gr_status query(gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql, running how, gr_stream **ret,
-                       gr_error *err) {
+/* A prepared statement over CSV keeps a buffer of 30 MiB for each file that it reads, also of ten bytes (DuckDB 1.5).
+ */
+static bool is_too_large_to_keep(const gr_exec *exec, const gr_sql *sql) {
+    for (size_t i = 0; sql->reads_source && i < exec->config->n_sources; i++)
+        if (exec->are_files[i] && gr_str_eq(exec->config->sources[i].name, sql->place)) return true;
+    return false;
+}
+
+static gr_status query(const gr_exec *exec, gr_engine_conn *conn, const gr_ctx *ctx, const gr_sql *sql, running how,
+                       gr_stream **ret, gr_error *err) {
     if (how == BULK && conn->driver->query_bulk)
         return conn->driver->query_bulk(conn, ctx, sql->text, sql->params, sql->n_params, ret, err);
-    bool is_kept = how == CACHED && !sql->n_fetches;
+    bool is_kept = how == CACHED && !sql->n_fetches && !is_too_large_to_keep(exec, sql);
     return conn->driver->query(conn, ctx, sql->text, sql->params, sql->n_params, is_kept, ret, err);
 }
 
@@ -221,7 +233,7 @@ static gr_status run_on(const gr_exec *exec, gr_engine_conn *conn, gr_engine_con
                         const gr_ctx *ctx, const gr_sql *sql, running how, gr_stream **ret, gr_error *err) {
     gr_stream *inner;
     gr_status status = gr_exec_fetch(exec, conn, at_hand, ctx, sql, err);
-    if (!status) status = query(conn, ctx, sql, how, &inner, err);
+    if (!status) status = query(exec, conn, ctx, sql, how, &inner, err);
     if (status) {
         gr_exec_fetched_drop(conn, sql->n_fetches);
         return status;

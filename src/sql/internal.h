@@ -50,6 +50,7 @@ typedef struct gr_sql_statement {
     gr_sql_params params;
     gr_status status;
     int n_sub_queries;
+    bool reads_source;
     gr_sql_fetches fetches;
 } gr_sql_statement;
 
@@ -78,6 +79,7 @@ typedef struct gr_sqlw {
     int64_t now_us;
     gr_arena *arena;
     int *n_sub_queries;                   /* of the whole statement: they nest */
+    bool *reads_source;                   /* gr_sql; NULL: nobody asks */
     gr_sql_params *params;                /* shared by the writers of one statement */
     GR_VEC(gr_sql_sub_query) sub_queries; /* of the SELECT in the making */
     gr_status *status;                    /* shared by the writers of one statement */

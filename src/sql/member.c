@@ -157,6 +157,7 @@ gr_str gr_sqlw_member_out(gr_sqlw *w, const gr_member *m) {
 
 /* The cube's table or SELECT, or the table that its original_sql was stored in. */
 gr_str gr_sqlw_table(gr_sqlw *w, const gr_cube *cube) {
+    if (w->reads_source) *w->reads_source = true;
     gr_str alias = gr_sqlw_ident(w, cube->alias);
     for (size_t i = 0; i < w->n_originals; i++) {
         const gr_original *o = &w->originals[i];

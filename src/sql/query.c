@@ -106,6 +106,7 @@ static gr_sqlw writer_of(const gr_plan *plan, const gr_sql_places *places, const
                  .now_us = plan->snapshot->now_us,
                  .arena = arena,
                  .n_sub_queries = &s->n_sub_queries,
+                 .reads_source = &s->reads_source,
                  .params = &s->params,
                  .status = &s->status,
                  .err = err};
@@ -207,6 +208,7 @@ gr_status gr_sqlw_finish(const gr_sql_statement *s, const gr_sql_home *home, gr_
                     .n_params = s->params.n,
                     .place = home->place,
                     .is_native = home->is_native,
+                    .reads_source = s->reads_source,
                     .fetches = s->fetches.v,
                     .n_fetches = s->fetches.n};
     return GR_OK;

@@ -35,6 +35,7 @@ typedef struct gr_sql {
     size_t n_params;
     gr_str place;          /* the data source that it is about; empty: the store alone */
     bool is_native;        /* run there; else in the embedded engine, on a connection for that source */
+    bool reads_source;     /* of a query: rows of cubes, not only stored ones */
     gr_sql_fetch *fetches; /* that it reads: run before it, each where it says */
     size_t n_fetches;
 } gr_sql;

@@ -365,3 +365,22 @@ describe('a catalog that another process keeps locked', () => {
     await server.assertAlive();
   });
 });
+
+// The engine keeps a buffer of 30 MiB for each file of a statement that is prepared, however small the file.
+test('many different queries over small CSV files do not use the memory up', async (t) => {
+  const n = 12;
+  const cube = (name, joins = '') => `  - name: ${name}
+    sql_table: t
+${joins}    dimensions:
+      - {name: id, sql: "{CUBE}.id", type: number, primary_key: true, public: true}
+    measures:
+${Array.from({ length: n }, (_, i) => `      - {name: m${i}, sql: "{CUBE}.v + ${i}", type: sum}`).join('\n')}
+`;
+  const others = ['u1', 'u2', 'u3'];
+  const joins = `    joins:\n${others.map((u) => `      - {name: ${u}, relationship: many_to_one, sql: "{CUBE}.k = {${u}.id}"}\n`).join('')}`;
+  const server = await serve(t, { 'granary.yml': 'data_sources:\n  default: {type: duckdb, path: data}\nmodel: model\ncache: {max_bytes: 0}\nengine: {memory_mb: 512}\n', 'data/t.csv': 'id,k,v\n1,1,2\n2,1,3\n', 'model/m.yml': `cubes:\n${cube('t', joins)}${others.map((u) => cube(u)).join('')}` });
+  for (let i = 0; i < n; i++) {
+    const rows = await server.rows({ measures: [`t.m${i}`], dimensions: others.map((u) => `${u}.id`) });
+    assert.deepEqual(rows.map((row) => Number(row[`t.m${i}`])), [5 + 2 * i]);
+  }
+});
