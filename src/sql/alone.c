@@ -22,6 +22,7 @@ typedef struct table {
     gr_str on;           /* that joins it to those before; empty: the first */
     names_vec columns;
     names_vec keys; /* that it is joined by, as the right side */
+    bool has_text_keys;
 } table;
 
 static bool is_word_char(char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -64,20 +65,32 @@ static void add_name(gr_sqlw *w, names_vec *names, gr_str name) {
     GR_PUSH(w->arena, names, name);
 }
 
+/* The next `alias.column` of a text from *at on, a table's; NULL: none. *ret_start … *at: where it stands. */
+static table *next_column(gr_sqlw *w, table *tables, size_t n, gr_str text, size_t *at, size_t *ret_start,
+                          gr_str *ret_column) {
+    while (*at < text.n) {
+        char c = text.p[*at];
+        size_t start = *at, end = c == '"' || c == '\'' || c == '`' ? quoted_end(text, *at) : *at + 1;
+        gr_str part = gr_str_sub(text, start, end - start);
+        *at = end;
+        if (c != '"' || end >= text.n || text.p[end] != '.') continue;
+        for (size_t k = 0; k < n; k++) {
+            if (!gr_str_eq(tables[k].alias, part)) continue;
+            *ret_column = column_at(text, end + 1, w->arena);
+            bool is_quoted = end + 1 < text.n && (text.p[end + 1] == '"' || text.p[end + 1] == '`');
+            *at = is_quoted ? quoted_end(text, end + 1) : end + 1 + ret_column->n;
+            *ret_start = start;
+            return &tables[k];
+        }
+    }
+    return NULL;
+}
+
 /* Every `alias.column` of the text. */
 static void find_columns(gr_sqlw *w, table *tables, size_t n, gr_str text) {
-    for (size_t i = 0; i < text.n;) {
-        char c = text.p[i];
-        if (c != '"' && c != '\'' && c != '`') {
-            i++;
-            continue;
-        }
-        size_t end = quoted_end(text, i);
-        gr_str name = gr_str_sub(text, i, end - i);
-        for (size_t k = 0; c == '"' && k < n && end < text.n && text.p[end] == '.'; k++)
-            if (gr_str_eq(tables[k].alias, name)) add_name(w, &tables[k].columns, column_at(text, end + 1, w->arena));
-        i = end;
-    }
+    size_t at = 0, start;
+    gr_str column;
+    for (table *t; (t = next_column(w, tables, n, text, &at, &start, &column));) add_name(w, &t->columns, column);
 }
 
 static gr_str dotted(gr_sqlw *w, const table *t, gr_str column) {
@@ -91,41 +104,46 @@ static gr_str key_name(gr_sqlw *w, const table *t, gr_str column) {
                          gr_arena_printf(w->arena, "granary_key_" GR_FMT "." GR_FMT, GR_ARG(t->name), GR_ARG(column)));
 }
 
-/* ON, with the right side's columns under those names. */
-static gr_str with_keys(gr_sqlw *w, table *t, gr_str on) {
-    gr_str out = GR_STR("");
-    for (size_t i = 0; i < on.n;) {
-        char c = on.p[i];
-        size_t end = c == '"' || c == '\'' || c == '`' ? quoted_end(on, i) : i + 1;
-        gr_str part = gr_str_sub(on, i, end - i);
-        bool is_column = c == '"' && gr_str_eq(part, t->alias) && end < on.n && on.p[end] == '.';
-        if (is_column) {
-            gr_str column = column_at(on, end + 1, w->arena);
-            bool is_quoted = end + 1 < on.n && (on.p[end + 1] == '"' || on.p[end + 1] == '`');
-            end = is_quoted ? quoted_end(on, end + 1) : end + 1 + column.n;
-            add_name(w, &t->keys, column);
-            part = key_name(w, t, column);
-        }
-        out = gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(out), GR_ARG(part));
-        i = end;
-    }
-    return out;
+static const gr_column_schema *type_of(const gr_snapshot *s, const gr_member *m) {
+    const gr_column_schema *const *all = gr_sql_describes_value(m) ? s->values : s->types;
+    return all ? all[m->index] : NULL;
+}
+
+static bool is_column_of_other(const gr_sqlw *w, const gr_member *m, gr_str column) {
+    const gr_column_schema *type = type_of(w->snapshot, m);
+    const gr_expr *e = m->sql;
+    if (!type || !type->is_text_of_other || !e || !e->n_parts) return false;
+    gr_str last = e->parts[e->n_parts - 1].text;
+    bool is_of_table = e->n_parts == 2 && e->parts[0].kind == GR_PART_TABLE && last.n && last.p[0] == '.';
+    if (!e->is_column && !is_of_table) return false;
+    return gr_str_eq(column_at(last, is_of_table ? 1 : 0, w->arena), column);
 }
 
 /* An enum, a UUID: read as a text anyway, and beside a row that is not there the server has no value of it. */
 static bool is_text_of_other(const gr_sqlw *w, const table *t, gr_str column) {
-    const gr_cube *cube = t->cube;
-    for (size_t i = 0; cube && w->snapshot && w->snapshot->types && i < cube->n_dimensions; i++) {
-        const gr_member *m = cube->dimensions[i];
-        const gr_column_schema *type = w->snapshot->types[m->index];
-        const gr_expr *e = m->sql;
-        if (!type || !type->is_text_of_other || !e || !e->n_parts) continue;
-        gr_str last = e->parts[e->n_parts - 1].text;
-        bool is_of_table = e->n_parts == 2 && e->parts[0].kind == GR_PART_TABLE && last.n && last.p[0] == '.';
-        if (!e->is_column && !is_of_table) continue;
-        if (gr_str_eq(column_at(last, is_of_table ? 1 : 0, w->arena), column)) return true;
-    }
+    if (!t->cube || !w->snapshot) return false;
+    for (size_t i = 0; i < t->cube->n_dimensions; i++)
+        if (is_column_of_other(w, t->cube->dimensions[i], column)) return true;
+    for (size_t i = 0; i < t->cube->n_measures; i++)
+        if (is_column_of_other(w, t->cube->measures[i], column)) return true;
     return false;
+}
+
+/* ON, with the right side's columns under those names; where one of all is a text of another type, as texts. */
+static gr_str with_keys(gr_sqlw *w, table *tables, size_t n, table *right) {
+    gr_str out = GR_STR(""), on = right->on, column;
+    size_t at = 0, start, done = 0;
+    for (table *t; (t = next_column(w, tables, n, on, &at, &start, &column));)
+        right->has_text_keys |= is_text_of_other(w, t, column);
+    at = 0;
+    for (table *t; (t = next_column(w, tables, n, on, &at, &start, &column)); done = at) {
+        gr_str part = t == right ? key_name(w, t, column) : gr_str_sub(on, start, at - start);
+        if (t == right) add_name(w, &t->keys, column);
+        if (t != right && right->has_text_keys) part = gr_sqlw_op1(w, GR_SQL_TEXT, part);
+        out = gr_arena_printf(w->arena, GR_FMT GR_FMT GR_FMT, GR_ARG(out), GR_ARG(gr_str_sub(on, done, start - done)),
+                              GR_ARG(part));
+    }
+    return gr_arena_printf(w->arena, GR_FMT GR_FMT, GR_ARG(out), GR_ARG(gr_str_sub(on, done, on.n - done)));
 }
 
 /* `(SELECT "orders"."amount" AS "orders.amount", … FROM orders AS "orders")` */
@@ -137,7 +155,7 @@ static gr_str renamed(gr_sqlw *w, const table *t) {
         gr_str of = is_key ? t->keys.v[i - t->columns.n] : t->columns.v[i];
         gr_str name = is_key ? key_name(w, t, of) : dotted(w, t, of);
         gr_str value = gr_arena_printf(w->arena, GR_FMT "." GR_FMT, GR_ARG(t->alias), GR_ARG(gr_sqlw_ident(w, of)));
-        if (!is_key && is_text_of_other(w, t, of)) value = gr_sqlw_op1(w, GR_SQL_TEXT, value);
+        if (is_key ? t->has_text_keys : is_text_of_other(w, t, of)) value = gr_sqlw_op1(w, GR_SQL_TEXT, value);
         texts[n++] = gr_arena_printf(w->arena, GR_FMT " AS " GR_FMT, GR_ARG(value), GR_ARG(name));
     }
     gr_str list = n ? gr_sqlw_join(w, texts, n, ", ") : GR_STR("1 AS \"granary_one\"");
@@ -182,7 +200,7 @@ static table *tables_of(gr_sqlw *w, const gr_tree *tree, size_t *ret_n) {
 static gr_str joined(gr_sqlw *w, table *tables, size_t n, gr_str texts) {
     find_columns(w, tables, n, texts);
     for (size_t i = 1; i < n; i++) {
-        tables[i].on = with_keys(w, &tables[i], tables[i].on);
+        tables[i].on = with_keys(w, tables, n, &tables[i]);
         find_columns(w, tables, n, tables[i].on);
     }
     gr_str text = renamed(w, &tables[0]);

@@ -307,10 +307,12 @@ static bool is_of_rows(const gr_expr *e) {
     return true;
 }
 
-/* A measure whose values are hashed or put in order: how depends on their type (decisions 23). */
+/* A measure whose values are hashed, put in order or told apart: how depends on their type (decisions 23). */
 static bool is_by_type(const gr_member *m, const gr_cube *cube) {
+    bool is_counted =
+        m->agg == GR_MEASURE_COUNT || m->agg == GR_MEASURE_COUNT_DISTINCT || m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX;
     return m->kind == GR_MEMBER_MEASURE && m->cube == cube && !m->alias_of && m->sql && is_of_rows(m->sql) &&
-           (m->agg == GR_MEASURE_COUNT_DISTINCT_APPROX || gr_sql_describes_value(m));
+           (is_counted || gr_sql_describes_value(m));
 }
 
 gr_status gr_sql_describe_cube(const gr_model *model, const gr_cube *cube, const gr_member *only,

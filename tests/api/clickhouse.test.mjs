@@ -137,7 +137,7 @@ describe('answers', { skip: house.missing }, () => {
       await house.sql(`INSERT INTO shop.${name} SELECT number, concat('w', toString(number % 700)), if(number % 5 = 0, NULL, if(number % 5 = 1, '', toString(number % 400))), toDate(19000 + number % 40), toInt16(number % 9 - 4) FROM numbers(20000)`);
     }
     const names = ['word', 'maybe', 'day', 'n'], types = { day: 'time', n: 'number' };
-    const measures = ['count', 'words', 'people', 'total', 'last', 'greatest'];
+    const measures = ['count', 'words', 'people', 'total', 'last', 'greatest', 'some', 'maybes'];
     const model = (more) => `cubes:\n${['low', 'plain'].map((name) => `  - name: ${name}
     sql_table: ${name}
     dimensions:
@@ -150,6 +150,8 @@ ${names.map((n) => `      - {name: ${n}, sql: ${n}, type: ${types[n] ?? 'string'
       - {name: total, type: sum, sql: n}
       - {name: last, type: max, sql: n}
       - {name: greatest, type: max, sql: maybe}
+      - {name: some, type: count, sql: maybe}
+      - {name: maybes, type: count_distinct, sql: maybe}
     pre_aggregations: [${name === 'low' ? more : ''}]
 `).join('')}`;
     const queries = [
@@ -158,7 +160,7 @@ ${names.map((n) => `      - {name: ${n}, sql: ${n}, type: ${types[n] ?? 'string'
       (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), timeDimensions: [{ dimension: `${cube}.day`, granularity: 'month' }] }),
       ...[['word', 'equals', 'w7'], ['word', 'gt', 'w5'], ['word', 'contains', '9'], ['word', 'notStartsWith', 'w1'], ['maybe', 'set'], ['maybe', 'notSet'], ['maybe', 'equals', ''], ['maybe', 'notEquals', '7'], ['n', 'gte', '2'], ['n', 'equals', '-4'], ['day', 'beforeDate', '2022-01-20']].map(([name, operator, value]) => (cube) => ({ measures: measures.map((m) => `${cube}.${m}`), filters: [{ member: `${cube}.${name}`, operator, ...(value === undefined ? {} : { values: [value] }) }] })),
     ];
-    const rollup = 'measures: [count, words, people, total, last, greatest], dimensions: [word, maybe, n, kind], time_dimension: day, granularity: day';
+    const rollup = 'measures: [count, words, people, total, last, greatest, some, maybes], dimensions: [word, maybe, n, kind], time_dimension: day, granularity: day';
     for (const more of ['', `{name: main, ${rollup}}`, `{name: main, external: false, ${rollup}}`]) {
       const server = await serve(t, { ...files([]), 'granary.yml': files([])['granary.yml'].replace('source_schema: pre', 'source_schema: pre_low'), 'model/orders.yml': model(more) });
       let served = 0;
@@ -170,6 +172,39 @@ ${names.map((n) => `      - {name: ${n}, sql: ${n}, type: ${types[n] ?? 'string'
       }
       assert.ok(more ? served > 0 : served === 0, String(served));
     }
+  });
+  test('enums and UUIDs of joined tables, as keys and in measures, where a row has none', async (t) => {
+    const uuid = (n) => `00000000-0000-0000-0000-00000000000${n}`;
+    await house.sql('CREATE TABLE shop.parents (id Int64, u UUID, mark FixedString(2)) ENGINE = MergeTree ORDER BY id');
+    await house.sql(`INSERT INTO shop.parents VALUES (1, '${uuid(1)}', 'aa'), (2, '${uuid(2)}', 'bb'), (3, '${uuid(3)}', 'cc')`);
+    await house.sql("CREATE TABLE shop.children (id Int64, parent Int64, pu UUID, mark FixedString(2), e Enum8('lo' = 1, 'hi' = 2)) ENGINE = MergeTree ORDER BY id");
+    await house.sql(`INSERT INTO shop.children VALUES (1, 1, '${uuid(1)}', 'aa', 'lo'), (2, 1, '${uuid(1)}', 'aa', 'hi'), (3, 2, '${uuid(2)}', 'bb', 'hi')`);
+    const text = (on, dimension) => `cubes:
+  - name: parents
+    sql_table: parents
+    joins: [{name: children, relationship: one_to_many, sql: "${on}"}]
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true, public: true}
+${dimension}      - {name: first, sql: "{children.least}", type: string, sub_query: true}
+    measures: [{name: count, type: count}]
+  - name: children
+    sql_table: children
+    dimensions: [{name: id, sql: id, type: number, primary_key: true}]
+    measures:
+      - {name: count, type: count}
+      - {name: least, sql: e, type: min}
+      - {name: kinds, sql: e, type: count_distinct}
+      - {name: about, sql: e, type: count_distinct_approx}
+      - {name: marks, sql: mark, type: max}
+      - {name: with_e, sql: e, type: count}
+`;
+    for (const on of ['{CUBE}.id = {children}.parent', '{CUBE}.u = {children}.pu', '{CUBE}.mark = {children}.mark'])
+      for (const dimension of ['', '      - {name: u, sql: u, type: string}\n      - {name: mark, sql: mark, type: string}\n']) {
+        const server = await serve(t, { ...files([]), 'model/orders.yml': text(on, dimension) });
+        const rows = await server.rows({ measures: ['count', 'least', 'kinds', 'about', 'marks', 'with_e'].map((m) => `children.${m}`), dimensions: ['parents.id'], order: { 'parents.id': 'asc' } });
+        assert.deepEqual(rows.map((row) => Object.values(row).map((v) => (v === null || Number.isNaN(Number(v)) ? v : Number(v)))), [[1, 2, 'hi', 2, 2, 'aa', 2], [2, 1, 'hi', 1, 1, 'bb', 1], [3, 0, null, 0, 0, null, 0]], on);
+        assert.deepEqual((await server.rows({ dimensions: ['parents.id', 'parents.first'], order: { 'parents.id': 'asc' } })).map((row) => row['parents.first']), ['hi', 'hi', null]);
+      }
   });
   describe('of a joined table the key, an enum and what is counted of it', () => {
     const model = (more) => `cubes:

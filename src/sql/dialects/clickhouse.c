@@ -69,13 +69,14 @@ const gr_dialect gr_dialect_clickhouse =
                 /* Rows that are grouped by a constant alone are one group, also when there are none. */
                 [GR_SQL_GROUP_KEY] = GR_STR_INIT("materialize({0})"),
                 [GR_SQL_COUNT_ROWS] = GR_STR_INIT("count()"),
-                [GR_SQL_COUNT] = GR_STR_INIT("count({0})"),
+                /* 18.16 takes the null of a LowCardinality for a value. */
+                [GR_SQL_COUNT] = GR_STR_INIT("countIf(isNotNull({0}))"),
                 [GR_SQL_EXACT_SUM] = GR_STR_INIT("sum(toDecimal128(toNullable({0}), 0))"),
                 [GR_SQL_SUM] = GR_STR_INIT(GUARDED_SUM),
                 [GR_SQL_SUM_JOINED] = GR_STR_INIT(GUARDED_SUM),
                 [GR_SQL_MIN] = GR_STR_INIT("min(toNullable({0}))"),
                 [GR_SQL_MAX] = GR_STR_INIT("max(toNullable({0}))"),
-                [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("ifNull(uniqExact({0}), 0)"),
+                [GR_SQL_COUNT_DISTINCT] = GR_STR_INIT("uniqExactIf(assumeNotNull({0}), isNotNull({0}))"),
                 [GR_SQL_MERGE_COUNT] = GR_STR_INIT("toInt64(ifNull(sum(toNullable({0})), 0))"),
                 [GR_SQL_MERGE_ONE_COUNT] = GR_STR_INIT("ifNull(max(toNullable({0})), 0)"),
                 [GR_SQL_MERGE_ONE] = GR_STR_INIT("any(toNullable({0}))"),
