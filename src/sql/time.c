@@ -9,8 +9,17 @@
 
 static gr_value stamp(int64_t us) { return (gr_value){.type = GR_TYPE_TIMESTAMP, .as.i = us}; }
 
+/* A sub_query dimension that is a least or a greatest has the type of what that is taken of; an engine that reads alone
+ * has no word for a time of which it is not known. */
+static const gr_column_schema *type_of_sub_query(const gr_sqlw *w, const gr_member *m) {
+    bool is_asked = m->is_sub_query && w->dialect->reads_alone && w->snapshot && w->snapshot->values;
+    const gr_member *measure = is_asked ? gr_member_base(m->sql->parts[0].member) : NULL;
+    return measure && gr_sql_describes_value(measure) ? w->snapshot->values[measure->index] : NULL;
+}
+
 static gr_type type_of(const gr_sqlw *w, const gr_member *m) {
     const gr_column_schema *schema = w->snapshot && w->snapshot->types ? w->snapshot->types[m->index] : NULL;
+    if (!schema) schema = type_of_sub_query(w, m);
     return schema ? schema->type : GR_TYPE_NULL;
 }
 

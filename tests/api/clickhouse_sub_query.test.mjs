@@ -49,6 +49,7 @@ const model = (preaggs = []) => `cubes:
       - {name: n_paid, sql: "{orders.n_paid}", type: number, sub_query: true}
       - {name: rate, sql: "{orders.rate}", type: number, sub_query: true}
       - {name: about, sql: "{orders.about}", type: number, sub_query: true}
+      - {name: first_at, sql: "{orders.first_at}", type: time, sub_query: true}
       - {name: class, type: string, case: {when: [{sql: "{n_orders} > 5", label: many}, {sql: "{n_orders} > 0", label: some}], else: {label: none}}}
     measures:
       - {name: count, type: count}
@@ -74,6 +75,7 @@ const model = (preaggs = []) => `cubes:
       - {name: mean, sql: amount, type: avg}
       - {name: dearest, sql: amount, type: max}
       - {name: kinds, sql: status, type: count_distinct}
+      - {name: first_at, sql: at, type: min}
       - {name: n_paid, type: count, filters: [{sql: "{CUBE}.status = 'paid'"}]}
       - {name: rate, sql: "1.0 * {n_paid} / {count}", type: number}
       - {name: about, sql: status, type: count_distinct_approx}
@@ -106,6 +108,9 @@ const queries = {
   'of a joined cube': by(['orders.count', 'orders.total'], ['customers.n_orders']),
   'of a joined cube, by month': by(['orders.count'], ['customers.n_orders'], { timeDimensions: [{ dimension: 'orders.at', granularity: 'month' }] }),
   'over rows that a join repeats': by(['customers.count', 'orders.count'], ['customers.class']),
+  'a time': by(['customers.count'], ['customers.first_at']),
+  'a time, by month in a zone': by(['customers.count'], [], { timezone: 'Europe/Berlin', timeDimensions: [{ dimension: 'customers.first_at', granularity: 'month' }] }),
+  'in a range of it': by(['customers.count'], ['customers.id'], { timeDimensions: [{ dimension: 'customers.first_at', dateRange: ['2024-01-05', '2024-02-10'] }] }),
   'sketches, from both shards': by(['orders.about', 'orders.n_paid'], ['customers.city']),
   'two levels deep': by(['orders.sent'], ['customers.class']),
   'rows': { ungrouped: true, dimensions: ['customers.id', 'customers.n_orders', 'customers.spent'], order: { 'customers.id': 'asc' } },

@@ -38,7 +38,7 @@ SHARED void close_sides(fixture *f, side sides[2]) {
 
 SHARED gr_table *ask(fixture *f, side *s, gr_str sql) {
     gr_stream *stream;
-    gr_table *table;
+    gr_table *table = NULL;
     if (s->conn->driver->query(s->conn, &f->ctx, sql, NULL, 0, false, &stream, &f->err) ||
         gr_table_read(stream, 1000, f->arena, &table, &f->err))
         fail_msg("%s: " GR_FMT ": %s", s->name, GR_ARG(sql), f->err.message);
