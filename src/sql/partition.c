@@ -1,6 +1,8 @@
 /* Partitions: reading some of a rollup's, and what their builds ask of the source.
  *
- *   (SELECT * FROM p1 UNION ALL SELECT * FROM p2 WHERE c >= … AND c < …)
+ *   (SELECT a, b FROM p1 UNION ALL SELECT a, b FROM p2 WHERE c >= … AND c < …)
+ *
+ * By name: a table that was built while the definitions stood in another order has its columns in that one.
  *
  * A table is read whole while all partitions that were put into it are live; what has been built anew since is left out
  * by its range. Rows outside of the query's own range need no condition here: the query has it. */
@@ -25,9 +27,13 @@ gr_str gr_sqlw_live(gr_sqlw *w, gr_str column, const gr_partition_table *t) {
     return gr_sqlw_join(w, texts, n, " OR ");
 }
 
-static gr_str live_text(gr_sqlw *w, gr_str column, const gr_partition_table *t) {
-    gr_str all = gr_sqlw_live(w, column, t);
-    return gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT " WHERE " GR_FMT, GR_ARG(t->text), GR_ARG(all));
+static gr_str stored_names(gr_sqlw *w, const gr_rollup *r, const gr_rollup_state *s) {
+    gr_str *names = GR_NEW_N(w->arena, gr_str, r->n_columns + r->n_components + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_columns; i++) names[n++] = gr_sqlw_ident(w, r->columns[i].name);
+    for (size_t i = 0; i < r->n_components; i++)
+        if (!s->lacks || !s->lacks[i]) names[n++] = gr_sqlw_ident(w, r->components[i].name);
+    return n ? gr_sqlw_join(w, names, n, ", ") : GR_STR("*");
 }
 
 bool *gr_sqlw_tables_of(gr_sqlw *w, const gr_rollup_state *s, const gr_reading *reading, size_t *ret_n) {
@@ -44,13 +50,14 @@ bool *gr_sqlw_tables_of(gr_sqlw *w, const gr_rollup_state *s, const gr_reading *
 gr_str gr_sqlw_partitions(gr_sqlw *w, const gr_rollup *r, const gr_rollup_state *s, const gr_reading *reading) {
     size_t n_read, n = 0, last = 0;
     bool *is_read = gr_sqlw_tables_of(w, s, reading, &n_read);
-    gr_str column = gr_sqlw_ident(w, r->ranged->name);
+    gr_str column = gr_sqlw_ident(w, r->ranged->name), names = stored_names(w, r, s);
     gr_str *texts = GR_NEW_N(w->arena, gr_str, s->n_tables + 1);
     for (size_t i = 0; i < s->n_tables; i++) {
         const gr_partition_table *t = &s->tables[i];
         if (!is_read[i]) continue;
-        texts[n++] =
-            t->live ? live_text(w, column, t) : gr_arena_printf(w->arena, "SELECT * FROM " GR_FMT, GR_ARG(t->text));
+        gr_str live = t->live ? gr_sqlw_live(w, column, t) : (gr_str){0};
+        texts[n++] = gr_arena_printf(w->arena, "SELECT " GR_FMT " FROM " GR_FMT "%s" GR_FMT, GR_ARG(names),
+                                     GR_ARG(t->text), t->live ? " WHERE " : "", GR_ARG(live));
         last = i;
     }
     if (n == 1 && !s->tables[last].live) return s->tables[last].text;
