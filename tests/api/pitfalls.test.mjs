@@ -384,3 +384,32 @@ ${Array.from({ length: n }, (_, i) => `      - {name: m${i}, sql: "{CUBE}.v + ${
     assert.deepEqual(rows.map((row) => Number(row[`t.m${i}`])), [5 + 2 * i]);
   }
 });
+
+// Two definitions of one grain share a table; which of them stands first decides the order of its columns.
+test('partitions that were built before two definitions changed places', async (t) => {
+  const one = { a: 'measures: [count]', b: 'measures: [total]' };
+  const text = (...names) => `cubes:
+  - name: events
+    sql_table: events
+    dimensions:
+      - {name: id, sql: id, type: number, primary_key: true}
+      - {name: at, sql: at, type: time}
+    measures:
+      - {name: count, type: count}
+      - {name: total, type: sum, sql: amount}
+    pre_aggregations:
+${names.map((name) => `      - {name: ${name}, ${one[name]}, time_dimension: at, granularity: day, partition_granularity: month}\n`).join('')}`;
+  const server = await serve(t, { 'granary.yml': 'data_sources:\n  default: {type: duckdb, path: data}\nmodel: model\ncache: {max_bytes: 0}\n', 'data/events.csv': 'id,amount,at\n1,10,2024-01-05 01:00:00\n2,20,2024-01-06 01:00:00\n3,30,2024-02-05 01:00:00\n4,40,2024-03-05 01:00:00\n', 'model/m.yml': text('a', 'b') });
+  const query = (from, to) => ({ measures: ['events.count', 'events.total'], timeDimensions: [{ dimension: 'events.at', dateRange: [from, to] }] });
+  const numbers = (result) => [Number(result.data[0]['events.count']), Number(result.data[0]['events.total'])];
+  assert.deepEqual(numbers(await server.result(query('2024-01-01', '2024-01-31'))), [2, 30]);
+  for (const names of [['b', 'a'], ['a', 'b']]) {
+    write(server.folder, 'model/m.yml', text(...names));
+    assert.equal((await server.post('/ops/reload', {})).status, 200);
+    for (const [to, wanted] of [['2024-02-29', [3, 60]], ['2024-03-31', [4, 100]]]) {
+      const result = await server.result(query('2024-01-01', to));
+      assert.equal(Server.served(result).length, 1);
+      assert.deepEqual(numbers(result), wanted);
+    }
+  }
+});
