@@ -12,7 +12,7 @@
  *
  *              hashes                   log2m   EXPLICIT up to      expthresh
  *   sketch     64 bits, Murmur3         4…17    160 at log2m 11     auto
- *   state      32 bits, of ClickHouse   12…17   2^(log2m - 5)       that number
+ *   state      32 bits, of ClickHouse   12…17   2^(log2m - 5)       the same
  *
  * Memory: owned by the caller of gr_hll_new. Threads: one sketch, one thread.
  * Source: engines.md §3.5, §6 (formats), decisions 23. */
